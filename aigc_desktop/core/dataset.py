@@ -1,0 +1,183 @@
+"""A data set on disk: what was found, and the frozen snapshot that training reads.
+
+datasets/<id>/
+  dataset.json      DatasetInfo
+  items.jsonl       one ItemRecord a line: every file or text that was found, also the unusable ones
+  snapshot/         written once, never changed; present when `info.frozen`
+    manifest.json   {"format", "files": {name: {"size", "sha256"}}}
+    images.npy      uint8 (N, S, S, C): square, resized so that the short side is S and centre-cropped
+    texts.bin       all texts, UTF-8, one after another; text i is bytes offsets[i]:offsets[i + 1]
+    offsets.npy     int64 (N + 1,)
+    labels.npy      int32 (N,): index into `info.classes`, -1 without a label
+    split.npy       uint8 (N,): 0 train, 1 validation
+    rows.npy        int64 (N,): line of items.jsonl the item comes from
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.files import read_json, write_json
+from aigc_desktop.core.i18n import _
+
+FORMAT = 1
+SPLITS = {"train": 0, "validation": 1}
+Split = Literal["train", "validation"]
+
+
+@dataclass(frozen=True)
+class ItemRecord:
+    """One thing that was found: `name` to show, `source` where it lies (path, or path and row of a file).
+
+    `problem` is "" for a usable item, else a short code (corrupt, too_small, empty, duplicate, unsupported,
+    too_large, unreadable, not_text); `detail` is the translated reason.
+    """
+
+    name: str
+    source: str
+    sha256: str = ""
+    width: int = 0
+    height: int = 0
+    length: int = 0
+    label: str = ""
+    problem: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What is known of a data set; counts are of usable items. `size` 0 and `frozen` False before the freeze."""
+
+    id: str
+    title: str
+    kind: Literal["image", "text"]
+    source: str
+    created: str
+    found: int = 0
+    usable: int = 0
+    problems: dict[str, int] = field(default_factory=dict)
+    classes: list[str] = field(default_factory=list)
+    class_counts: list[int] = field(default_factory=list)
+    frozen: bool = False
+    size: int = 0
+    channels: int = 0
+    train: int = 0
+    validation: int = 0
+    characters: int = 0
+    bytes: int = 0
+    licence: str = ""
+    format: int = FORMAT
+
+
+class Dataset:
+    """A data set folder; arrays are memory-mapped, so any size opens at once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        values = read_json(folder / "dataset.json")
+        if values.get("format", 0) > FORMAT:
+            raise UserError(
+                _("The data set “{name}” was made by a newer version of the program.").format(
+                    name=folder.name
+                ),
+                _("Update the program to open it."),
+            )
+        self.info = DatasetInfo(**values)
+
+    @property
+    def id(self) -> str:
+        """Return the name of the folder, which identifies the data set in its workspace."""
+        return self.info.id
+
+    @property
+    def snapshot(self) -> Path:
+        """Return the folder of the frozen arrays."""
+        return self.folder / "snapshot"
+
+    @property
+    def items_file(self) -> Path:
+        """Return the file with one ItemRecord a line."""
+        return self.folder / "items.jsonl"
+
+    def manifest_hash(self) -> str:
+        """Return the SHA-256 over the manifest's file hashes: it names the exact data a run was trained on."""
+        self._need_frozen()
+        return str(read_json(self.snapshot / "manifest.json")["sha256"])
+
+    def images(self, split: Split) -> npt.NDArray[np.uint8]:
+        """Return the pictures of a split, uint8 (N, S, S, C), gathered from the memory map."""
+        return np.asarray(self.image_map[self.indices(split)])
+
+    def texts(self, split: Split) -> Texts:
+        """Return the texts of a split, decoded when asked for."""
+        return Texts(self.text_map, self._array("offsets"), self.indices(split))
+
+    def labels(self, split: Split) -> npt.NDArray[np.int32]:
+        """Return the class index of each item of a split, -1 without a label."""
+        return np.asarray(self._array("labels")[self.indices(split)], dtype=np.int32)
+
+    def indices(self, split: Split) -> npt.NDArray[np.int64]:
+        """Return the snapshot positions of a split, ascending."""
+        return np.flatnonzero(self._array("split") == SPLITS[split])
+
+    @cached_property
+    def image_map(self) -> npt.NDArray[np.uint8]:
+        """Return all pictures of the snapshot as a read-only memory map, uint8 (N, S, S, C)."""
+        return self._array("images")
+
+    @cached_property
+    def text_map(self) -> npt.NDArray[np.uint8]:
+        """Return the bytes of all texts as a read-only memory map."""
+        self._need_frozen()
+        path = self.snapshot / "texts.bin"
+        return np.memmap(path, np.uint8, "r") if path.stat().st_size else np.zeros(0, np.uint8)
+
+    def _array(self, name: str) -> npt.NDArray[Any]:
+        self._need_frozen()
+        array: npt.NDArray[Any] = np.load(self.snapshot / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+        return array
+
+    def _need_frozen(self) -> None:
+        if not self.info.frozen:
+            raise UserError(
+                _("The data set “{title}” is not ready for training yet.").format(title=self.info.title),
+                _("Open it on the Data page and choose “Freeze and train”."),
+            )
+
+
+class Texts(Sequence[str]):
+    """Texts of one split; decoding happens on access, so a large set costs no memory."""
+
+    def __init__(
+        self, data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], indices: npt.NDArray[np.int64]
+    ) -> None:
+        self.data, self.offsets, self.indices = data, offsets, indices
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @overload
+    def __getitem__(self, i: int) -> str: ...
+    @overload
+    def __getitem__(self, i: slice) -> list[str]: ...
+    def __getitem__(self, i: int | slice) -> str | list[str]:
+        if isinstance(i, slice):
+            return [self._text(index) for index in self.indices[i]]
+        return self._text(self.indices[i])
+
+    def _text(self, index: int) -> str:
+        start, end = self.offsets[index], self.offsets[index + 1]
+        return self.data[start:end].tobytes().decode("utf-8")
+
+
+def write_info(folder: Path, info: DatasetInfo) -> None:
+    """Write `dataset.json` of a data set, atomically."""
+    write_json(folder / "dataset.json", asdict(info))

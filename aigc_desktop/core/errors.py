@@ -1,0 +1,103 @@
+"""Errors that carry a way out, and the sentences for well-known failures of the machine."""
+
+from __future__ import annotations
+
+import errno
+import traceback
+
+from aigc_desktop.core.events import Failed
+from aigc_desktop.core.i18n import _
+
+
+class UserError(Exception):
+    """Something the user can put right: a plain translated sentence and a hint that says how."""
+
+    def __init__(self, message: str, hint: str = "", kind: str = "UserError") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.kind = kind
+
+
+class BadInput(UserError):
+    """A file that cannot be used; `where` names it, the message says why."""
+
+    def __init__(self, where: str, reason: str, hint: str = "") -> None:
+        super().__init__(f"{where}: {reason}", hint, kind="BadInput")
+        self.where = where
+        self.reason = reason
+
+
+class OutOfSpace(UserError):
+    """The disk is full, or would be."""
+
+    def __init__(self, needed: int = 0, free: int = 0, where: str = "") -> None:
+        if needed:
+            message = _("Not enough space on the disk: {needed} needed, {free} free in {where}.").format(
+                needed=readable_size(needed), free=readable_size(free), where=where
+            )
+        else:
+            message = _("The disk is full.")
+        super().__init__(
+            message, _("Free some space or choose another folder, then try again."), kind="OutOfSpace"
+        )
+
+
+def readable_size(count: float) -> str:
+    """Return a size in bytes as people read it: 1.2 GB, 34 MB."""
+    for unit in ("B", "KB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
+def failure_of(error: BaseException) -> Failed:
+    """Return the `Failed` event for an exception: plain sentence, way out, traceback as details."""
+    details = "".join(traceback.format_exception(error))
+    if isinstance(error, UserError):
+        return Failed(error.kind, error.message, error.hint, details)
+    kind, message, hint = _known_failure(error)
+    return Failed(kind, message, hint, details)
+
+
+def _known_failure(error: BaseException) -> tuple[str, str, str]:
+    """Return (kind, message, hint) by what the exception is; torch's are known by name, core has no torch."""
+    name = type(error).__name__
+    if isinstance(error, MemoryError) or name == "OutOfMemoryError" or "DefaultCPUAllocator" in str(error):
+        return (
+            "OutOfMemory",
+            _("Not enough memory."),
+            _("Choose a smaller size or a smaller batch, or close other programs."),
+        )
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        full = OutOfSpace()
+        return full.kind, full.message, full.hint
+    if isinstance(error, PermissionError):
+        return (
+            "PermissionError",
+            _("No permission to use {path}.").format(path=error.filename or "?"),
+            _("Choose a folder that you may read and write."),
+        )
+    if isinstance(error, FileNotFoundError):
+        return (
+            "FileNotFoundError",
+            _("{path} is not there any more.").format(path=error.filename or "?"),
+            _("Put it back or choose another one."),
+        )
+    if isinstance(error, OSError):
+        return (
+            "OSError",
+            _("The disk reported an error: {reason}.").format(reason=error.strerror or str(error)),
+            _("Check the disk, or choose another folder, then try again."),
+        )
+    return (
+        name,
+        _("Something went wrong inside the program: {reason}").format(reason=_first_line(error)),
+        _("Copy the details and report them; your work up to the last save is kept."),
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

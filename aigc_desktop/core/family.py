@@ -1,0 +1,123 @@
+"""What the catalogue holds: a family of models and its tasks; and the plan shown before a task starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from aigc_desktop.core.config import FieldSpec, TaskConfig, describe
+from aigc_desktop.core.job import Job
+
+if TYPE_CHECKING:
+    from aigc_desktop.core.dataset import Dataset
+    from aigc_desktop.core.machine import Machine
+
+TaskGroup = Literal["train", "create", "data", "evaluate"]
+Kind = Literal["image", "text", "any"]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A starting point: the values it sets, a title and one sentence, both messages to translate when shown."""
+
+    name: str
+    title: str
+    summary: str
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a task cannot start, in one translated sentence; `field` names the setting to change, or is empty."""
+
+    message: str
+    field: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will happen: shown on the card before the start, as plain data that crosses the pipe.
+
+    `seconds` and `memory_mb` are estimates for this machine; `good_after_s` is how long a good result takes.
+    """
+
+    preset: str
+    presets: list[Preset]
+    values: dict[str, Any]
+    parameters: int = 0
+    items: int = 0
+    steps: int = 0
+    seconds: float | None = None
+    good_after_s: float | None = None
+    memory_mb: float = 0.0
+    disk_mb: float = 0.0
+    device: str = ""
+    problems: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+Planner = Callable[[dict[str, Any], str, "Dataset | None", "Machine"], Plan]
+"""(values the user set, preset name or "auto", dataset or None, machine) -> Plan; never raises for bad values."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """Something that can be started: a configuration and the job that takes it.
+
+    `plan` is for tasks with a card before the start; `group` says which page and command offer the task.
+    """
+
+    name: str
+    title: str
+    config: type[TaskConfig]
+    job: Job
+    group: TaskGroup = "create"
+    plan: Planner | None = None
+
+
+@dataclass(frozen=True)
+class Family:
+    """A kind of model: how it is trained and used. `title` and `summary` are messages to translate when shown.
+
+    `sampler` is for evaluation: (checkpoint folder, device name) -> a function (count, seed) -> what the model
+    makes with default settings, images uint8 (N, H, W, C) or a list of texts; None where nothing is sampled.
+    """
+
+    name: str
+    title: str
+    summary: str
+    kind: Kind
+    tasks: tuple[Task, ...]
+    sampler: Callable[[Path, str], Callable[[int, int], Any]] | None = None
+
+    def task(self, name: str) -> Task:
+        """Return the task of this name; KeyError if the family has none."""
+        for task in self.tasks:
+            if task.name == name:
+                return task
+        raise KeyError(f"{self.name} has no task {name!r}")
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """A task as plain data for the window, which never imports the engine; `key` is "family.task"."""
+
+    key: str
+    title: str
+    group: str
+    family: str
+    family_title: str
+    kind: str
+    summary: str
+    fields: list[FieldSpec]
+    planned: bool
+
+
+def task_spec(family: Family, task: Task) -> TaskSpec:
+    """Return the plain description of a family's task."""
+    return TaskSpec(
+        f"{family.name}.{task.name}", task.title, task.group, family.name, family.title, family.kind,
+        family.summary, describe(task.config), task.plan is not None,
+    )  # fmt: skip

@@ -1,0 +1,141 @@
+"""Write files so that a crash leaves the old one or the new one, never half of either."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from aigc_desktop.core.errors import OutOfSpace, UserError
+from aigc_desktop.core.i18n import _
+
+PARTIAL = ".partial"
+_RESERVED = {
+    "con",
+    "prn",
+    "aux",
+    "nul",
+    *(f"com{i}" for i in range(1, 10)),
+    *(f"lpt{i}" for i in range(1, 10)),
+}
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
+    """Open a temporary neighbour of `path`; on success it is flushed to the disk and takes the name `path`.
+
+    On an error the neighbour is removed and `path` stays as it was.
+    """
+    partial = path.with_name(path.name + PARTIAL)
+    try:
+        with partial.open(
+            mode, encoding=None if "b" in mode else "utf-8", newline=None if "b" in mode else "\n"
+        ) as f:
+            yield f
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(partial, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary neighbour folder that takes the name `path` once its files are on the disk.
+
+    `path` must not exist. On an error nothing half-written stays.
+    """
+    partial = path.with_name(path.name + PARTIAL)
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        for file in partial.rglob("*"):
+            if file.is_file():
+                _sync_file(file)
+        os.rename(partial, path)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    sync_folder(path.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8, atomically."""
+    with atomic_file(path, "w") as f:
+        f.write(text)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as readable JSON, atomically."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Return the JSON value in `path`; a damaged file is a UserError that names it."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        raise UserError(
+            _("The file {path} is damaged.").format(path=path), _("Restore it from a backup or remove it.")
+        ) from None
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` survive a power loss, where the system can."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sha256_file(path: Path) -> str:
+    """Return the SHA-256 of a file as hexadecimal text, read in pieces."""
+    with path.open("rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+def folder_size(folder: Path) -> int:
+    """Return the size in bytes of all files below `folder`."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def need_space(folder: Path, count: int, reserve: int = 50_000_000) -> None:
+    """Raise OutOfSpace unless `count` bytes fit on the disk of `folder` with `reserve` to spare."""
+    free = shutil.disk_usage(folder).free
+    if free < count + reserve:
+        raise OutOfSpace(count + reserve, free, str(folder))
+
+
+def safe_name(text: str, limit: int = 60) -> str:
+    """Return `text` as a file name that every system takes; letters of any script stay."""
+    text = unicodedata.normalize("NFC", text)
+    text = re.sub(r'[\x00-\x1f<>:"/\\|?*\u200b-\u200f\u202a-\u202e]+', " ", text).strip(" .")
+    text = re.sub(r"\s+", " ", text)
+    while len(text.encode()) > limit * 3 or len(text) > limit:
+        text = text[:-1]
+    text = text.strip(" .")
+    if not text or text.split(".")[0].lower() in _RESERVED:
+        text = f"_{text}"
+    return text
+
+
+def _sync_file(file: Path) -> None:
+    handle = os.open(file, os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,123 @@
+"""A run: one directory that describes itself; training continues from it and generation reads it.
+
+runs/2026-11-23_140511_image_gan/
+  run.json         RunInfo: task, title, status, device, versions, duration
+  config.json      the checked configuration
+  metrics.jsonl    one line per Metric event
+  samples/         000500_samples.png with 000500_samples.json (cell size, seeds, labels), 000500_samples.txt
+  checkpoints/     000500/ with model.safetensors, state files and MANIFEST.json, written last
+  failure.txt      what went wrong, if it failed
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.files import read_json, write_json
+from aigc_desktop.core.i18n import _
+
+Status = Literal["new", "running", "finished", "stopped", "failed"]
+MANIFEST = "MANIFEST.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What a run's `run.json` holds; times are local ISO texts, `seconds` counts computing only."""
+
+    task: str
+    title: str
+    created: str
+    status: Status = "new"
+    step: int = 0
+    total: int = 0
+    seconds: float = 0.0
+    device: str = ""
+    dataset: str = ""
+    dataset_hash: str = ""
+    best: str = ""
+    starred: bool = False
+    versions: dict[str, str] = field(default_factory=dict)
+    format: int = FORMAT
+
+
+class Run:
+    """A run's directory and the workspace it belongs to; `info` is read afresh, files are the truth."""
+
+    def __init__(self, folder: Path, workspace: Path) -> None:
+        self.folder = folder
+        self.workspace = workspace
+
+    @property
+    def id(self) -> str:
+        """Return the name of the folder, which identifies the run in its workspace."""
+        return self.folder.name
+
+    @property
+    def info(self) -> RunInfo:
+        """Return the run's record as it is on disk."""
+        return RunInfo(**read_json(self.folder / "run.json"))
+
+    def update(self, **changes: Any) -> RunInfo:
+        """Change the run's record on disk and return it."""
+        info = replace(self.info, **changes)
+        write_json(self.folder / "run.json", asdict(info))
+        return info
+
+    @property
+    def config_values(self) -> dict[str, Any]:
+        """Return the configuration as it was saved, unchecked."""
+        values: dict[str, Any] = read_json(self.folder / "config.json")
+        return values
+
+    @property
+    def checkpoints_dir(self) -> Path:
+        """Return the folder that holds one folder per checkpoint."""
+        return self.folder / "checkpoints"
+
+    @property
+    def samples_dir(self) -> Path:
+        """Return the folder of recorded samples."""
+        return self.folder / "samples"
+
+    @property
+    def metrics_file(self) -> Path:
+        """Return the file with one JSON object per Metric event: {"step": ..., name: value, ...}."""
+        return self.folder / "metrics.jsonl"
+
+    def checkpoints(self) -> list[str]:
+        """Return the names of the complete checkpoints, oldest first: those that have their manifest."""
+        if not self.checkpoints_dir.is_dir():
+            return []
+        return sorted(p.parent.name for p in self.checkpoints_dir.glob(f"[0-9]*/{MANIFEST}"))
+
+    def checkpoint(self, name: str) -> Path:
+        """Return the folder of a checkpoint; "best" and "last" are names too. UserError if there is none."""
+        names = self.checkpoints()
+        if name == "best":
+            name = self.info.best
+        if (name in ("last", "") or name not in names) and name in ("last", "") and names:
+            name = names[-1]
+        if name not in names:
+            raise UserError(
+                _("“{title}” has no such saved version.").format(title=self.info.title),
+                _("Choose another version, or train it further."),
+            )
+        return self.checkpoints_dir / name
+
+    def metrics(self) -> list[dict[str, float]]:
+        """Return the recorded metrics, oldest first; a last line cut off by a crash is left out."""
+        if not self.metrics_file.exists():
+            return []
+        rows = []
+        with self.metrics_file.open(encoding="utf-8") as f:
+            for line in f:
+                try:
+                    rows.append(json.loads(line))
+                except ValueError:
+                    continue
+        return rows

@@ -1,0 +1,174 @@
+"""A workspace: a folder the user can see, copy and back up. Files are the truth.
+
+datasets/ runs/ results/ library/ models/ queue/ recipes/ trash/
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from aigc_desktop.core.dataset import Dataset
+from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.files import PARTIAL, safe_name, write_json
+from aigc_desktop.core.i18n import _
+from aigc_desktop.core.run import Run, RunInfo
+
+FOLDERS = ("datasets", "runs", "results", "library", "models", "queue", "recipes", "trash")
+
+
+class Workspace:
+    """The folder all work lies in."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @classmethod
+    def open(cls, folder: Path) -> Workspace:
+        """Open `folder` as a workspace, made when it is not there; UserError when it cannot be written."""
+        try:
+            for name in FOLDERS:
+                (folder / name).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                _("The folder {path} cannot be used as a workspace: {reason}.").format(
+                    path=folder, reason=error.strerror or error
+                ),
+                _("Choose a folder that you may write to."),
+            ) from error
+        return cls(folder)
+
+    def remove_leftovers(self) -> list[Path]:
+        """Remove what a crash left half-written and return it; call only while no job runs."""
+        found = [path for path in self.folder.rglob(f"*{PARTIAL}") if not path.is_symlink()]
+        for path in found:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+        return found
+
+    # data sets
+
+    def datasets(self) -> list[Dataset]:
+        """Return the data sets, newest first."""
+        return [Dataset(path.parent) for path in self._newest_first("datasets/*/dataset.json")]
+
+    def dataset(self, dataset_id: str) -> Dataset:
+        """Return the data set with this id; UserError if it is not there."""
+        folder = self._member("datasets", dataset_id)
+        if not (folder / "dataset.json").is_file():
+            raise UserError(
+                _("There is no data set “{name}” in this workspace.").format(name=dataset_id),
+                _("Import it on the Data page, or choose another one."),
+            )
+        return Dataset(folder)
+
+    def new_dataset_folder(self, title: str) -> Path:
+        """Return the path of a data set folder that does not exist yet, named after `title`."""
+        return _unused(self.folder / "datasets" / safe_name(title))
+
+    # runs and results
+
+    def runs(self) -> list[Run]:
+        """Return the training runs, newest first."""
+        return [Run(path.parent, self.folder) for path in self._newest_first("runs/*/run.json")]
+
+    def run(self, run_id: str) -> Run:
+        """Return the training run with this id; UserError if it is not there."""
+        folder = self._member("runs", run_id)
+        if not (folder / "run.json").is_file():
+            raise UserError(
+                _("There is no trained model “{name}” in this workspace.").format(name=run_id),
+                _("Choose another one on the Create page."),
+            )
+        return Run(folder, self.folder)
+
+    def new_run(self, task: str, config: dict[str, Any], title: str = "", parent: str = "runs") -> Run:
+        """Make the directory of a new run of `task` ("family.name") and return it.
+
+        `parent` "results" is for jobs that make something with a trained model, "runs" for training.
+        """
+        now = datetime.now().astimezone()
+        name = f"{now:%Y-%m-%d_%H%M%S}_{task.split('.')[0]}"
+        folder = _unused(self.folder / parent / name)
+        folder.mkdir(parents=True)
+        info = RunInfo(
+            task, title or name, now.isoformat(timespec="seconds"), dataset=str(config.get("dataset", ""))
+        )
+        write_json(folder / "config.json", config)
+        write_json(folder / "run.json", asdict(info))
+        return Run(folder, self.folder)
+
+    # removal
+
+    def trash(self, folder: Path) -> Path:
+        """Move a folder or file of this workspace to its trash and return the new place; undone by `restore`."""
+        target = (
+            self.folder
+            / "trash"
+            / f"{time.time_ns()}__{folder.relative_to(self.folder).as_posix().replace('/', '__')}"
+        )
+        os.replace(folder, target)
+        return target
+
+    def restore(self, trashed: Path, folder: Path) -> None:
+        """Put a trashed folder or file back where it was."""
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(trashed, folder)
+
+    def _member(self, parent: str, name: str) -> Path:
+        if (
+            not name or Path(name).name != name
+        ):  # ids come from files and command lines: never leave the workspace
+            raise UserError(_("“{name}” is not a name in this workspace.").format(name=name))
+        return self.folder / parent / name
+
+    def _newest_first(self, pattern: str) -> list[Path]:
+        return sorted(
+            self.folder.glob(pattern), key=lambda path: path.parent.stat().st_ctime_ns, reverse=True
+        )
+
+
+@contextlib.contextmanager
+def workspace_lock(folder: Path) -> Iterator[bool]:
+    """Hold the workspace for this process; yields False when another process holds it.
+
+    The lock is the operating system's, so it ends with the process, however that ends.
+    """
+    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        yield _try_lock(handle)
+    finally:
+        os.close(handle)
+
+
+def _try_lock(handle: int) -> bool:
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+        else:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _unused(path: Path) -> Path:
+    """Return `path`, or the first of `path 2`, `path 3` … that does not exist."""
+    candidate, number = path, 2
+    while candidate.exists() or candidate.with_name(candidate.name + PARTIAL).exists():
+        candidate = path.with_name(f"{path.name} {number}")
+        number += 1
+    return candidate

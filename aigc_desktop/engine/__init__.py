@@ -1,0 +1,1 @@
+"""Models, training, sampling and metrics in torch; never Qt."""

@@ -1,0 +1,1 @@
+"""File formats and labels for generated content; neither torch nor Qt."""
