@@ -100,9 +100,7 @@ class ConfigError(UserError):
     def __init__(self, config: type[TaskConfig], error: ValidationError) -> None:
         self.problems = {str(e["loc"][0]) if e["loc"] else "": _sentence(e) for e in error.errors()}
         titles = {spec.name: _(spec.title) for spec in describe(config)}
-        lines = [
-            f"{titles.get(name, name)}: {text}" if name else text for name, text in self.problems.items()
-        ]
+        lines = [f"{titles.get(name, name)}: {text}" if name else text for name, text in self.problems.items()]
         super().__init__("\n".join(lines), _("Correct the marked fields."), kind="ConfigError")
 
 

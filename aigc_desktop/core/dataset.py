@@ -85,9 +85,7 @@ class Dataset:
         values = read_json(folder / "dataset.json")
         if values.get("format", 0) > FORMAT:
             raise UserError(
-                _("The data set “{name}” was made by a newer version of the program.").format(
-                    name=folder.name
-                ),
+                _("The data set “{name}” was made by a newer version of the program.").format(name=folder.name),
                 _("Update the program to open it."),
             )
         self.info = DatasetInfo(**values)

@@ -38,9 +38,7 @@ class OutOfSpace(UserError):
             )
         else:
             message = _("The disk is full.")
-        super().__init__(
-            message, _("Free some space or choose another folder, then try again."), kind="OutOfSpace"
-        )
+        super().__init__(message, _("Free some space or choose another folder, then try again."), kind="OutOfSpace")
 
 
 def readable_size(count: float) -> str:

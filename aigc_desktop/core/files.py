@@ -35,9 +35,7 @@ def atomic_file(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
     """
     partial = path.with_name(path.name + PARTIAL)
     try:
-        with partial.open(
-            mode, encoding=None if "b" in mode else "utf-8", newline=None if "b" in mode else "\n"
-        ) as f:
+        with partial.open(mode, encoding=None if "b" in mode else "utf-8", newline=None if "b" in mode else "\n") as f:
             yield f
             f.flush()
             os.fsync(f.fileno())

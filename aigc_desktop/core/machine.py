@@ -29,9 +29,7 @@ class Machine:
 
 def inspect_machine() -> Machine:
     """Return what can be known without torch; the engine fills in the rest."""
-    return Machine(
-        usable_cores(), int(psutil.virtual_memory().total), platform.processor() or platform.machine()
-    )
+    return Machine(usable_cores(), int(psutil.virtual_memory().total), platform.processor() or platform.machine())
 
 
 def usable_cores() -> int:

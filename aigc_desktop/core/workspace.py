@@ -100,9 +100,7 @@ class Workspace:
         name = f"{now:%Y-%m-%d_%H%M%S}_{task.split('.')[0]}"
         folder = _unused(self.folder / parent / name)
         folder.mkdir(parents=True)
-        info = RunInfo(
-            task, title or name, now.isoformat(timespec="seconds"), dataset=str(config.get("dataset", ""))
-        )
+        info = RunInfo(task, title or name, now.isoformat(timespec="seconds"), dataset=str(config.get("dataset", "")))
         write_json(folder / "config.json", config)
         write_json(folder / "run.json", asdict(info))
         return Run(folder, self.folder)
@@ -112,9 +110,7 @@ class Workspace:
     def trash(self, folder: Path) -> Path:
         """Move a folder or file of this workspace to its trash and return the new place; undone by `restore`."""
         target = (
-            self.folder
-            / "trash"
-            / f"{time.time_ns()}__{folder.relative_to(self.folder).as_posix().replace('/', '__')}"
+            self.folder / "trash" / f"{time.time_ns()}__{folder.relative_to(self.folder).as_posix().replace('/', '__')}"
         )
         os.replace(folder, target)
         return target
@@ -125,16 +121,12 @@ class Workspace:
         os.replace(trashed, folder)
 
     def _member(self, parent: str, name: str) -> Path:
-        if (
-            not name or Path(name).name != name
-        ):  # ids come from files and command lines: never leave the workspace
+        if not name or Path(name).name != name:  # ids come from files and command lines: never leave the workspace
             raise UserError(_("“{name}” is not a name in this workspace.").format(name=name))
         return self.folder / parent / name
 
     def _newest_first(self, pattern: str) -> list[Path]:
-        return sorted(
-            self.folder.glob(pattern), key=lambda path: path.parent.stat().st_ctime_ns, reverse=True
-        )
+        return sorted(self.folder.glob(pattern), key=lambda path: path.parent.stat().st_ctime_ns, reverse=True)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,37 @@
+"""The one entry: the window, the engine process (`--worker`), the self-check, or the command line."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+
+COMMANDS = {"data", "train", "generate", "evaluate", "runs", "rehearse"}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Start what the arguments name and return the exit code."""
+    multiprocessing.freeze_support()
+    arguments = sys.argv[1:] if arguments is None else arguments
+    # read by the libraries when they are imported, so set before anything heavy
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
+    first = arguments[0] if arguments else ""
+    if first == "--worker":
+        from aigc_desktop.worker import main as start
+    elif first == "--self-check":
+        from aigc_desktop.selfcheck import main as start
+    elif first in COMMANDS or first in {"--help", "-h", "--version"}:
+        from aigc_desktop.cli import main as command_line
+
+        return command_line(arguments)
+    else:
+        from aigc_desktop.app import main as window
+
+        return window(arguments)
+    return start()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

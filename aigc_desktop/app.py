@@ -1,0 +1,138 @@
+"""The window: everything heavy waits until it is on the screen."""
+
+from __future__ import annotations
+
+import builtins
+import gc
+import locale
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+# shiboken wraps each later import in inspect.getsource: a second of start-up for `from __feature__ import ...`,
+# which is not used here
+_plain_import = builtins.__import__
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication
+
+builtins.__import__ = _plain_import
+
+from aigc_desktop import __version__
+from aigc_desktop.core import paths
+from aigc_desktop.core.engine_process import EngineFacts
+from aigc_desktop.core.events import Event
+from aigc_desktop.core.i18n import set_language
+from aigc_desktop.core.offline import go_offline
+from aigc_desktop.core.request import JobRequest
+from aigc_desktop.core.settings import Preferences, load_preferences
+from aigc_desktop.core.workspace import Workspace
+from aigc_desktop.ui.jobs import Engine, JobCenter, process_engines
+from aigc_desktop.ui.main_window import MainWindow
+from aigc_desktop.ui.theme import Theme
+
+GARBAGE_INTERVAL_MS = 10_000
+
+
+def main(arguments: list[str]) -> int:
+    """Open the window, with the files or folders named, and return the exit code when it is closed."""
+    go_offline()
+    sys.setswitchinterval(0.0005)  # threads that hold the interpreter lock give way ten times as often
+    gc.disable()  # a cyclic collection in a worker thread may destroy widgets there
+    application = make_application(arguments)
+    preferences = load_preferences()
+    set_language(preferences.language)
+    folder = Path(preferences.workspace) if preferences.workspace else paths.default_workspace()
+    theme = Theme(application, preferences)
+    jobs = JobCenter(engine_starter(preferences))
+    window = MainWindow(Workspace.open(folder), preferences, jobs, theme)
+    window.show()
+    QTimer.singleShot(0, window, jobs.warm_up)  # after the first paint
+    collector = QTimer(window)
+    collector.timeout.connect(_collect_garbage)
+    collector.start(GARBAGE_INTERVAL_MS)
+    window.open_paths([Path(argument) for argument in arguments if not argument.startswith("-")])
+    return application.exec()
+
+
+def make_application(arguments: list[str]) -> QApplication:
+    """Return the application object with its name, icon id and number format set."""
+    application = QApplication([paths.APP_NAME, *arguments])
+    application.setApplicationName("AIGC Desktop")
+    application.setApplicationVersion(__version__)
+    application.setDesktopFileName(paths.APP_NAME)
+    locale.setlocale(locale.LC_NUMERIC, "C")  # Qt has set the user's; C libraries then read 0,5 for 0.5
+    return application
+
+
+def engine_starter(preferences: Preferences) -> Callable[[], Engine]:
+    """Return what starts an engine, by the user's choice: its own process, or this one for debugging."""
+    if preferences.host == "thread":
+        return ThreadEngine
+    return process_engines(paths.command(), paths.cache_dir() / "logs" / "engine.log")
+
+
+class ThreadEngine:
+    """The engine inside the window's process: the fallback, and what debugging uses."""
+
+    alive = True
+    pid = 0
+
+    def __init__(self) -> None:
+        self.facts: EngineFacts | None = None
+        self._stop = threading.Event()
+        self._go_on = threading.Event()
+        self._wishes: list[str] = []
+
+    def wait_ready(self) -> EngineFacts:
+        """Import torch and the families, on the thread of the job."""
+        from aigc_desktop.engine.catalog import describe_catalogue
+        from aigc_desktop.engine.device import describe_machine
+
+        if self.facts is None:
+            tasks = {task.key: task for task in describe_catalogue()}
+            self.facts = EngineFacts(tasks, describe_machine(), cut_off=False)
+        return self.facts
+
+    def events(self, request: JobRequest) -> Iterator[Event]:
+        """Run the job on the calling thread."""
+        from aigc_desktop.engine.host import execute
+
+        self._stop.clear()
+        self._go_on.set()
+        yield from execute(request, self._should_stop, self._next_wish)
+
+    def control(self, word: str) -> None:
+        """Pause, resume, or pass a wish to the job."""
+        match word:
+            case "pause":
+                self._go_on.clear()
+            case "resume":
+                self._go_on.set()
+            case wish:
+                self._wishes.append(wish)
+
+    def stop(self) -> None:
+        """Stop the job at its next event."""
+        self._stop.set()
+        self._go_on.set()
+
+    def close(self) -> None:
+        """Nothing to end: the engine goes with the window."""
+
+    def kill(self) -> None:
+        """Stop what runs; a thread cannot be ended by force."""
+        self.stop()
+
+    def _should_stop(self) -> bool:
+        self._go_on.wait()
+        return self._stop.is_set()
+
+    def _next_wish(self) -> str | None:
+        self._go_on.wait()
+        return self._wishes.pop(0) if self._wishes else None
+
+
+def _collect_garbage() -> None:
+    gc.collect()
+    gc.freeze()  # what is alive now is not looked at again: a full collection costs 0.3 s with all modules loaded

@@ -1,0 +1,160 @@
+"""The engine in a process of its own, seen from its host: a job goes in, its events come out.
+
+    host -> engine   {"do": "run", "request": {...}} · {"do": "pause" | "resume" | "stop" | "save" | "sample" | "exit"}
+    engine -> host   {"is": "ready", "catalogue": [TaskSpec], "machine": Machine, "cut_off": bool}
+                     {"is": "stopping"} · an Event
+
+A native crash, an out-of-memory kill or a stuck kernel ends this process and nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from aigc_desktop.core.events import Event, Failed, Finished, Stopped
+from aigc_desktop.core.family import TaskSpec
+from aigc_desktop.core.i18n import _
+from aigc_desktop.core.machine import Machine
+from aigc_desktop.core.request import JobRequest
+from aigc_desktop.core.wire import read_frame, write_frame
+
+STOP_PATIENCE_S = 1.5
+"""How long the engine may take to notice a stop before its process is ended; saving comes after that."""
+
+
+@dataclass(frozen=True)
+class EngineFacts:
+    """What an engine process tells when it is ready."""
+
+    catalogue: dict[str, TaskSpec]
+    machine: Machine
+    cut_off: bool
+
+
+class EngineProcess:
+    """One engine process. `events` blocks and belongs to one thread; the control calls may come from any."""
+
+    def __init__(self, command: list[str], log: Path) -> None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self.log = log
+        self._log_start = log.stat().st_size if log.exists() else 0
+        with log.open("ab") as errors:
+            self.process = subprocess.Popen(
+                [*command, "--worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env={**os.environ, "PYTHONUNBUFFERED": "1", "OMP_WAIT_POLICY": "PASSIVE"},
+                # Ctrl+C in the terminal is for the host, which then stops the engine in good order
+                start_new_session=os.name == "posix",
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )
+        self.facts: EngineFacts | None = None
+        self._write_lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._stop_timer: threading.Timer | None = None
+        self._stop_asked = False
+
+    @property
+    def pid(self) -> int:
+        """Return the system's number of the process."""
+        return self.process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Return whether the process still runs."""
+        return self.process.poll() is None
+
+    def wait_ready(self) -> EngineFacts:
+        """Return what the engine tells once its models are loaded; EOFError if it ended before."""
+        if self.facts is None:
+            frame = self._read()
+            tasks: list[TaskSpec] = frame["catalogue"]
+            self.facts = EngineFacts({task.key: task for task in tasks}, frame["machine"], bool(frame["cut_off"]))
+        return self.facts
+
+    def events(self, request: JobRequest) -> Iterator[Event]:
+        """Run a job and yield its events, the last of which is its ending, also when the process dies."""
+        self._stopping.clear()
+        self._stop_asked = False
+        try:
+            self.wait_ready()
+            self._write({"do": "run", "request": asdict(request)})
+            while True:
+                frame = self._read()
+                if isinstance(frame, dict):
+                    self._stopping.set()
+                    continue
+                yield frame
+                if isinstance(frame, Finished | Stopped | Failed):
+                    return
+        except (EOFError, OSError, ValueError):
+            self.kill()
+            yield Stopped(forced=True) if self._stop_asked else self._death()
+        finally:
+            if self._stop_timer is not None:
+                self._stop_timer.cancel()
+
+    def control(self, word: str) -> None:
+        """Send "pause", "resume", "save" or "sample" to the running job; a dead engine is no error here."""
+        with contextlib.suppress(OSError, ValueError):
+            self._write({"do": word})
+
+    def stop(self) -> None:
+        """Stop the running job; an engine that does not notice within STOP_PATIENCE_S is ended."""
+        self._stop_asked = True
+        self.control("stop")
+        self._stop_timer = threading.Timer(STOP_PATIENCE_S, self._end_if_stuck)
+        self._stop_timer.daemon = True
+        self._stop_timer.start()
+
+    def close(self) -> None:
+        """End an idle engine in good order: it leaves when its input ends."""
+        self.control("exit")
+        with contextlib.suppress(OSError):
+            assert self.process.stdin is not None
+            self.process.stdin.close()
+
+    def kill(self) -> None:
+        """End the process now and reap it."""
+        self.process.kill()
+        self.process.wait()
+
+    def _end_if_stuck(self) -> None:
+        if not self._stopping.is_set():
+            self.process.kill()
+
+    def _write(self, frame: dict[str, Any]) -> None:
+        assert self.process.stdin is not None
+        with self._write_lock:
+            write_frame(self.process.stdin, frame)  # type: ignore[arg-type]
+
+    def _read(self) -> Any:
+        assert self.process.stdout is not None
+        return read_frame(self.process.stdout)  # type: ignore[arg-type]
+
+    def _death(self) -> Failed:
+        """Return what the end of the process means, in words, with the last of its log as details."""
+        code = self.process.wait()
+        if code == -signal.SIGKILL if os.name == "posix" else code == 1:
+            reason = _("The engine process was ended by the system, perhaps for lack of memory.")
+        elif code < 0:
+            reason = _("The engine process crashed (signal {number}).").format(number=-code)
+        else:
+            reason = _("The engine process ended unexpectedly (code {number}).").format(number=code)
+        hint = _("Your work up to the last save is kept: continue from there, with a smaller size if it happens again.")
+        return Failed("EngineDied", reason, hint, self._log_tail())
+
+    def _log_tail(self, limit: int = 20_000) -> str:
+        with contextlib.suppress(OSError), self.log.open("rb") as f:
+            f.seek(max(self._log_start, self.log.stat().st_size - limit))
+            return f.read(limit).decode("utf-8", "replace")
+        return ""

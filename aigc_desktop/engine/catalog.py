@@ -1,0 +1,40 @@
+"""The catalogue: every family and the jobs without a model, by name. Loading it is the slow import."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from aigc_desktop.core.discover import discover
+from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.family import Family, Task, TaskSpec, task_spec
+from aigc_desktop.core.i18n import _
+from aigc_desktop.data import jobs
+from aigc_desktop.engine import evaluation, families
+
+
+@cache
+def load_families() -> dict[str, Family]:
+    """Return the model families, by name."""
+    return {family.name: family for family in discover(families, "FAMILY")}
+
+
+def load_catalogue() -> dict[str, Family]:
+    """Return everything that can be started: the families, the data jobs and the evaluation."""
+    return {**load_families(), **{group.name: group for group in (jobs.JOBS, evaluation.JOBS)}}
+
+
+def find_task(key: str) -> Task:
+    """Return the task "family.name"; UserError if there is none, as after a downgrade of the program."""
+    family, _dot, name = key.partition(".")
+    try:
+        return load_catalogue()[family].task(name)
+    except KeyError:
+        raise UserError(
+            _("This version of the program does not know the task “{name}”.").format(name=key),
+            _("Open it with the version that made it."),
+        ) from None
+
+
+def describe_catalogue() -> list[TaskSpec]:
+    """Return all tasks as plain data for the window."""
+    return [task_spec(family, task) for family in load_catalogue().values() for task in family.tasks]

@@ -1,0 +1,47 @@
+"""Execute a job request: the same few lines for the engine process, the in-window host and the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from aigc_desktop.core.config import TaskConfig, check
+from aigc_desktop.core.events import Event, EventStream, Result
+from aigc_desktop.core.i18n import set_language
+from aigc_desktop.core.job import run_job
+from aigc_desktop.core.request import JobRequest
+from aigc_desktop.core.run import Run
+from aigc_desktop.core.workspace import Workspace
+from aigc_desktop.data.recorder import record
+from aigc_desktop.engine.catalog import find_task
+from aigc_desktop.engine.device import describe_machine
+
+
+def execute(
+    request: JobRequest,
+    should_stop: Callable[[], bool] = lambda: False,
+    next_request: Callable[[], str | None] = lambda: None,
+) -> Iterator[Event]:
+    """Yield the events of the requested job and its ending; a run's stream is recorded as it passes."""
+    set_language(request.language)
+    workspace = Path(request.workspace)
+    run = Run(Path(request.run) if request.run else workspace, workspace)
+    job = _make_plan if request.mode == "plan" else _run_task
+    events = run_job(job, request, run, should_stop, next_request)
+    return record(run, events) if request.run and request.mode == "run" else events
+
+
+def _run_task(request: JobRequest, run: Run) -> EventStream:
+    task = find_task(request.task)
+    config: TaskConfig = check(task.config, request.values)
+    yield from task.job(config, run)
+
+
+def _make_plan(request: JobRequest, run: Run) -> EventStream:
+    task = find_task(request.task)
+    if task.plan is None:
+        raise ValueError(f"{request.task} has no plan")
+    dataset_id: Any = request.values.get("dataset")
+    dataset = Workspace(run.workspace).dataset(dataset_id) if dataset_id else None
+    yield Result("plan", {"plan": task.plan(request.values, request.preset, dataset, describe_machine())})

@@ -1,0 +1,285 @@
+"""Jobs of the window: each is driven by a QThread, its events reach the main thread in batches.
+
+No Qt signal crosses threads: a JobThread puts events into a queue that a timer on the main thread empties, and
+all signals here are emitted by that timer.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from PySide6.QtCore import QObject, QThread, QTimer, Signal
+
+from aigc_desktop.core.engine_process import EngineFacts, EngineProcess
+from aigc_desktop.core.errors import failure_of
+from aigc_desktop.core.events import Event, Failed, Finished, Progress, Stopped
+from aigc_desktop.core.family import TaskSpec
+from aigc_desktop.core.i18n import language
+from aigc_desktop.core.machine import Machine, inspect_machine
+from aigc_desktop.core.request import JobRequest
+
+BATCH_INTERVAL_MS = 33
+BATCH_BUDGET_S = 0.012
+"""Time one round of the timer may take from the window; what is left waits for the next round."""
+STACK_BYTES = 16 << 20  # macOS gives new threads 512 KiB, too little for BLAS
+
+
+class Engine(Protocol):
+    """Where a job runs: an engine process, or this process for debugging."""
+
+    def wait_ready(self) -> EngineFacts: ...
+    def events(self, request: JobRequest) -> Iterator[Event]: ...
+    def control(self, word: str) -> None: ...
+    def stop(self) -> None: ...
+    def close(self) -> None: ...
+    def kill(self) -> None: ...
+    @property
+    def alive(self) -> bool: ...
+    @property
+    def pid(self) -> int: ...
+
+
+class JobThread(QThread):
+    """Drive one job on an engine and queue its events; with no request it only makes the engine ready."""
+
+    def __init__(self, pool: EnginePool, request: JobRequest | None) -> None:
+        super().__init__()
+        self.setStackSize(STACK_BYTES)
+        self.pool = pool
+        self.request = request
+        self.inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self.engine: Engine | None = None
+        self.stop_asked = False
+
+    def run(self) -> None:
+        """Run on the thread: take an engine, pass its events on, give it back."""
+        try:
+            engine = self.engine = self.pool.take()
+            self.pool.facts = engine.wait_ready()
+            if self.request is not None and not self.stop_asked:
+                for event in engine.events(self.request):
+                    self.inbox.put(event)
+            elif self.request is not None:
+                self.inbox.put(Stopped())
+            self.pool.give_back(engine)
+        except Exception as error:  # noqa: BLE001 - the border of this thread: the window shows it
+            self.inbox.put(failure_of(error))
+
+
+class EnginePool:
+    """The engine processes: one stays warm, more are started when several jobs run at once."""
+
+    def __init__(self, start: Callable[[], Engine]) -> None:
+        self.start = start
+        self.idle: queue.LifoQueue[Engine] = queue.LifoQueue()
+        self.all: list[Engine] = []
+        self.facts: EngineFacts | None = None
+
+    def take(self) -> Engine:
+        """Return a warm engine, or start one."""
+        while True:
+            try:
+                engine = self.idle.get_nowait()
+            except queue.Empty:
+                engine = self.start()
+                self.all.append(engine)
+                return engine
+            if engine.alive:
+                return engine
+
+    def give_back(self, engine: Engine) -> None:
+        """Keep one engine warm; another one ends, which frees its memory."""
+        if engine.alive and self.idle.qsize() == 0:
+            self.idle.put(engine)
+        else:
+            engine.close()
+        self.all = [e for e in self.all if e.alive]
+
+    def shut_down(self) -> None:
+        """End all engines in good order."""
+        for engine in self.all:
+            engine.close()
+
+
+class JobHandle(QObject):
+    """A running job as pages see it."""
+
+    events = Signal(object)
+    """A list of events, on the main thread, at most 30 times a second."""
+    ended = Signal(object)
+    """Finished, Stopped or Failed: once, after the last events."""
+    status_changed = Signal()
+
+    def __init__(self, request: JobRequest, thread: JobThread, parent: QObject) -> None:
+        super().__init__(parent)
+        self.request = request
+        self.thread_ = thread
+        self.status = "starting"
+        self.progress: Progress | None = None
+        self.ending: Finished | Stopped | Failed | None = None
+        self.started = time.monotonic()
+
+    @property
+    def run_folder(self) -> Path | None:
+        """Return the folder of the job's run, if it has one."""
+        return Path(self.request.run) if self.request.run else None
+
+    def pause(self) -> None:
+        """Let the job wait before its next event; memory stays, computing ends."""
+        if self.status == "running":
+            self._control("pause")
+            self._set_status("paused")
+
+    def resume(self) -> None:
+        """Let a paused job go on."""
+        if self.status == "paused":
+            self._control("resume")
+            self._set_status("running")
+
+    def stop(self) -> None:
+        """Stop and save; takes effect within two seconds at any moment."""
+        if self.status in ("stopping", "ended"):
+            return
+        self.thread_.stop_asked = True
+        if self.thread_.engine is not None:
+            self.thread_.engine.stop()
+        self._set_status("stopping")
+
+    def ask(self, wish: str) -> None:
+        """Ask the job for something at its next step: "save" or "sample"."""
+        self._control(wish)
+
+    def deliver(self) -> bool:
+        """Emit what has come in and return whether the job is over; the timer of JobCenter calls this."""
+        batch = _take(self.thread_.inbox)
+        progress = [event for event in batch if isinstance(event, Progress)]
+        if progress:
+            self.progress = progress[-1]
+        if batch and self.status == "starting":
+            self._set_status("running")
+        endings = [event for event in batch if isinstance(event, Finished | Stopped | Failed)]
+        if batch:
+            self.events.emit(batch)
+        if endings:
+            self.ending = endings[-1]
+            self._set_status("ended")
+            self.ended.emit(self.ending)
+        return bool(endings)
+
+    def _control(self, word: str) -> None:
+        if self.thread_.engine is not None:
+            self.thread_.engine.control(word)
+
+    def _set_status(self, status: str) -> None:
+        self.status = status
+        self.status_changed.emit()
+
+
+class JobCenter(QObject):
+    """All jobs of the window and the engine they run on."""
+
+    changed = Signal()
+    ready = Signal()
+    """The engine has told its catalogue for the first time."""
+    engine_failed = Signal(object)
+    """A Failed: the engine did not start."""
+
+    def __init__(self, start_engine: Callable[[], Engine], parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.pool = EnginePool(start_engine)
+        self.handles: list[JobHandle] = []
+        self.catalogue: dict[str, TaskSpec] = {}
+        self.machine: Machine = inspect_machine()
+        self._warming: JobThread | None = None
+        self._ended: list[JobThread] = []
+        self._timer = QTimer(self)
+        self._timer.setInterval(BATCH_INTERVAL_MS)
+        self._timer.timeout.connect(self._deliver)
+
+    def warm_up(self) -> None:
+        """Start an engine so that the next job begins at once; call when the window is on screen."""
+        if self._warming is None:
+            self._warming = JobThread(self.pool, None)
+            self._warming.start()
+            self._timer.start()
+
+    def run(self, request: JobRequest) -> JobHandle:
+        """Start a job at once and return its handle; texts come in the language of the window."""
+        thread = JobThread(self.pool, replace(request, language=language()))
+        handle = JobHandle(request, thread, self)
+        self.handles.append(handle)
+        thread.start()
+        self._timer.start()
+        self.changed.emit()
+        return handle
+
+    def training(self) -> list[JobHandle]:
+        """Return the jobs that train and are not over."""
+        return [handle for handle in self.handles if handle.request.run and handle.request.task.endswith(".train")]
+
+    def shut_down(self, patience_ms: int = 20_000) -> None:
+        """Stop all jobs, wait for what they save, end the engines; the window closes after this."""
+        for handle in self.handles:
+            handle.stop()
+        threads = [*(handle.thread_ for handle in self.handles), *self._ended]
+        if self._warming is not None:
+            threads.append(self._warming)
+        deadline = time.monotonic() + patience_ms / 1000
+        for thread in threads:
+            if not thread.wait(max(1, int(1000 * (deadline - time.monotonic())))):
+                for engine in self.pool.all:
+                    engine.kill()  # a thread that is still blocked reads the end of its pipe
+                thread.wait()
+        self._deliver()
+        self._timer.stop()
+        self.pool.shut_down()
+
+    def _deliver(self) -> None:
+        deadline = time.monotonic() + BATCH_BUDGET_S
+        for handle in list(self.handles):
+            if handle.deliver():
+                self.handles.remove(handle)
+                self._ended.append(handle.thread_)
+                handle.deleteLater()
+                self.changed.emit()
+                if isinstance(handle.ending, Failed) and handle.ending.kind == "EngineDied":
+                    self.warm_up()
+            if time.monotonic() > deadline:
+                break
+        self._look_at_warm_up()
+        self._ended = [thread for thread in self._ended if not thread.wait(0)]
+        if not self.handles and not self._ended and self._warming is None:
+            self._timer.stop()
+
+    def _look_at_warm_up(self) -> None:
+        if self.pool.facts is not None and not self.catalogue:
+            self.catalogue = self.pool.facts.catalogue
+            self.machine = self.pool.facts.machine
+            self.ready.emit()
+        if self._warming is not None and self._warming.wait(0):
+            failures = [event for event in _take(self._warming.inbox) if isinstance(event, Failed)]
+            self._warming = None
+            if failures:
+                self.engine_failed.emit(failures[-1])
+
+
+def _take(inbox: queue.SimpleQueue[Event]) -> list[Event]:
+    """Return what waits in the queue, no more than one batch can show."""
+    batch: list[Event] = []
+    for _count in range(min(inbox.qsize(), 2000)):
+        batch.append(inbox.get_nowait())
+    return batch
+
+
+def process_engines(command: list[str], log: Path) -> Callable[[], Engine]:
+    """Return the starter of engine processes."""
+
+    def start() -> Engine:
+        return EngineProcess(command, log)
+
+    return start
