@@ -84,6 +84,11 @@ class ThreadEngine:
         self._go_on = threading.Event()
         self._wishes: list[str] = []
 
+    def begin(self) -> None:
+        """Forget the stop of the job before."""
+        self._stop.clear()
+        self._go_on.set()
+
     def wait_ready(self) -> EngineFacts:
         """Import torch and the families, on the thread of the job."""
         from aigc_desktop.engine.catalog import describe_catalogue
@@ -98,8 +103,6 @@ class ThreadEngine:
         """Run the job on the calling thread."""
         from aigc_desktop.engine.host import execute
 
-        self._stop.clear()
-        self._go_on.set()
         yield from execute(request, self._should_stop, self._next_wish)
 
     def control(self, word: str) -> None:

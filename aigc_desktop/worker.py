@@ -53,23 +53,23 @@ class Control:
         self.jobs: queue.SimpleQueue[JobRequest | None] = queue.SimpleQueue()
         self.wishes: queue.SimpleQueue[str] = queue.SimpleQueue()
         self.go_on = threading.Event()
-        self.stop = threading.Event()
-        self.closed = threading.Event()
+        self.running_job = 0
+        self.stopped_job = 0
+        self.closed = False
 
     def read(self, pipe: BinaryIO) -> None:
         """Take frames until the pipe ends; then stop what runs and leave."""
         with contextlib.suppress(EOFError, OSError, ValueError):
             while True:
                 self._take(read_frame(pipe))
-        self.closed.set()
-        self.stop.set()
+        self.closed = True
         self.go_on.set()
         self.jobs.put(None)
 
     def _take(self, frame: dict[str, Any]) -> None:
         match frame["do"]:
             case "run":
-                self.stop.clear()
+                self.running_job = frame["job"]
                 self.go_on.set()
                 self.jobs.put(JobRequest(**frame["request"]))
             case "pause":
@@ -77,12 +77,17 @@ class Control:
             case "resume":
                 self.go_on.set()
             case "stop":
-                self.stop.set()
+                self.stopped_job = frame["job"]  # may come before its "run"
                 self.go_on.set()
             case "exit":
                 raise EOFError
             case wish:
                 self.wishes.put(wish)
+
+    def should_stop(self) -> bool:
+        """Return whether the running job is to end; waits while paused."""
+        self.go_on.wait()
+        return self.closed or self.stopped_job == self.running_job
 
     def next_wish(self) -> str | None:
         """Return the oldest request to the job ("save", "sample"), or None; waits while paused."""
@@ -99,12 +104,12 @@ def _serve(request: JobRequest, control: Control, out: BinaryIO) -> None:
 
     def should_stop() -> bool:
         nonlocal told
-        control.go_on.wait()
-        if control.stop.is_set() and not told:
+        stop = control.should_stop()
+        if stop and not told:
             told = True
             with contextlib.suppress(OSError):
                 write_frame(out, {"is": "stopping"})
-        return control.stop.is_set() or control.closed.is_set()
+        return stop
 
     events = execute(request, should_stop, control.next_wish)
     try:

@@ -1,6 +1,7 @@
 """The engine in a process of its own, seen from its host: a job goes in, its events come out.
 
-    host -> engine   {"do": "run", "request": {...}} · {"do": "pause" | "resume" | "stop" | "save" | "sample" | "exit"}
+    host -> engine   {"do": "run", "job": n, "request": {...}} · {"do": "stop", "job": n}
+                     {"do": "pause" | "resume" | "save" | "sample" | "exit"}
     engine -> host   {"is": "ready", "catalogue": [TaskSpec], "machine": Machine, "cut_off": bool}
                      {"is": "stopping"} · an Event
 
@@ -62,6 +63,7 @@ class EngineProcess:
         self._stopping = threading.Event()
         self._stop_timer: threading.Timer | None = None
         self._stop_asked = False
+        self._job = 0
 
     @property
     def pid(self) -> int:
@@ -81,13 +83,17 @@ class EngineProcess:
             self.facts = EngineFacts({task.key: task for task in tasks}, frame["machine"], bool(frame["cut_off"]))
         return self.facts
 
-    def events(self, request: JobRequest) -> Iterator[Event]:
-        """Run a job and yield its events, the last of which is its ending, also when the process dies."""
+    def begin(self) -> None:
+        """Make ready for the next job; a stop from here on counts for it, even before `events` is called."""
+        self._job += 1
         self._stopping.clear()
         self._stop_asked = False
+
+    def events(self, request: JobRequest) -> Iterator[Event]:
+        """Run a job and yield its events, the last of which is its ending, also when the process dies."""
         try:
             self.wait_ready()
-            self._write({"do": "run", "request": asdict(request)})
+            self._write({"do": "run", "job": self._job, "request": asdict(request)})
             while True:
                 frame = self._read()
                 if isinstance(frame, dict):
@@ -106,7 +112,7 @@ class EngineProcess:
     def control(self, word: str) -> None:
         """Send "pause", "resume", "save" or "sample" to the running job; a dead engine is no error here."""
         with contextlib.suppress(OSError, ValueError):
-            self._write({"do": word})
+            self._write({"do": word, "job": self._job})
 
     def stop(self) -> None:
         """Stop the running job; an engine that does not notice within STOP_PATIENCE_S is ended."""

@@ -32,16 +32,43 @@ STACK_BYTES = 16 << 20  # macOS gives new threads 512 KiB, too little for BLAS
 class Engine(Protocol):
     """Where a job runs: an engine process, or this process for debugging."""
 
-    def wait_ready(self) -> EngineFacts: ...
-    def events(self, request: JobRequest) -> Iterator[Event]: ...
-    def control(self, word: str) -> None: ...
-    def stop(self) -> None: ...
-    def close(self) -> None: ...
-    def kill(self) -> None: ...
+    def begin(self) -> None:
+        """Make ready for the next job; a stop from here on counts for it."""
+        ...
+
+    def wait_ready(self) -> EngineFacts:
+        """Return what the engine tells once its models are loaded."""
+        ...
+
+    def events(self, request: JobRequest) -> Iterator[Event]:
+        """Run a job and yield its events, the last of which is its ending."""
+        ...
+
+    def control(self, word: str) -> None:
+        """Send "pause", "resume", "save" or "sample"."""
+        ...
+
+    def stop(self) -> None:
+        """Stop the running job."""
+        ...
+
+    def close(self) -> None:
+        """End the idle engine in good order."""
+        ...
+
+    def kill(self) -> None:
+        """End it now."""
+        ...
+
     @property
-    def alive(self) -> bool: ...
+    def alive(self) -> bool:
+        """Return whether it can take a job."""
+        ...
+
     @property
-    def pid(self) -> int: ...
+    def pid(self) -> int:
+        """Return the system's number of its process, 0 for this one."""
+        ...
 
 
 class JobThread(QThread):
@@ -59,7 +86,9 @@ class JobThread(QThread):
     def run(self) -> None:
         """Run on the thread: take an engine, pass its events on, give it back."""
         try:
-            engine = self.engine = self.pool.take()
+            engine = self.pool.take()
+            engine.begin()
+            self.engine = engine
             self.pool.facts = engine.wait_ready()
             if self.request is not None and not self.stop_asked:
                 for event in engine.events(self.request):
@@ -270,10 +299,7 @@ class JobCenter(QObject):
 
 def _take(inbox: queue.SimpleQueue[Event]) -> list[Event]:
     """Return what waits in the queue, no more than one batch can show."""
-    batch: list[Event] = []
-    for _count in range(min(inbox.qsize(), 2000)):
-        batch.append(inbox.get_nowait())
-    return batch
+    return [inbox.get_nowait() for _count in range(min(inbox.qsize(), 2000))]
 
 
 def process_engines(command: list[str], log: Path) -> Callable[[], Engine]:
