@@ -1,0 +1,42 @@
+"""The rehearsal: the main job on the bundled samples, small enough to end within five minutes.
+
+The command line runs it headless and the Start page as a guided tour; both take their steps from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from aigc_desktop.core.family import Plan, TaskSpec
+from aigc_desktop.core.i18n import N_
+from aigc_desktop.core.paths import resources
+
+SAMPLES = {
+    "image": ("emoji", N_("Emoji (sample pictures)")),
+    "text": ("texts/zh", N_("Tang poems (sample texts)")),
+}
+"""Kind of family -> folder in resources/samples and title."""
+SECONDS = {"image": 70.0, "text": 50.0}
+"""Training time of one family of this kind, on this machine."""
+COUNT = {"image": 8, "text": 4}
+"""How many works each family makes."""
+
+
+def sample_folder(kind: str) -> Path:
+    """Return the bundled samples for families of this kind."""
+    return resources() / "samples" / SAMPLES[kind][0]
+
+
+def lessons(catalogue: Iterable[TaskSpec]) -> list[TaskSpec]:
+    """Return the training tasks to rehearse: every family of pictures or texts."""
+    return [task for task in catalogue if task.group == "train" and task.kind in SAMPLES]
+
+
+def short_values(plan: Plan, kind: str) -> dict[str, Any]:
+    """Return the plan's values with as many steps as fit into SECONDS by the plan's own estimate."""
+    if not plan.seconds:
+        return plan.values
+    steps = max(20, int(plan.steps * SECONDS[kind] / plan.seconds))
+    return {**plan.values, "steps": min(plan.steps, steps)}
