@@ -1,0 +1,219 @@
+"""How the window looks: colours, fonts, spacing and icons, light or dark, at the size the user chose."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from functools import lru_cache
+from string import Template
+from typing import Literal
+
+from PySide6.QtCore import QByteArray, QDir, QObject, QPoint, QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import (
+    QColor,
+    QFont,
+    QFontDatabase,
+    QFontInfo,
+    QGuiApplication,
+    QIcon,
+    QIconEngine,
+    QPainter,
+    QPalette,
+    QPixmap,
+)
+from PySide6.QtSvg import QSvgRenderer
+from PySide6.QtWidgets import QApplication
+
+from aigc_desktop.core.i18n import language
+from aigc_desktop.core.paths import resources
+from aigc_desktop.ui.colours import DARK, LIGHT, Colours
+
+Choice = Literal["system", "light", "dark"]
+Role = Literal["body", "secondary", "card", "title", "display", "number", "mono"]
+FONT_SIZES: dict[str, int] = {
+    "body": 13, "secondary": 12, "card": 16, "title": 22, "display": 28, "number": 13, "mono": 12,
+}  # fmt: skip
+GRID = 4
+RADIUS = 8
+CHINESE_FONTS = (
+    "Noto Sans CJK SC", "Source Han Sans SC", "PingFang SC", "Microsoft YaHei UI", "Microsoft YaHei",
+    "WenQuanYi Micro Hei",
+)  # fmt: skip
+
+
+class Theme(QObject):
+    """Colours, fonts, lengths and icons for widgets; `changed` says that they are different now.
+
+    `colours` are named by purpose, `px` turns a length at 100 % into pixels at the user's size, `icon` follows
+    the theme by itself. Widgets that paint with `colours` connect to `changed`.
+    """
+
+    changed = Signal()
+
+    def __init__(self, app: QApplication, choice: Choice = "system", scale: int = 100) -> None:
+        super().__init__(app)
+        self.app = app
+        self.choice: Choice = choice
+        self.scale = scale
+        self.colours = LIGHT
+        self._system_font = QFontDatabase.systemFont(QFontDatabase.SystemFont.GeneralFont)
+        QDir.setSearchPaths("theme", [str(resources() / "themes")])
+        app.setStyle("Fusion")
+        app.styleHints().colorSchemeChanged.connect(self._system_changed)
+        self._apply()
+
+    @property
+    def dark(self) -> bool:
+        """Return whether the dark colours are in use."""
+        return self.colours.dark
+
+    @property
+    def plot_colours(self) -> tuple[str, ...]:
+        """Return the colours of curves, in the order to use them; distinct for colour-blind readers."""
+        return self.colours.plot
+
+    def choose(self, choice: Choice, scale: int) -> None:
+        """Use light, dark or the system's theme, and texts and controls of `scale` percent."""
+        if (choice, scale) == (self.choice, self.scale):
+            return
+        self.choice, self.scale = choice, scale
+        self._apply()
+        self.changed.emit()
+
+    def refresh_fonts(self) -> None:
+        """Choose the fonts again, after a change of language."""
+        self._apply()
+        self.changed.emit()
+
+    def px(self, length: float) -> int:
+        """Return a length given for 100 % in pixels at the user's scale, at least 1 when not 0."""
+        return max(1, round(length * self.scale / 100)) if length else 0
+
+    def font(self, role: Role = "body") -> QFont:
+        """Return the font for a kind of text; figures have equal widths, so running numbers do not jump."""
+        font = QFont(self._system_font)
+        if role == "mono":
+            font = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
+            font.setFamilies([font.family(), *CHINESE_FONTS])
+        else:
+            font.setFamilies(self._families())
+            font.setFeature(QFont.Tag("tnum"), 1)
+        font.setPixelSize(self.px(FONT_SIZES[role]))
+        if role in ("card", "title", "display"):
+            font.setWeight(QFont.Weight.DemiBold)
+        return font
+
+    def icon(self, name: str, colour: str = "") -> QIcon:
+        """Return the icon `name` of resources/icons in the theme's colour; it stays right when the theme changes.
+
+        `colour` is a name of Colours when it is not to follow the text, for example "accent" or "red".
+        """
+        return QIcon(_TintedSvg(self, name, colour))
+
+    def pixmap(self, name: str, size: int, colour: str = "text", ratio: float = 1.0) -> QPixmap:
+        """Return the icon as a picture of `size` logical pixels in the colour of this name, or "#rrggbb"."""
+        value = colour if colour.startswith("#") else getattr(self.colours, colour)
+        return _draw_svg(name, value, size, round(ratio, 3))
+
+    def colour(self, name: str) -> QColor:
+        """Return the colour of this name as Qt's."""
+        return QColor(getattr(self.colours, name))
+
+    def _families(self) -> list[str]:
+        own = QFontInfo(self._system_font).family()
+        chinese = [name for name in CHINESE_FONTS if QFontDatabase.hasFamily(name)]
+        # DejaVu is what a bare Linux answers: wide, and uneven beside Chinese; a CJK font has good Latin too
+        if chinese and (own.startswith(("DejaVu", "Bitstream")) or (language() == "zh_CN" and own in CHINESE_FONTS)):
+            return [*chinese, own]
+        return [own, *chinese]
+
+    def _system_changed(self) -> None:
+        if self.choice == "system":
+            self._apply()
+            self.changed.emit()
+
+    def _apply(self) -> None:
+        scheme = self.choice
+        if scheme == "system":
+            dark = QGuiApplication.styleHints().colorScheme() == Qt.ColorScheme.Dark
+            scheme = "dark" if dark else "light"
+        self.colours = DARK if scheme == "dark" else LIGHT
+        self.app.setPalette(make_palette(self.colours))
+        self.app.setFont(self.font())
+        self.app.setStyleSheet(self._style_sheet())
+
+    def _style_sheet(self) -> str:
+        template = Template((resources() / "themes" / "base.qss").read_text(encoding="utf-8"))
+        lengths = {f"px{n}": f"{self.px(n)}px" for n in (1, 2, 3, 4, 6, 8, 10, 12, 14, 16, 18, 20, 24, 32, 36)}
+        sizes = {f"font_{role}": f"{self.px(size)}px" for role, size in FONT_SIZES.items()}
+        scheme = {"scheme": "dark" if self.dark else "light"}
+        radii = {"radius": f"{self.px(RADIUS)}px", "radius_small": f"{self.px(RADIUS - 2)}px"}
+        return template.substitute(asdict(self.colours), **lengths, **sizes, **scheme, **radii)
+
+
+def make_palette(colours: Colours) -> QPalette:
+    """Return Qt's palette for what the style sheet does not cover."""
+    palette = QPalette()
+    roles = QPalette.ColorRole
+    pairs = {
+        roles.Window: colours.window, roles.WindowText: colours.text, roles.Base: colours.surface,
+        roles.AlternateBase: colours.raised, roles.Text: colours.text, roles.Button: colours.surface,
+        roles.ButtonText: colours.text, roles.BrightText: colours.red, roles.Highlight: colours.accent,
+        roles.HighlightedText: colours.on_accent, roles.Link: colours.accent, roles.LinkVisited: colours.accent,
+        roles.ToolTipBase: colours.raised, roles.ToolTipText: colours.text, roles.Accent: colours.accent,
+        roles.PlaceholderText: colours.secondary, roles.Light: colours.raised, roles.Midlight: colours.hover,
+        roles.Mid: colours.line, roles.Dark: colours.control, roles.Shadow: colours.line,
+    }  # fmt: skip
+    for role, colour in pairs.items():
+        palette.setColor(role, QColor(colour))
+    for role in (roles.WindowText, roles.Text, roles.ButtonText, roles.PlaceholderText):
+        palette.setColor(QPalette.ColorGroup.Disabled, role, QColor(colours.disabled))
+    palette.setColor(QPalette.ColorGroup.Disabled, roles.Highlight, QColor(colours.line))
+    return palette
+
+
+class _TintedSvg(QIconEngine):
+    """An icon that takes its colour from the theme when it is painted."""
+
+    def __init__(self, theme: Theme, name: str, colour: str) -> None:
+        super().__init__()
+        self.theme, self.name, self.colour = theme, name, colour
+
+    def paint(self, painter: QPainter, rect: QRect, mode: QIcon.Mode, state: QIcon.State) -> None:
+        ratio = painter.device().devicePixelRatioF()
+        size = min(rect.width(), rect.height())
+        offset = QPoint((rect.width() - size) // 2, (rect.height() - size) // 2)
+        painter.drawPixmap(rect.topLeft() + offset, self._picture(size, mode, ratio))
+
+    def pixmap(self, size: QSize, mode: QIcon.Mode, state: QIcon.State) -> QPixmap:
+        return self._picture(min(size.width(), size.height()), mode, 1.0)
+
+    def scaledPixmap(self, size: QSize, mode: QIcon.Mode, state: QIcon.State, scale: float) -> QPixmap:
+        # Qt asks in device pixels here
+        return self._picture(round(min(size.width(), size.height()) / scale), mode, scale)
+
+    def clone(self) -> QIconEngine:
+        return _TintedSvg(self.theme, self.name, self.colour)
+
+    def _picture(self, size: int, mode: QIcon.Mode, ratio: float) -> QPixmap:
+        colour = self.colour or "text"
+        if mode == QIcon.Mode.Disabled:
+            colour = "disabled"
+        elif mode == QIcon.Mode.Selected and not self.colour:
+            colour = "on_accent"
+        return self.theme.pixmap(self.name, max(1, size), colour, ratio)
+
+
+@lru_cache(maxsize=512)
+def _draw_svg(name: str, colour: str, size: int, ratio: float) -> QPixmap:
+    """Return the SVG resources/icons/<name>.svg in one colour; KeyError when there is no such icon."""
+    path = resources() / "icons" / f"{name}.svg"
+    if not path.is_file():
+        raise KeyError(f"no icon {name!r}")
+    renderer = QSvgRenderer(QByteArray(path.read_bytes().replace(b"currentColor", colour.encode())))
+    picture = QPixmap(round(size * ratio), round(size * ratio))
+    picture.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(picture)
+    renderer.render(painter, QRectF(0, 0, picture.width(), picture.height()))
+    painter.end()
+    picture.setDevicePixelRatio(ratio)
+    return picture

@@ -1,0 +1,128 @@
+"""Small parts all pages are made of: texts, buttons and icons with tooltips and accessible names."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from PySide6.QtCore import QEvent, QObject, QSize, Qt
+from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtWidgets import (
+    QAbstractSlider,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QFrame,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QToolButton,
+    QWidget,
+)
+
+from aigc_desktop.ui.theme import Theme
+
+TextRole = Literal[
+    "body", "secondary", "card", "title", "display", "hint", "problem", "warning", "good", "accent"
+]
+ButtonKind = Literal["", "primary", "danger", "flat"]
+
+
+def label(text: str = "", role: TextRole = "body", *, wrap: bool = True, selectable: bool = False) -> QLabel:
+    """Return a text, never read as HTML: names of files and of runs are foreign."""
+    made = QLabel()
+    made.setTextFormat(Qt.TextFormat.PlainText)
+    made.setText(text)
+    made.setWordWrap(wrap)
+    made.setProperty("role", role)
+    if selectable:
+        made.setTextInteractionFlags(
+            Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
+        )
+        made.setAccessibleName(text)
+    return made
+
+
+def set_role(widget: QWidget, **properties: object) -> None:
+    """Change properties the style sheet reads, and let the widget look again."""
+    for name, value in properties.items():
+        widget.setProperty(name, value)
+    widget.style().unpolish(widget)
+    widget.style().polish(widget)
+    widget.update()
+
+
+def button(theme: Theme, text: str, icon: str = "", kind: ButtonKind = "", tip: str = "") -> QPushButton:
+    """Return a push button; `kind` "primary" is for the one next step of a page."""
+    made = QPushButton(text)
+    made.setProperty("kind", kind)
+    made.setAccessibleName(text.replace("&", ""))
+    made.setToolTip(tip or text.replace("&", ""))
+    if icon:
+        colours = {"primary": "on_accent", "danger": "red", "flat": "accent"}
+        made.setIcon(theme.icon(icon, colours.get(kind, "")))
+        made.setIconSize(QSize(theme.px(16), theme.px(16)))
+    return made
+
+
+def icon_button(theme: Theme, icon: str, name: str, size: int = 16) -> QToolButton:
+    """Return a button that shows an icon only; `name` is its tooltip and accessible name."""
+    made = QToolButton()
+    made.setIcon(theme.icon(icon))
+    made.setIconSize(QSize(theme.px(size), theme.px(size)))
+    made.setToolTip(name)
+    made.setAccessibleName(name)
+    made.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    return made
+
+
+def hairline() -> QFrame:
+    """Return a thin separating line."""
+    line = QFrame()
+    line.setProperty("hairline", True)
+    line.setFixedHeight(1)
+    return line
+
+
+class IconView(QWidget):
+    """An icon that is no button, in a colour of the theme."""
+
+    def __init__(self, theme: Theme, name: str, size: int = 20, colour: str = "text") -> None:
+        super().__init__()
+        self.theme, self.name, self.length, self.colour = theme, name, theme.px(size), colour
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+
+    def sizeHint(self) -> QSize:
+        return QSize(self.length, self.length)
+
+    def show_icon(self, name: str, colour: str = "text") -> None:
+        """Show another icon."""
+        self.name, self.colour = name, colour
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        with QPainter(self) as painter:
+            picture = self.theme.pixmap(self.name, self.length, self.colour, self.devicePixelRatioF())
+            painter.drawPixmap(0, 0, picture)
+
+
+class WheelGuard(QObject):
+    """Keeps the wheel from changing a value the user only scrolls past; install it on an input."""
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        inputs = QComboBox | QAbstractSpinBox | QAbstractSlider
+        if event.type() == QEvent.Type.Wheel and isinstance(watched, inputs) and not watched.hasFocus():
+            event.ignore()
+            return True
+        return False
+
+
+def guard_wheel(widget: QComboBox | QAbstractSpinBox | QAbstractSlider) -> None:
+    """Let the wheel scroll the page, not this input, unless the input has the focus."""
+    widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    widget.installEventFilter(WheelGuard(widget))
+
+
+def copy_text(text: str) -> None:
+    """Put `text` on the clipboard."""
+    QApplication.clipboard().setText(text)
