@@ -3,6 +3,8 @@
 datasets/<id>/
   dataset.json      DatasetInfo
   items.jsonl       one ItemRecord a line: every file or text that was found, also the unusable ones
+  texts.bin         the texts as they were found, UTF-8, one after another; an item names its piece of it
+  files/            what came out of a zip archive, so that the archive may vanish
   snapshot/         written once, never changed; present when `info.frozen`
     manifest.json   {"format", "files": {name: {"size", "sha256"}}}
     images.npy      uint8 (N, S, S, C): square, resized so that the short side is S and centre-cropped
@@ -35,10 +37,13 @@ Split = Literal["train", "validation"]
 
 @dataclass(frozen=True)
 class ItemRecord:
-    """One thing that was found: `name` to show, `source` where it lies (path, or path and row of a file).
+    """One thing that was found: `name` to show, `source` where it lies.
 
-    `problem` is "" for a usable item, else a short code (corrupt, too_small, empty, duplicate, unsupported,
-    too_large, unreadable, not_text); `detail` is the translated reason.
+    `source` is a path, for texts followed by ":" and the row; a relative path lies in the data set's folder and
+    came out of an archive. `problem` is "" for a usable item, else a code of data/problems.py (corrupt,
+    too_small, duplicate ...); `note` is such a code for something odd about a usable item; `detail` is the
+    translated reason for either. `length` counts characters, `size` bytes; `offset` is where a text begins in
+    `texts.bin`.
     """
 
     name: str
@@ -50,6 +55,9 @@ class ItemRecord:
     label: str = ""
     problem: str = ""
     detail: str = ""
+    note: str = ""
+    offset: int = 0
+    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,7 @@ class DatasetInfo:
     found: int = 0
     usable: int = 0
     problems: dict[str, int] = field(default_factory=dict)
+    notes: dict[str, int] = field(default_factory=dict)
     classes: list[str] = field(default_factory=list)
     class_counts: list[int] = field(default_factory=list)
     frozen: bool = False
@@ -104,6 +113,15 @@ class Dataset:
     def items_file(self) -> Path:
         """Return the file with one ItemRecord a line."""
         return self.folder / "items.jsonl"
+
+    @property
+    def found_texts(self) -> Path:
+        """Return the file with all texts that were found, for previews and for the freeze."""
+        return self.folder / "texts.bin"
+
+    def path_of(self, record: ItemRecord) -> Path:
+        """Return the file a picture lies in; what came out of an archive lies inside the data set."""
+        return self.folder / record.source
 
     def manifest_hash(self) -> str:
         """Return the SHA-256 over the manifest's file hashes: it names the exact data a run was trained on."""

@@ -96,11 +96,14 @@ class Run:
         return sorted(p.parent.name for p in self.checkpoints_dir.glob(f"[0-9]*/{MANIFEST}"))
 
     def checkpoint(self, name: str) -> Path:
-        """Return the folder of a checkpoint; "best" and "last" are names too. UserError if there is none."""
+        """Return the folder of a checkpoint; "last" and "best" are names too. UserError if there is none.
+
+        Before the first validation nothing is best yet; the newest stands for it.
+        """
         names = self.checkpoints()
         if name == "best":
-            name = self.info.best
-        if (name in ("last", "") or name not in names) and name in ("last", "") and names:
+            name = self.info.best or "last"
+        if name == "last" and names:
             name = names[-1]
         if name not in names:
             raise UserError(

@@ -1,0 +1,131 @@
+"""The engine process seen from its host, with a small engine that speaks the real protocol."""
+
+import sys
+import textwrap
+import threading
+import time
+
+import pytest
+
+from aigc_desktop.core.engine_process import EngineProcess
+from aigc_desktop.core.events import Failed, Finished, Progress, Stopped
+from aigc_desktop.core.request import JobRequest
+
+ENGINE = """
+import sys, time, os, signal
+from aigc_desktop import worker
+from aigc_desktop.core.events import Progress
+from aigc_desktop.core.job import run_job
+import types
+host = types.ModuleType("aigc_desktop.engine.host")
+def execute(request, should_stop, next_request):
+    def job(config, run):
+        yield Progress(0, 0, "begin")
+        if request.task == "stuck": time.sleep(60)
+        if request.task == "segv": os.kill(os.getpid(), signal.SIGSEGV)
+        if request.task == "killed": os.kill(os.getpid(), signal.SIGKILL)
+        if request.task == "prints": os.write(1, b"noise on standard output")
+        for step in range(int(request.values.get("steps", 3))):
+            if request.values.get("slow"): time.sleep(0.01)
+            yield Progress(step + 1, 10**6)
+    return run_job(job, None, None, should_stop, next_request)
+host.execute = execute
+catalog = types.ModuleType("aigc_desktop.engine.catalog"); catalog.describe_catalogue = lambda: []
+device = types.ModuleType("aigc_desktop.engine.device")
+from aigc_desktop.core.machine import inspect_machine
+device.describe_machine = inspect_machine
+for m in (host, catalog, device): sys.modules[m.__name__] = m
+sys.exit(worker.main())
+"""
+
+
+@pytest.fixture
+def engine(tmp_path):
+    script = tmp_path / "engine.py"
+    script.write_text(textwrap.dedent(ENGINE), encoding="utf-8")
+    engine = EngineProcess([sys.executable, str(script)], tmp_path / "logs" / "engine.log")
+    yield engine
+    engine.kill()
+    engine.process.stdin.close()
+    engine.process.stdout.close()
+
+
+def run(engine, task="count", **values):
+    engine.begin()
+    return engine.events(JobRequest(task, values))
+
+
+def test_jobs_one_after_another_on_one_process(engine):
+    for _ in range(3):
+        events = list(run(engine, steps=2))
+        assert events[0] == Progress(0, 0, "begin") and events[-1] == Finished()
+
+
+def test_prints_do_not_break_the_stream(engine):
+    assert list(run(engine, "prints"))[-1] == Finished()
+
+
+def test_stop_takes_effect_at_once(engine):
+    stream = run(engine, steps=10**6, slow=True)
+    next(stream)
+    start = time.monotonic()
+    engine.stop()
+    assert list(stream)[-1] == Stopped()
+    assert time.monotonic() - start < 1.5
+    assert list(run(engine))[-1] == Finished()  # and the engine is as good as new
+
+
+def test_a_stop_before_the_job_is_not_lost(engine):
+    engine.begin()
+    engine.stop()
+    assert list(engine.events(JobRequest("count", {"steps": 10**6, "slow": True})))[-1] == Stopped()
+
+
+def test_a_stuck_engine_is_ended_within_two_seconds(engine):
+    stream = run(engine, "stuck")
+    next(stream)
+    start = time.monotonic()
+    engine.stop()
+    assert list(stream)[-1] == Stopped(forced=True)
+    assert time.monotonic() - start < 2.0
+    assert not engine.alive
+
+
+@pytest.mark.parametrize(("task", "word"), [("segv", "crashed (signal 11)"), ("killed", "ended by the system")])
+def test_a_crash_is_a_plain_sentence_with_details(engine, task, word):
+    ending = list(run(engine, task))[-1]
+    assert isinstance(ending, Failed) and ending.kind == "EngineDied"
+    assert word in ending.message and "Traceback" not in ending.message
+    if task == "segv":
+        assert "Segmentation fault" in ending.details
+
+
+def test_pause_holds_the_stream_and_resume_lets_it_go(engine):
+    stream = run(engine, steps=10**6, slow=True)
+    for _ in range(3):
+        next(stream)
+    engine.control("pause")
+    seen = []
+    reader = threading.Thread(target=lambda: seen.extend(stream), daemon=True)
+    reader.start()
+    reader.join(0.5)
+    engine.control("resume")
+    engine.stop()
+    reader.join(5)
+    assert not reader.is_alive() and seen[-1] == Stopped()
+
+
+def test_the_engine_leaves_when_its_host_is_gone(engine):
+    stream = run(engine, steps=10**6, slow=True)
+    next(stream)
+    engine.process.stdin.close()
+    engine.process.wait(timeout=5)
+    assert list(stream)[-1] == Stopped()
+
+
+def test_an_engine_that_does_not_start_is_a_failure(tmp_path):
+    engine = EngineProcess([sys.executable, "-c", "raise SystemExit('broken installation')"], tmp_path / "log")
+    ending = list(run(engine))[-1]
+    assert ending.kind == "EngineDied" and "broken installation" in ending.details
+    engine.process.stdin.close()
+    engine.process.stdout.close()

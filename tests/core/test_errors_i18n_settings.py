@@ -1,0 +1,80 @@
+import errno
+import subprocess
+import sys
+
+import pytest
+
+from aigc_desktop.core.errors import failure_of, readable_size
+from aigc_desktop.core.i18n import LANGUAGES, _, ngettext, set_language, system_language
+from aigc_desktop.core.settings import Preferences, load_preferences, save_preferences
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "OutOfSpace"),
+        (MemoryError(), "OutOfMemory"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "OutOfMemory"),
+        (PermissionError(errno.EACCES, "denied", "/root/x"), "PermissionError"),
+        (FileNotFoundError(errno.ENOENT, "gone", "/x/y"), "FileNotFoundError"),
+        (OSError(errno.EIO, "Input/output error"), "OSError"),
+        (ZeroDivisionError("division by zero"), "ZeroDivisionError"),
+    ],
+)
+def test_every_failure_has_a_sentence_and_a_way_out(error, kind):
+    failed = failure_of(error)
+    assert failed.kind == kind
+    assert failed.message and failed.hint
+    assert "Traceback" not in failed.message
+
+
+def test_sizes_are_readable():
+    assert [readable_size(n) for n in (12, 34_000_000, 1_200_000_000)] == ["12 B", "34 MB", "1.2 GB"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_languages_have_catalogues(language):
+    set_language(language)
+    assert _("The disk is full.")
+    assert ngettext("{count} picture", "{count} pictures", 2)
+
+
+def test_an_unknown_language_is_refused():
+    with pytest.raises(ValueError, match="xx"):
+        set_language("xx")
+
+
+def test_the_system_language(monkeypatch):
+    monkeypatch.setenv("LANGUAGE", "zh_TW:en")
+    assert system_language() == "zh_CN"
+    monkeypatch.setenv("LANGUAGE", "de_DE")
+    assert system_language() == "en"
+
+
+def test_preferences_round_trip(tmp_path):
+    save_preferences(Preferences(language="zh_CN", scale=125), tmp_path)
+    assert load_preferences(tmp_path) == Preferences(language="zh_CN", scale=125)
+
+
+@pytest.mark.parametrize("damage", ["", "{", '{"language": "klingon"}', "[1]", '{"unknown": 1}'])
+def test_damaged_preferences_are_set_aside(tmp_path, damage):
+    (tmp_path / "preferences.json").write_text(damage, encoding="utf-8")
+    assert load_preferences(tmp_path) == Preferences()
+    assert (tmp_path / "preferences.damaged").read_text(encoding="utf-8") == damage
+
+
+def test_the_network_is_refused_and_counted():
+    code = (
+        "from aigc_desktop.core.offline import go_offline, connection_count\n"
+        "import os, socket\n"
+        "go_offline(); go_offline()\n"
+        "for act in (lambda: socket.create_connection(('192.0.2.1', 80), 1), lambda: socket.getaddrinfo('e.org', 1)):\n"
+        "    try: act()\n"
+        "    except PermissionError: pass\n"
+        "    else: raise SystemExit('went through')\n"
+        "a, b = socket.socketpair(); a.send(b'x'); b.recv(1)\n"
+        "print(connection_count(), os.environ['HF_HUB_OFFLINE'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    count, switch = done.stdout.split()
+    assert int(count) >= 2 and switch == "1"

@@ -1,0 +1,81 @@
+import subprocess
+import sys
+
+import pytest
+
+from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.files import write_json
+from aigc_desktop.core.run import MANIFEST
+from aigc_desktop.core.workspace import Workspace, workspace_lock
+
+
+def test_a_run_describes_itself(workspace):
+    run = workspace.new_run("image_gan.train", {"dataset": "cups", "steps": 5}, "杯子")
+    again = workspace.run(run.id)
+    assert again.config_values == {"dataset": "cups", "steps": 5}
+    assert (again.info.title, again.info.dataset, again.info.status) == ("杯子", "cups", "new")
+    assert [r.id for r in workspace.runs()] == [run.id]
+
+
+def test_two_runs_in_one_second_get_two_folders(workspace):
+    assert workspace.new_run("gpt.train", {}).folder != workspace.new_run("gpt.train", {}).folder
+
+
+def test_only_complete_checkpoints_count(workspace):
+    run = workspace.new_run("gpt.train", {})
+    for name in ("000010", "000020"):
+        (run.checkpoints_dir / name).mkdir(parents=True)
+    write_json(run.checkpoints_dir / "000010" / MANIFEST, {})
+    assert run.checkpoints() == ["000010"]
+    assert run.checkpoint("last").name == "000010"
+    assert run.checkpoint("best").name == "000010"  # nothing was validated yet
+    with pytest.raises(UserError):
+        run.checkpoint("000020")
+
+
+def test_a_cut_line_of_metrics_is_left_out(workspace):
+    run = workspace.new_run("gpt.train", {})
+    run.metrics_file.write_text('{"step": 1, "loss": 2.0}\n{"step": 2, "lo', encoding="utf-8")
+    assert run.metrics() == [{"step": 1, "loss": 2.0}]
+
+
+@pytest.mark.parametrize("name", ["../outside", "", "/etc", "a/b", ".."])
+def test_names_never_lead_out_of_the_workspace(workspace, name):
+    with pytest.raises(UserError):
+        workspace.run(name)
+
+
+def test_trash_and_restore(workspace):
+    run = workspace.new_run("gpt.train", {})
+    trashed = workspace.trash(run.folder)
+    assert workspace.runs() == []
+    workspace.restore(trashed, run.folder)
+    assert [r.id for r in workspace.runs()] == [run.id]
+
+
+def test_leftovers_of_a_crash_are_removed(workspace):
+    (workspace.folder / "datasets" / "cups.partial").mkdir()
+    (workspace.folder / "datasets" / "cups.partial" / "images.npy").write_bytes(b"half")
+    assert len(workspace.remove_leftovers()) == 1
+    assert not (workspace.folder / "datasets" / "cups.partial").exists()
+
+
+def test_the_lock_ends_with_its_process(workspace):
+    hold = (
+        "import sys, time; from pathlib import Path; from aigc_desktop.core.workspace import workspace_lock\n"
+        "with workspace_lock(Path(sys.argv[1])) as held: print(held, flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", hold, str(workspace.folder)], stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b"True\n"
+        with workspace_lock(workspace.folder) as held:
+            assert not held
+        other.kill()
+        other.wait()
+    with workspace_lock(workspace.folder) as held:
+        assert held
+
+
+def test_a_file_is_no_workspace(tmp_path):
+    (tmp_path / "file").write_text("x", encoding="utf-8")
+    with pytest.raises(UserError, match="cannot be used as a workspace"):
+        Workspace.open(tmp_path / "file")
