@@ -1,0 +1,236 @@
+"""Quality, diversity and memorisation of generated pictures, measured on feature vectors.
+
+KID: arXiv:1801.01401. Fréchet distance (FID's formula): arXiv:1706.08500. Precision and recall: arXiv:1904.06991.
+Density and coverage: arXiv:2002.09797. Every function takes vectors (N, D), as `image_features` returns them; values
+from other features do not compare. Fréchet distances are biased by the number of pictures: read them beside the floor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.i18n import _
+from aigc_desktop.engine.metrics.distances import (
+    Vectors,
+    as_tensor,
+    kth_neighbour_distance,
+    nearest_neighbours,
+    row_blocks,
+    squared_distance_blocks,
+)
+from aigc_desktop.engine.metrics.estimate import Estimate, interval
+
+NEIGHBOURS = 5
+QUICK_LIMIT = 1000
+FEWEST = 20  # below this halves and neighbourhoods mean nothing
+COPY_RATIO = 0.7  # below this the samples lie nearer to the training pictures than unseen real pictures do
+NEAR_SHARE = 0.1  # twice what unseen real pictures give by construction
+
+
+@dataclass(frozen=True)
+class Neighbourhood:
+    """Precision, recall, density and coverage; all want to be 1, density may exceed it."""
+
+    precision: float
+    recall: float
+    density: float
+    coverage: float
+
+
+@dataclass(frozen=True)
+class Frechet:
+    """A Fréchet distance and its floor: what two halves of the real pictures give at the same `count`."""
+
+    value: float
+    floor: float
+    count: int
+
+
+@dataclass(frozen=True)
+class Memorisation:
+    """How near samples lie to the training items, compared with unseen real items.
+
+    `ratio` is median d(sample, train) / median d(held-out, train), wanted near 1. `near_share` is the share of samples
+    nearer than the 5th percentile of the held-out distances. `nearest` (N, k) are indices of training items.
+    """
+
+    ratio: float
+    near_share: float
+    nearest: NDArray[np.int64]
+    distances: NDArray[np.float64]
+
+    @property
+    def flagged(self) -> bool:
+        """Return whether the samples copy: nearer than real pictures are, beyond what chance explains."""
+        error = (self.near_share * (1 - self.near_share) / len(self.nearest)) ** 0.5
+        return self.ratio < COPY_RATIO or self.near_share - 2 * error > NEAR_SHARE
+
+
+@dataclass(frozen=True)
+class ImageReport:
+    """Everything measured on one set of samples; memorisation is None when no real pictures were held out."""
+
+    kid: Estimate
+    frechet: Frechet
+    neighbourhood: Neighbourhood
+    memorisation: Memorisation | None
+    memorisation_pixels: Memorisation | None
+
+
+def kid(real: Vectors, fake: Vectors, subsets: int = 100, seed: int = 0) -> Estimate:
+    """Return the unbiased kernel distance with the cubic kernel (x.y / D + 1)^3; near 0, also below it, is good.
+
+    The value uses all items. The interval comes from `subsets` random halves of both sets, whose spread is that of the
+    whole sets. Multiply by 1000 to compare with tables of "KID x 1e3".
+    """
+    if min(len(real), len(fake)) < 4:
+        raise ValueError("KID needs at least 4 items in each set")
+    x, y = as_tensor(real), as_tensor(fake)
+    generator = np.random.default_rng(seed)
+    chosen_x = _halves(len(x), subsets, generator)
+    chosen_y = _halves(len(y), subsets, generator)
+    squared = (
+        _kernel_mean(x, x, chosen_x, chosen_x, same=True)
+        + _kernel_mean(y, y, chosen_y, chosen_y, same=True)
+        - 2 * _kernel_mean(x, y, chosen_x, chosen_y, same=False)
+    )
+    return interval(float(squared[0]), squared[1:].numpy(), min(len(x), len(y)))
+
+
+def quick_kid(features_real: Vectors, features_fake: Vectors) -> float:
+    """Return KID on at most 1,000 items a side, without interval: the light validation metric during training."""
+    x, y = as_tensor(features_real[:QUICK_LIMIT]), as_tensor(features_fake[:QUICK_LIMIT])
+    all_x, all_y = torch.ones(1, len(x), dtype=torch.float64), torch.ones(1, len(y), dtype=torch.float64)
+    within = _kernel_mean(x, x, all_x, all_x, same=True) + _kernel_mean(y, y, all_y, all_y, same=True)
+    return float(within - 2 * _kernel_mean(x, y, all_x, all_y, same=False))
+
+
+def frechet_distance(a: Vectors, b: Vectors) -> float:
+    """Return |mu_a - mu_b|^2 + tr(A + B - 2 (AB)^1/2) of the Gaussians fitted to both sets, in float64.
+
+    tr (AB)^1/2 is the sum of the square roots of the eigenvalues of A^1/2 B A^1/2, which is symmetric: unlike a general
+    matrix root this stays real and stable when items are fewer than dimensions.
+    """
+    x, y = as_tensor(a), as_tensor(b)
+    if min(len(x), len(y)) < 2:
+        raise ValueError("the Fréchet distance needs at least 2 items in each set")
+    mean = (x.mean(0) - y.mean(0)).square().sum()
+    cov_x, cov_y = torch.cov(x.T).reshape(x.shape[1], -1), torch.cov(y.T).reshape(y.shape[1], -1)
+    values, vectors = torch.linalg.eigh(cov_x)
+    root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
+    inner = root @ cov_y @ root
+    trace = torch.linalg.eigvalsh((inner + inner.T) / 2).clamp(min=0).sqrt().sum()
+    return float((mean + cov_x.trace() + cov_y.trace() - 2 * trace).clamp(min=0))
+
+
+def frechet_with_floor(real: Vectors, fake: Vectors, seed: int = 0) -> Frechet:
+    """Return the distance of the samples and the floor, all three sets cut to one size so that the bias is the same."""
+    count = min(len(fake), len(real) // 2)
+    order = np.random.default_rng(seed).permutation(len(real))
+    half_a, half_b = real[order[:count]], real[order[count : 2 * count]]
+    return Frechet(frechet_distance(half_a, fake[:count]), frechet_distance(half_a, half_b), count)
+
+
+def neighbourhood(real: Vectors, fake: Vectors, k: int = NEIGHBOURS) -> Neighbourhood:
+    """Return precision, recall, density and coverage with balls that reach to the k-th nearest neighbour."""
+    x, y = as_tensor(real), as_tensor(fake)
+    radius_x, radius_y = kth_neighbour_distance(x, k), kth_neighbour_distance(y, k)
+    inside = torch.zeros(len(y), dtype=torch.int64)  # in how many real balls each sample lies
+    recalled = covered = 0
+    for rows, squared in squared_distance_blocks(x, y):
+        distances = squared.sqrt_()
+        in_real = distances < radius_x[rows, None]
+        inside += in_real.sum(0)
+        covered += int(in_real.any(1).sum())
+        recalled += int((distances < radius_y).any(1).sum())
+    return Neighbourhood(
+        precision=float((inside > 0).double().mean()),
+        recall=recalled / len(x),
+        density=float(inside.double().mean()) / k,
+        coverage=covered / len(x),
+    )
+
+
+def memorisation(train: Vectors, held_out: Vectors, fake: Vectors, neighbours: int = 1) -> Memorisation:
+    """Return how near `fake` lies to `train`, measured against `held_out`: real items that were not trained on."""
+    nearest, distances = nearest_neighbours(fake, train, neighbours)
+    reference = nearest_neighbours(held_out, train)[1][:, 0]
+    typical = float(np.median(reference))
+    if typical == 0:
+        raise UserError(
+            _("Copying cannot be measured: most validation pictures are exact copies of training pictures."),
+            _("Remove duplicates from the data set and train again."),
+        )
+    own = distances[:, 0]
+    near_share = float(np.mean(own < np.percentile(reference, 5)))
+    return Memorisation(float(np.median(own)) / typical, near_share, nearest, distances)
+
+
+def pixel_vectors(images: NDArray[np.uint8], size: int = 16) -> NDArray[np.float32]:
+    """Return pictures (N, H, W, 3) as vectors (N, size * size * 3) in [0, 1], averaged down to `size` pixels."""
+    parts = [np.empty((0, size * size * 3), np.float32)]
+    for start in range(0, len(images), 256):
+        x = torch.from_numpy(np.array(images[start : start + 256])).permute(0, 3, 1, 2).float() / 255
+        parts.append(torch.nn.functional.adaptive_avg_pool2d(x, size).flatten(1).numpy())
+    return np.concatenate(parts)
+
+
+def measure_images(
+    train: tuple[Vectors, Vectors], held_out: tuple[Vectors, Vectors], fake: tuple[Vectors, Vectors]
+) -> Generator[str, None, ImageReport]:
+    """Yield the name of each metric before it is computed, so that a job can stop there; return the report.
+
+    Each set is (features, pixel vectors).
+    """
+    count = min(len(train[0]), len(fake[0]))
+    if count < FEWEST:
+        raise UserError(
+            _("{count} pictures are too few to measure quality; at least {fewest} are needed.").format(
+                count=count, fewest=FEWEST
+            ),
+            _("Generate more pictures or use a larger data set."),
+        )
+    yield "KID"
+    distance = kid(train[0], fake[0])
+    yield "FD"
+    frechet = frechet_with_floor(train[0], fake[0])
+    yield "PRDC"
+    around = neighbourhood(train[0], fake[0])
+    copying: list[Memorisation | None] = [None, None]
+    for space in (0, 1):
+        yield "memorisation"
+        if len(held_out[space]):
+            copying[space] = memorisation(train[space], held_out[space], fake[space], NEIGHBOURS)
+    return ImageReport(distance, frechet, around, copying[0], copying[1])
+
+
+def _halves(count: int, subsets: int, generator: np.random.Generator) -> Tensor:
+    """Return (1 + subsets, count) of 0 and 1: all items, then random halves.
+
+    A half drawn without replacement varies around the whole as much as the whole does around the truth.
+    """
+    chosen = np.zeros((1 + subsets, count))
+    chosen[0] = 1
+    for row in chosen[1:]:
+        row[generator.permutation(count)[: count // 2]] = 1
+    return torch.from_numpy(chosen)
+
+
+def _kernel_mean(x: Tensor, y: Tensor, chosen_x: Tensor, chosen_y: Tensor, same: bool) -> Tensor:
+    """Return (S,) means of the kernel over each pair of subsets, in one pass; without the diagonal if `same`."""
+    total = torch.zeros(len(chosen_x), dtype=torch.float64)
+    for rows in row_blocks(len(x), len(y)):
+        kernel = (x[rows] @ y.T / x.shape[1] + 1) ** 3
+        total += ((chosen_x[:, rows] @ kernel) * chosen_y).sum(1)
+    if not same:
+        return total / (chosen_x.sum(1) * chosen_y.sum(1))
+    diagonal = ((x * x).sum(1) / x.shape[1] + 1) ** 3
+    count = chosen_x.sum(1)
+    return (total - chosen_x @ diagonal) / (count * (count - 1))

@@ -1,0 +1,123 @@
+"""Quality, diversity and memorisation of generated texts.
+
+BLEU: Papineni et al., ACL 2002, with every reference at once; Self-BLEU: arXiv:1802.01886. Both against the full
+reference set in linear time, from tables of the highest count of each n-gram in any one reference. A text here is a
+sequence of tokens; `metric_tokens` splits plain text.
+"""
+
+from __future__ import annotations
+
+import bisect
+import math
+import re
+from collections import Counter
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from aigc_desktop.engine.metrics.estimate import Estimate, bootstrap_ratio
+
+Text = Sequence[Hashable]
+
+ORDERS = (2, 3, 4, 5)
+_UNSEEN = 0.1  # count given to an n-gram order without any match: Chen and Cherry, WMT 2014, smoothing 1
+_TOKEN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|\w+?(?=[\u3040-\u30ff\u3400-\u9fff])|'?\w+|[^\w\s]")
+
+
+def metric_tokens(text: str) -> list[str]:
+    """Split into words, marks and single Chinese, Japanese or Korean characters; "it's" gives "it" and "'s"."""
+    return _TOKEN.findall(text)
+
+
+def bleu_scores(
+    texts: Sequence[Text], references: Sequence[Text], orders: Sequence[int] = ORDERS
+) -> NDArray[np.float64]:
+    """Return BLEU-n (N, len(orders)) of each text against all references together; the mean is the usual figure.
+
+    High is near the references; above what unseen real texts reach it means repetition, not quality.
+    """
+    table = _ReferenceTable(references, max(orders))
+    return np.array([table.score(text, orders, own=False) for text in texts]).reshape(-1, len(orders))
+
+
+def self_bleu_scores(texts: Sequence[Text], orders: Sequence[int] = ORDERS) -> NDArray[np.float64]:
+    """Return BLEU-n (N, len(orders)) of each text against all other texts; low is diverse."""
+    if len(texts) < 2:
+        raise ValueError("Self-BLEU needs at least 2 texts")
+    table = _ReferenceTable(texts, max(orders))
+    return np.array([table.score(text, orders, own=True) for text in texts])
+
+
+def distinct_n(texts: Sequence[Text], n: int) -> float:
+    """Return unique n-grams / all n-grams, in (0, 1]; arXiv:1510.03055. Compare only between equal amounts of text."""
+    grams = Counter(gram for text in texts for gram in _ngrams(text, n))
+    if not grams:
+        raise ValueError(f"no text has {n} tokens")
+    return len(grams) / grams.total()
+
+
+def unique_share(texts: Sequence[Text]) -> float:
+    """Return different texts / all texts, in (0, 1]."""
+    if not texts:
+        raise ValueError("no texts")
+    return len({tuple(text) for text in texts}) / len(texts)
+
+
+def bits_per_byte(nats: ArrayLike, byte_counts: ArrayLike, resamples: int = 200, seed: int = 0) -> Estimate:
+    """Return the bits a model needs per UTF-8 byte, from summed nats and bytes of each held-out text.
+
+    Unlike a loss per token this compares between tokenizers. The interval resamples texts.
+    """
+    bits = np.asarray(nats, dtype=np.float64) / math.log(2)
+    return bootstrap_ratio(bits, byte_counts, resamples, seed)
+
+
+class _ReferenceTable:
+    """For each n-gram the highest count in one reference, who has it, and the highest count among the others."""
+
+    def __init__(self, references: Sequence[Text], longest: int) -> None:
+        if not references:
+            raise ValueError("no references")
+        self.best: dict[tuple[Hashable, ...], int] = {}
+        self.second: dict[tuple[Hashable, ...], int] = {}  # equal to best when two references share it
+        self.lengths = Counter(len(text) for text in references)
+        self.sorted_lengths = sorted(self.lengths)
+        for text in references:
+            for n in range(1, longest + 1):
+                for gram, count in Counter(_ngrams(text, n)).items():
+                    best = self.best.get(gram, 0)
+                    if count > best:
+                        self.best[gram], self.second[gram] = count, best
+                    elif count > self.second[gram]:
+                        self.second[gram] = count
+
+    def score(self, text: Text, orders: Sequence[int], own: bool) -> list[float]:
+        """Return BLEU of each order; `own` says that `text` is one of the references and must not count itself."""
+        logs: list[float] = []
+        for n in range(1, max(orders) + 1):
+            counts = Counter(_ngrams(text, n))
+            matched = sum(min(count, self._highest(gram, count, own)) for gram, count in counts.items())
+            if n == 1 and matched == 0:
+                return [0.0] * len(orders)
+            logs.append(math.log((matched or _UNSEEN) / max(1, counts.total())))
+        penalty = min(0.0, 1 - self._closest_length(len(text), own) / len(text))
+        return [math.exp(penalty + sum(logs[:n]) / n) for n in orders]
+
+    def _highest(self, gram: tuple[Hashable, ...], count: int, own: bool) -> int:
+        """Return the highest count of `gram` in a reference; a text that itself holds the record sees the second."""
+        best = self.best.get(gram, 0)
+        return self.second[gram] if own and count == best else best
+
+    def _closest_length(self, length: int, own: bool) -> int:
+        """Return the reference length nearest to `length`, the shorter of two equally near."""
+        if self.lengths[length] > own:
+            return length
+        place = bisect.bisect_left(self.sorted_lengths, length)
+        above = place + 1 if length in self.lengths else place
+        near = self.sorted_lengths[max(0, place - 1) : place] + self.sorted_lengths[above : above + 1]
+        return min(near, key=lambda other: (abs(other - length), other))
+
+
+def _ngrams(text: Text, n: int) -> list[tuple[Hashable, ...]]:
+    return list(zip(*(text[start:] for start in range(n)), strict=False))
