@@ -25,6 +25,7 @@ from PySide6.QtWidgets import QApplication
 
 from aigc_desktop.core.i18n import language
 from aigc_desktop.core.paths import resources
+from aigc_desktop.core.settings import Preferences
 from aigc_desktop.ui.colours import DARK, LIGHT, Colours
 
 Choice = Literal["system", "light", "dark"]
@@ -49,11 +50,11 @@ class Theme(QObject):
 
     changed = Signal()
 
-    def __init__(self, app: QApplication, choice: Choice = "system", scale: int = 100) -> None:
+    def __init__(self, app: QApplication, preferences: Preferences) -> None:
         super().__init__(app)
         self.app = app
-        self.choice: Choice = choice
-        self.scale = scale
+        self.choice: Choice = preferences.theme
+        self.scale = preferences.scale
         self.colours = LIGHT
         self._system_font = QFontDatabase.systemFont(QFontDatabase.SystemFont.GeneralFont)
         QDir.setSearchPaths("theme", [str(resources() / "themes")])
@@ -71,16 +72,9 @@ class Theme(QObject):
         """Return the colours of curves, in the order to use them; distinct for colour-blind readers."""
         return self.colours.plot
 
-    def choose(self, choice: Choice, scale: int) -> None:
-        """Use light, dark or the system's theme, and texts and controls of `scale` percent."""
-        if (choice, scale) == (self.choice, self.scale):
-            return
-        self.choice, self.scale = choice, scale
-        self._apply()
-        self.changed.emit()
-
-    def refresh_fonts(self) -> None:
-        """Choose the fonts again, after a change of language."""
+    def apply(self, preferences: Preferences) -> None:
+        """Use the theme and scale of these preferences, and the fonts of the language in use."""
+        self.choice, self.scale = preferences.theme, preferences.scale
         self._apply()
         self.changed.emit()
 

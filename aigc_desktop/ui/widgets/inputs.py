@@ -78,6 +78,8 @@ class SpinInput(FieldInput):
         super().__init__(self.box)
         self.box.setRange(_whole(spec.minimum, -SPIN_LIMIT), _whole(spec.maximum, SPIN_LIMIT))
         self.box.setGroupSeparatorShown(True)
+        margin = self.box.fontMetrics().averageCharWidth()
+        self.box.lineEdit().setTextMargins(margin, 0, 0, 0)  # the style sheet does not reach the inner line
         self.box.setStepType(QSpinBox.StepType.AdaptiveDecimalStepType if self.box.maximum() > 200
                              else QSpinBox.StepType.DefaultStepType)  # fmt: skip
         guard_wheel(self.box)
