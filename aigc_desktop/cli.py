@@ -1,0 +1,315 @@
+"""The command line: the same tasks as in the window, their flags made from the same configurations.
+
+Exit codes: 0 done, 1 failed, 2 wrong arguments or settings, 130 stopped by the user (what was made is saved).
+With --json every event is one JSON object a line on standard output, pictures left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from aigc_desktop import __version__
+from aigc_desktop.core import paths
+from aigc_desktop.core.config import FieldKind, FieldSpec, TaskConfig, describe
+from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.events import Failed, Result
+from aigc_desktop.core.family import Plan
+from aigc_desktop.core.i18n import LANGUAGES, _, language, set_language
+from aigc_desktop.core.offline import go_offline
+from aigc_desktop.core.request import JobRequest
+from aigc_desktop.core.settings import load_preferences
+from aigc_desktop.core.workspace import Workspace
+from aigc_desktop.terminal import DONE, WRONG, Shell
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code."""
+    go_offline()
+    common, _rest = _common_flags().parse_known_args(arguments)
+    set_language(common.language or load_preferences().language)
+    folder = Path(common.workspace).absolute() if common.workspace else paths.default_workspace()
+    options = _parser(arguments, folder).parse_args(arguments)
+    shell = Shell(options.json)
+    try:
+        code: int = options.command(options, Workspace.open(folder), shell)
+    except UserError as error:
+        shell.complain(error.message, error.hint)
+        return WRONG
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    return code
+
+
+# the commands
+
+
+def data_import(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
+    """Import files or folders as a data set and freeze it for training."""
+    values = _given(options)
+    freezing = {name: values.pop(name) for name in options.freeze_fields if name in values}
+    scan = {**values, "source": [str(Path(path).absolute()) for path in options.paths]}
+    found = shell.run(JobRequest("data.scan", scan, str(workspace.folder)))
+    if shell.code != DONE or found is None:
+        return shell.code
+    freezing["dataset"] = found["id"]
+    frozen = shell.run(JobRequest("data.freeze", freezing, str(workspace.folder)))
+    if shell.code == DONE and frozen is not None:
+        shell.say(_("Data set “{id}” is ready for training.").format(id=found["id"]))
+    return shell.code
+
+
+def data_inspect(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
+    """List the data sets, or show one."""
+    chosen = [workspace.dataset(options.dataset)] if options.dataset else workspace.datasets()
+    for dataset in chosen:
+        info = dataset.info
+        shell.row(dataclasses.asdict(info), f"{info.id}\t{info.kind}\t{info.usable}/{info.found}\t{info.title}")
+        if options.dataset:
+            for problem, count in info.problems.items():
+                shell.say(f"  {problem}: {count}")
+            for name, count in zip(info.classes, info.class_counts, strict=False):
+                shell.say(f"  {name}: {count}")
+    return DONE
+
+
+def train(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
+    """Train a family, or go on with an earlier run."""
+    if options.resume:
+        run = workspace.run(options.resume)
+        return shell.drive(JobRequest(run.info.task, run.config_values, str(workspace.folder), str(run.folder)))
+    task = f"{options.family}.train"
+    plan = make_plan(task, _given(options), options.preset, workspace)
+    shell.card(plan)
+    if plan.problems:
+        for problem in plan.problems:
+            shell.complain(f"{problem.field}: {problem.message}" if problem.field else problem.message, "")
+        return WRONG
+    run = workspace.new_run(task, plan.values, options.title or "")
+    shell.say(_("Run: {id}").format(id=run.id))
+    return shell.drive(JobRequest(task, plan.values, str(workspace.folder), str(run.folder)))
+
+
+def generate(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
+    """Make works with a trained model and export them."""
+    from aigc_desktop.export.files import export_result
+
+    family = workspace.run(options.run).info.task.split(".")[0]
+    task = f"{family}.{options.task}"
+    values = {**_given(options), "run": options.run}
+    result = workspace.new_run(task, values, parent="results")
+    code = shell.drive(JobRequest(task, values, str(workspace.folder), str(result.folder)))
+    out = Path(options.out) if options.out else None
+    if out is not None:
+        for file in export_result(result, out, options.format):
+            shell.row({"file": str(file)}, str(file))
+    else:
+        shell.row({"folder": str(result.folder)}, str(result.folder))
+    return code
+
+
+def evaluate(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
+    """Measure what a trained model makes."""
+    request = JobRequest("evaluate.run", {**_given(options), "run": options.run}, str(workspace.folder))
+    result = shell.run(request)
+    if result is not None:
+        for name, value in result["rows"]:
+            shell.say(f"  {name}: {value}")
+    return shell.code
+
+
+def runs(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
+    """List the trained models, or show one."""
+    for run in [workspace.run(options.run)] if options.run else workspace.runs():
+        info = run.info
+        shell.row(
+            {"id": run.id, **dataclasses.asdict(info), "checkpoints": run.checkpoints()},
+            f"{run.id}\t{info.task}\t{info.status}\t{info.step}/{info.total}\t{info.title}",
+        )
+        if options.run:
+            for name in run.checkpoints():
+                shell.say(f"  {name}{' *' if name == info.best else ''}")
+    return DONE
+
+
+def rehearse(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
+    """Do the main job on the bundled samples: import, train every family small, generate, keep, export."""
+    from aigc_desktop.rehearsal import rehearse as steps
+
+    out = Path(options.out) if options.out else workspace.folder / "rehearsal"
+    files: list[Path] = []
+    for title, request, made in steps(workspace, out, _family_filter(options)):
+        if request is not None:
+            shell.say(f"\n{title}")
+            if shell.drive(request) != DONE:
+                return shell.code
+        files += made
+    shell.say("\n" + _("The results:"))
+    for file in files:
+        shell.row({"file": str(file)}, str(file))
+    return DONE
+
+
+def make_plan(task: str, values: dict[str, Any], preset: str, workspace: Workspace) -> Plan:
+    """Return the plan of a task for the values the user gave."""
+    from aigc_desktop.engine.host import execute
+
+    request = JobRequest(task, values, str(workspace.folder), language=language(), mode="plan", preset=preset)
+    for event in execute(request):
+        if isinstance(event, Result):
+            plan: Plan = event.data["plan"]
+            return plan
+        if isinstance(event, Failed):
+            raise UserError(event.message, event.hint)
+    raise RuntimeError(f"{task} made no plan")
+
+
+# arguments, from the configurations
+
+
+def _parser(arguments: Sequence[str], folder: Path) -> argparse.ArgumentParser:
+    """Return the parser; only the named command gets the flags that cost an import of the engine."""
+    parser = argparse.ArgumentParser("aigc-desktop", description=_("An offline generative studio."))
+    parser.add_argument("--version", action="version", version=f"AIGC Desktop {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    common = _common_flags()
+    data = commands.add_parser("data", help=_("import and look at data sets")).add_subparsers(required=True)
+    wanted = set(arguments)
+    adding = data.add_parser("import", help=_("import files or folders as a data set"), parents=[common])
+    adding.add_argument("paths", nargs="+", metavar="PATH", help=_("pictures, texts, folders or zip files"))
+    if {"data", "import"} <= wanted:
+        _add_data_fields(adding)
+    adding.set_defaults(command=data_import)
+    looking = data.add_parser("inspect", help=_("list the data sets, or show one"), parents=[common])
+    looking.add_argument("dataset", nargs="?", metavar="DATASET")
+    looking.set_defaults(command=data_inspect)
+    training = commands.add_parser("train", help=_("train a model"), parents=[common])
+    training.set_defaults(command=train)
+    if "train" in wanted:
+        _add_families(training, arguments)
+    making = commands.add_parser("generate", help=_("make works with a trained model"), parents=[common])
+    making.add_argument("run", metavar="RUN", help=_("the trained model, as `runs` lists it"))
+    making.add_argument("--task", default="generate", help=_("generate, or another task of the family"))
+    making.add_argument("--out", metavar="FOLDER", help=_("export the works to this folder"))
+    making.add_argument(
+        "--format", default="", help=_("file format of the export: png, jpeg, webp, txt, jsonl, csv, docx")
+    )
+    making.set_defaults(command=generate)
+    if "generate" in wanted:
+        _add_generate_fields(making, arguments, folder)
+    measuring = commands.add_parser("evaluate", help=_("measure what a trained model makes"), parents=[common])
+    measuring.add_argument("run", metavar="RUN")
+    measuring.set_defaults(command=evaluate)
+    if "evaluate" in wanted:
+        from aigc_desktop.engine.evaluation import JOBS
+
+        _add_fields(measuring, JOBS.task("run").config, skip={"run"})
+    listing = commands.add_parser("runs", help=_("list the trained models, or show one"), parents=[common])
+    listing.add_argument("run", nargs="?", metavar="RUN")
+    listing.set_defaults(command=runs)
+    trying = commands.add_parser(
+        "rehearse", help=_("do the whole job on the bundled samples, in a few minutes"), parents=[common]
+    )
+    trying.add_argument("--out", metavar="FOLDER", help=_("where the exported files go"))
+    trying.add_argument("--family", action="append", help=_("only this family; may be given more than once"))
+    trying.set_defaults(command=rehearse)
+    return parser
+
+
+def _common_flags() -> argparse.ArgumentParser:
+    """Return the flags every command has."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--json", action="store_true", help=_("print one JSON object a line"))
+    parser.add_argument("--workspace", metavar="FOLDER", help=_("the workspace; also AIGC_DESKTOP_WORKSPACE"))
+    parser.add_argument("--language", choices=["system", *LANGUAGES], help=_("language of the messages"))
+    return parser
+
+
+def _add_data_fields(parser: argparse.ArgumentParser) -> None:
+    from aigc_desktop.data.jobs import JOBS
+
+    _add_fields(parser, JOBS.task("scan").config, skip={"source"})
+    names = _add_fields(parser, JOBS.task("freeze").config, skip={"dataset"})
+    parser.set_defaults(freeze_fields=names)
+
+
+def _add_families(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
+    from aigc_desktop.engine.catalog import load_families
+
+    families = {
+        name: family for name, family in load_families().items() if any(t.name == "train" for t in family.tasks)
+    }
+    summaries = "\n".join(f"  {name}: {_(family.summary)}" for name, family in families.items())
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description = summaries
+    parser.add_argument("family", nargs="?", choices=list(families), metavar="FAMILY")
+    parser.add_argument("--resume", metavar="RUN", help=_("go on with this run"))
+    parser.add_argument(
+        "--preset", default="auto", help=_("starting point of the settings; auto chooses by data and machine")
+    )
+    parser.add_argument("--title", help=_("name of the run"))
+    named = next((name for name in arguments if name in families), None)
+    chosen = [families[named]] if named else list(families.values())
+    seen: set[str] = set()
+    for family in chosen:
+        seen |= set(_add_fields(parser, family.task("train").config, skip=seen))
+
+
+def _add_generate_fields(parser: argparse.ArgumentParser, arguments: Sequence[str], folder: Path) -> None:
+    """Add the fields of the family that trained the named run; without a run there are none to show."""
+    from aigc_desktop.engine.catalog import load_families
+
+    seen = {"run"}
+    for name in arguments:
+        if (folder / "runs" / name / "run.json").is_file():
+            family = load_families()[Workspace(folder).run(name).info.task.split(".")[0]]
+            for task in family.tasks:
+                if task.group == "create":
+                    seen |= set(_add_fields(parser, task.config, skip=seen))
+
+
+def _add_fields(parser: argparse.ArgumentParser, config: type[TaskConfig], skip: set[str]) -> list[str]:
+    """Add one flag per field and return the names that were added."""
+    added = [spec for spec in describe(config) if spec.name not in skip]
+    for spec in added:
+        flag = "--" + spec.name.replace("_", "-")
+        options: dict[str, Any] = {"dest": f"field_{spec.name}", "default": argparse.SUPPRESS, "help": _help(spec)}
+        match spec.kind:
+            case FieldKind.BOOL:
+                options["action"] = argparse.BooleanOptionalAction
+            case FieldKind.INT:
+                options |= {"type": int, "metavar": "N"}
+            case FieldKind.FLOAT:
+                options |= {"type": float, "metavar": "X"}
+            case FieldKind.CHOICE:
+                options["choices"] = [value for value, _label in spec.choices]
+            case _:
+                options["metavar"] = spec.kind.value.upper()
+        parser.add_argument(flag, **options)
+    return [spec.name for spec in added]
+
+
+def _help(spec: FieldSpec) -> str:
+    parts = [_(spec.title) + ": " + _(spec.help)]
+    if spec.minimum is not None or spec.maximum is not None:
+        low = "" if spec.minimum is None else f"{spec.minimum:g}"
+        high = "" if spec.maximum is None else f"{spec.maximum:g}"
+        parts.append(f"[{low} – {high}]")
+    if spec.default not in (None, ""):
+        parts.append(_("default: {value}").format(value=spec.default))
+    return " ".join(parts).replace("%", "%%")
+
+
+def _given(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the fields that stand on the command line."""
+    return {name.removeprefix("field_"): value for name, value in vars(options).items() if name.startswith("field_")}
+
+
+def _family_filter(options: argparse.Namespace) -> set[str] | None:
+    return set(options.family) if options.family else None

@@ -1,0 +1,185 @@
+"""What the command line shows: events as lines and a progress bar on a terminal, or as JSON lines."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from aigc_desktop.core.errors import readable_size
+from aigc_desktop.core.events import (
+    Checkpoint,
+    Event,
+    Failed,
+    Finished,
+    Metric,
+    Note,
+    Progress,
+    Result,
+    Stopped,
+    Text,
+)
+from aigc_desktop.core.family import Plan
+from aigc_desktop.core.i18n import _, language
+from aigc_desktop.core.request import JobRequest
+
+DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
+BAR_WIDTH = 24
+
+
+class Shell:
+    """Show events on a terminal or as JSON lines, and stop in good order on Ctrl+C."""
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+        self.code = DONE
+        self.interrupted = False
+        self.bar = not as_json and sys.stderr.isatty()
+
+    def drive(self, request: JobRequest) -> int:
+        """Run a job to its end, show its events and return the exit code."""
+        self.run(request)
+        return self.code
+
+    def run(self, request: JobRequest) -> dict[str, Any] | None:
+        """Run a job, show its events and return the data of its last Result, if it had one."""
+        result = None
+        for event in self._interruptible(dataclasses.replace(request, language=language())):
+            self.show(event)
+            match event:
+                case Result(data=data):
+                    result = data
+                case Finished():
+                    self.code = DONE
+                case Stopped():
+                    self.code = INTERRUPTED
+                case Failed():
+                    self.code = FAILED
+        return result
+
+    def _interruptible(self, request: JobRequest) -> Iterator[Event]:
+        from aigc_desktop.engine.host import execute
+
+        def interrupt(_number: int, _frame: FrameType | None) -> None:
+            self.interrupted = True
+
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        before = [signal.signal(number, interrupt) for number in numbers]
+        try:
+            yield from execute(request, lambda: self.interrupted)
+        finally:
+            for number, handler in zip(numbers, before, strict=True):
+                signal.signal(number, handler)
+
+    def show(self, event: Event) -> None:
+        """Show one event."""
+        if self.as_json:
+            print(json.dumps(_plain(event), ensure_ascii=False), flush=True)
+            return
+        if isinstance(event, Progress):
+            if self.bar:
+                sys.stderr.write("\r\x1b[K" + progress_line(event))
+                sys.stderr.flush()
+            return
+        if self.bar:
+            sys.stderr.write("\r\x1b[K")
+        line = event_line(event)
+        if line:
+            print(line, file=sys.stderr if isinstance(event, Failed) else sys.stdout, flush=True)
+
+    def say(self, line: str) -> None:
+        """Print a line for people; silent with --json."""
+        if not self.as_json:
+            print(line, flush=True)
+
+    def row(self, values: dict[str, Any], line: str) -> None:
+        """Print a result: values as JSON, or the line for people."""
+        print(json.dumps(values, ensure_ascii=False) if self.as_json else line, flush=True)
+
+    def complain(self, message: str, hint: str) -> None:
+        """Print what is wrong and the way out on standard error."""
+        if self.as_json:
+            print(json.dumps({"error": message, "hint": hint}, ensure_ascii=False), flush=True)
+        else:
+            print(f"{message}\n{hint}".strip(), file=sys.stderr, flush=True)
+
+    def card(self, plan: Plan) -> None:
+        """Print what will happen: the card before the start."""
+        if self.as_json:
+            print(json.dumps(_plain(plan), ensure_ascii=False), flush=True)
+            return
+        print(_("Parameters: {count}").format(count=f"{plan.parameters:,}"))
+        print(_("Training items: {count}").format(count=f"{plan.items:,}"))
+        print(_("Steps: {count}").format(count=f"{plan.steps:,}"))
+        if plan.seconds is not None:
+            print(_("Estimated time: {time}").format(time=readable_time(plan.seconds)))
+        if plan.good_after_s:
+            print(_("A good result takes about {time}.").format(time=readable_time(plan.good_after_s)))
+        print(_("Memory: {size}").format(size=readable_size(plan.memory_mb * 1e6)))
+        for note in plan.notes:
+            print(note)
+
+
+def progress_line(event: Progress) -> str:
+    """Return the progress bar of a terminal: bar, percentage, rate, time left, phase."""
+    parts = []
+    if event.total:
+        share = min(1.0, event.step / event.total)
+        filled = int(share * BAR_WIDTH)
+        parts.append(f"[{'#' * filled}{'.' * (BAR_WIDTH - filled)}] {100 * share:3.0f}%")
+    if event.rate:
+        parts.append(f"{event.rate:.1f} {_(event.unit)}/s")
+    if event.eta_s is not None:
+        parts.append(_("{time} left").format(time=readable_time(event.eta_s)))
+    if event.phase:
+        parts.append(event.phase)
+    return "  ".join(parts)
+
+
+def event_line(event: Event) -> str:
+    """Return an event as one line for people, empty when there is nothing to say."""
+    match event:
+        case Metric(step, values):
+            return f"{step:>7}  " + "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+        case Note(message):
+            return message
+        case Checkpoint(step, name, best):
+            text = _("Saved version {name} (best so far)") if best else _("Saved version {name}")
+            return text.format(name=name)
+        case Text(items=items, partial=False, role="samples"):
+            return "\n".join(f"  | {line}" for item in items for line in item.splitlines()[:8])
+        case Stopped():
+            return _("Stopped; what was made is saved.")
+        case Failed(message=message, hint=hint):
+            return f"{message}\n{hint}".strip()
+        case _:
+            return ""
+
+
+def readable_time(seconds: float) -> str:
+    """Return a duration as people read it: 45 s, 3 min, 2.5 h."""
+    if seconds < 90:
+        return _("{count} s").format(count=round(seconds))
+    if seconds < 5400:
+        return _("{count} min").format(count=round(seconds / 60))
+    return _("{count} h").format(count=round(seconds / 3600, 1))
+
+
+def _plain(value: Any) -> Any:
+    """Return an event as JSON types; pictures become their shape."""
+    if isinstance(value, np.ndarray):
+        return {"shape": list(value.shape)}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {"event": type(value).__name__, **fields}
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
