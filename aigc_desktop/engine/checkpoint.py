@@ -1,0 +1,197 @@
+"""Checkpoints: folders that exist whole or not at all.
+
+checkpoints/000500/
+  model.safetensors        the weights that generate (averaged where there is an average)
+  model.json               their card: family, configuration, step, metrics, data, versions
+  ...                      small files of the family (a tokenizer)
+  train_state.safetensors  raw weights, optimizer moments, random generators: what else resuming needs
+  train_state.json         its numbers: sampler position, guard, best value
+  MANIFEST.json            sizes and SHA-256 of all others, written last
+"""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from aigc_desktop import __version__
+from aigc_desktop.core.errors import BadInput, OutOfSpace, UserError
+from aigc_desktop.core.files import PARTIAL, atomic_folder, read_json, sha256_file, write_json
+from aigc_desktop.core.i18n import _
+from aigc_desktop.core.run import MANIFEST, Run
+from aigc_desktop.engine.weights import read_tensors, write_tensors
+
+FORMAT = 1
+TOO_NEW = "TooNew"
+_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of a model: enough to build it again and to say where it came from.
+
+    `extra` is the family's own: sizes of the network, class names.
+    """
+
+    family: str
+    step: int
+    config: dict[str, Any]
+    metrics: dict[str, float] = field(default_factory=dict)
+    dataset: str = ""
+    dataset_hash: str = ""
+    extra: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    format: int = FORMAT
+
+
+@dataclass(frozen=True)
+class State:
+    """All of a training between two steps: `model` generates, `tensors` and `numbers` are for resuming."""
+
+    card: Card
+    model: dict[str, Tensor]
+    tensors: dict[str, Tensor]
+    numbers: dict[str, Any]
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a result depends on."""
+    return {"aigc_desktop": __version__, "torch": torch.__version__, "python": sys.version.split()[0]}
+
+
+def write_checkpoint(run: Run, state: State, write_files: Callable[[Path], None] = lambda folder: None) -> Path:
+    """Write a checkpoint named after its step, re-read and verify it, and return its folder.
+
+    `write_files` puts the family's own files into it. OutOfSpace when the disk is full: then nothing of it stays.
+    """
+    folder = run.checkpoints_dir / f"{state.card.step:06d}"
+    if folder.exists() and not (folder / MANIFEST).exists():
+        shutil.rmtree(folder)  # the rest of one whose removal was interrupted
+    try:
+        with atomic_folder(folder) as partial:
+            hashes = {
+                "model.safetensors": write_tensors(partial / "model.safetensors", state.model),
+                "train_state.safetensors": write_tensors(partial / "train_state.safetensors", state.tensors),
+            }
+            write_json(partial / "model.json", asdict(state.card))
+            write_json(partial / "train_state.json", state.numbers)
+            write_files(partial)
+            _write_manifest(partial, hashes)
+            verify(partial)
+    except OSError as error:
+        if error.errno in _FULL:
+            free = shutil.disk_usage(run.folder).free
+            raise OutOfSpace(state_size(state), free, str(run.checkpoints_dir)) from error
+        raise
+    return folder
+
+
+def state_size(state: State) -> int:
+    """Return how many bytes a checkpoint of `state` takes, but for its small files."""
+    tensors = [*state.model.values(), *state.tensors.values()]
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors) + 100_000
+
+
+def verify(folder: Path) -> None:
+    """Raise BadInput unless every file of the manifest is there with its size and hash."""
+    manifest = read_json(folder / MANIFEST)
+    if manifest.get("format", 0) > FORMAT:
+        raise UserError(
+            _("The saved version {name} was made by a newer version of the program.").format(name=folder.name),
+            _("Update the program to open it."),
+            kind=TOO_NEW,
+        )
+    for name, told in manifest["files"].items():
+        file = folder / name
+        if not file.is_file() or file.stat().st_size != told["size"] or sha256_file(file) != told["sha256"]:
+            raise BadInput(
+                f"{folder.name}/{name}", _("the file is damaged"), _("Choose another saved version, or train again.")
+            )
+
+
+def read_model(folder: Path) -> tuple[Card, dict[str, Tensor]]:
+    """Return card and generating weights of a checkpoint; BadInput when it is damaged, UserError when too new."""
+    verify(folder)
+    return _read_card(folder), read_tensors(folder / "model.safetensors")
+
+
+def read_state(folder: Path) -> State:
+    """Return everything in a checkpoint; BadInput when it is damaged, UserError when it is too new."""
+    verify(folder)
+    tensors = read_tensors(folder / "train_state.safetensors")
+    if "rng.cpu" not in tensors or tensors["rng.cpu"].shape != torch.get_rng_state().shape:
+        raise BadInput(folder.name, _("the state of the random generator is missing"))
+    return State(
+        _read_card(folder), read_tensors(folder / "model.safetensors"), tensors, read_json(folder / "train_state.json")
+    )
+
+
+def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the tensors whose names start with `prefix.`, without it: the state of one module."""
+    return {name.removeprefix(f"{prefix}."): t for name, t in tensors.items() if name.startswith(f"{prefix}.")}
+
+
+def newest_good(run: Run) -> tuple[State | None, list[str]]:
+    """Return the newest state that can be read, and the names of newer checkpoints that are damaged."""
+    damaged: list[str] = []
+    for name in reversed(run.checkpoints()):
+        folder = run.checkpoints_dir / name
+        try:
+            return read_state(folder), damaged
+        except UserError as error:
+            if error.kind == TOO_NEW:
+                raise
+            damaged.append(name)
+        except (OSError, KeyError, TypeError, AttributeError, ValueError):
+            damaged.append(name)
+    return None, damaged
+
+
+def set_aside(run: Run, names: list[str]) -> None:
+    """Rename damaged checkpoints to `damaged-…`, so that training can write their steps again."""
+    for name in names:
+        target = run.checkpoints_dir / f"damaged-{name}"
+        shutil.rmtree(target, ignore_errors=True)
+        (run.checkpoints_dir / name).rename(target)
+
+
+def remove_partial(run: Run) -> None:
+    """Remove what a crash left half-written."""
+    for folder in run.checkpoints_dir.glob(f"*{PARTIAL}"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def prune(run: Run, keep: int, best: str) -> list[str]:
+    """Remove all but the newest `keep` checkpoints and `best`, and return what was removed."""
+    names = run.checkpoints()
+    old = [name for name in names[: max(0, len(names) - keep)] if name != best]
+    for name in old:
+        folder = run.checkpoints_dir / name
+        (folder / MANIFEST).unlink()  # from here on it is no checkpoint, whatever happens to the rest
+        shutil.rmtree(folder, ignore_errors=True)
+    return old
+
+
+def _write_manifest(folder: Path, hashes: dict[str, str]) -> None:
+    files = {
+        file.relative_to(folder).as_posix(): {
+            "size": file.stat().st_size,
+            "sha256": hashes.get(file.name) or sha256_file(file),
+        }
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+    }
+    write_json(folder / MANIFEST, {"format": FORMAT, "files": files})
+
+
+def _read_card(folder: Path) -> Card:
+    return Card(**read_json(folder / "model.json"))
+

@@ -1,0 +1,134 @@
+"""Where and how torch computes: device, threads, seeds, and whether bfloat16 pays off here."""
+
+from __future__ import annotations
+
+import functools
+import time
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.i18n import N_, _
+from aigc_desktop.core.machine import Machine, engine_threads, inspect_machine
+
+DEVICES = {
+    "auto": N_("Automatic"), "cpu": N_("Processor"), "cuda": N_("Graphics card (CUDA)"),
+    "mps": N_("Graphics card (Apple)"),
+}  # fmt: skip
+PRECISIONS = {"auto": N_("Automatic"), "float32": "float32", "bfloat16": "bfloat16"}
+_WORTH = 1.1  # bfloat16 rounds more, so it must be at least this much faster than float32
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Return the device called `name`; "auto" prefers a graphics card. UserError when it is not there."""
+    found = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        name = next(candidate for candidate in ("cuda", "mps", "cpu") if found[candidate])
+    if not found.get(name, False):
+        raise UserError(
+            _("This machine has no usable device “{device}”.").format(device=_(DEVICES.get(name, name))),
+            _("Choose “Automatic” or “Processor” as the device; on the processor it takes longer."),
+        )
+    return torch.device(name)
+
+
+def set_up(device: torch.device, seed: int, threads: int = 0) -> None:
+    """Set threads (0: one core stays free for the window), number formats and every random seed."""
+    torch.set_num_threads(threads or engine_threads())
+    torch.set_flush_denormal(True)
+    if device.type == "cuda":
+        torch.backends.cuda.matmul.fp32_precision = "tf32"
+        torch.backends.cudnn.conv.fp32_precision = "tf32"  # type: ignore[attr-defined]
+    torch.manual_seed(seed)
+
+
+def describe_machine() -> Machine:
+    """Return the facts of this machine that plans depend on, with what torch found."""
+    device = choose_device()
+    name, memory = "", 0
+    if device.type == "cuda":
+        properties = torch.cuda.get_device_properties(device)
+        name, memory = properties.name, properties.total_memory
+    elif device.type == "mps":
+        name, memory = "Apple GPU", torch.mps.recommended_max_memory()
+    return replace(
+        inspect_machine(), device=device.type, device_name=name, device_memory=memory,
+        bfloat16=bfloat16_pays(device.type),
+    )  # fmt: skip
+
+
+def choose_precision(wish: str, device: torch.device) -> str:
+    """Return "float32" or "bfloat16" for `wish` "auto", "float32" or "bfloat16"."""
+    if wish != "auto":
+        return wish
+    return "bfloat16" if bfloat16_pays(device.type) else "float32"
+
+
+def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
+    """Return the context of a forward pass; weights and their updates stay float32."""
+    if precision == "float32":
+        return nullcontext()
+    return torch.autocast(device.type, torch.bfloat16)
+
+
+@functools.cache
+def bfloat16_pays(device_type: str) -> bool:
+    """Return whether training steps are faster in bfloat16; measured once per process on a processor."""
+    if device_type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device_type == "mps":
+        return False
+    with torch.random.fork_rng(devices=[]):  # the probe must not change what is drawn after it
+        seconds = {precision: _probe(precision) for precision in ("float32", "bfloat16")}
+    return seconds["bfloat16"] * _WORTH < seconds["float32"]
+
+
+def _probe(precision: str) -> float:
+    """Return the seconds of the fastest of some training steps of a small perceptron on the processor."""
+    device = torch.device("cpu")
+    model = nn.Sequential(nn.Linear(256, 1024), nn.ReLU(), nn.Linear(1024, 256))
+    x = torch.randn(512, 256)
+    durations = []
+    for _repeat in range(6):
+        start = time.perf_counter()
+        with autocast(precision, device):
+            loss = F.mse_loss(model(x).float(), x)
+        loss.backward()
+        durations.append(time.perf_counter() - start)
+    return min(durations[1:])
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether torch or Python ran out of memory; on a processor torch raises a plain RuntimeError."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+
+
+def free_memory(device: torch.device) -> None:
+    """Give cached memory back to the device."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
+
+
+def rng_state(device: torch.device) -> dict[str, torch.Tensor]:
+    """Return the states of the generators that training draws from, as byte tensors on the processor."""
+    state = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        state["cuda"] = torch.cuda.get_rng_state(device)
+    elif device.type == "mps":
+        state["mps"] = torch.mps.get_rng_state()
+    return state
+
+
+def set_rng_state(state: dict[str, torch.Tensor], device: torch.device) -> None:
+    """Put the generators back; the state of a device that is not in use now is left out."""
+    torch.set_rng_state(state["cpu"])
+    if device.type == "cuda" and "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"], device)
+    elif device.type == "mps" and "mps" in state:
+        torch.mps.set_rng_state(state["mps"])
