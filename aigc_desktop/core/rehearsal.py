@@ -15,16 +15,16 @@ from aigc_desktop.core.paths import resources
 
 SAMPLES = {
     "image": ("emoji", N_("Emoji (sample pictures)")),
-    "text": ("texts/zh", N_("Tang poems (sample texts)")),
+    "text": ("texts/tang_quatrains.jsonl", N_("Tang poems (sample texts)")),
 }
-"""Kind of family -> folder in resources/samples and title."""
+"""Kind of family -> place in resources/samples and title."""
 SECONDS = {"image": 70.0, "text": 50.0}
 """Training time of one family of this kind, on this machine."""
 COUNT = {"image": 8, "text": 4}
 """How many works each family makes."""
 
 
-def sample_folder(kind: str) -> Path:
+def sample_path(kind: str) -> Path:
     """Return the bundled samples for families of this kind."""
     return resources() / "samples" / SAMPLES[kind][0]
 
