@@ -1,0 +1,62 @@
+"""Reading and writing that takes longer than a blink, beside the window: a thread works, a timer takes the outcome.
+
+For what is too small to be a job of the engine: the history of a run, a long table. The thread touches no widget,
+and no Qt signal crosses threads.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from PySide6.QtCore import QObject, QTimer
+
+from aigc_desktop.core.errors import failure_of
+from aigc_desktop.core.events import Failed
+
+POLL_MS = 15
+
+
+class Background(QObject):
+    """Call `work` on a thread and then, on the main thread, `done` with its value or `failed` with a Failed.
+
+    It belongs to `owner`: when that is gone, nothing is called any more.
+    """
+
+    def __init__(
+        self, owner: QObject, work: Callable[[], Any], done: Callable[[Any], None], failed: Callable[[Failed], None]
+    ) -> None:
+        super().__init__(owner)
+        self._work, self._done, self._failed = work, done, failed
+        self._outcome: tuple[Any, Failed | None] | None = None
+        self._cancelled = False
+        self._timer = QTimer(self)
+        self._timer.setInterval(POLL_MS)
+        self._timer.timeout.connect(self._look)
+        self._timer.start()
+        threading.Thread(target=self._run, name="background", daemon=True).start()
+
+    def cancel(self) -> None:
+        """Forget the outcome; the thread ends by itself."""
+        self._cancelled = True
+
+    def _run(self) -> None:
+        try:
+            self._outcome = (self._work(), None)
+        except Exception as error:  # noqa: BLE001 - the border of this thread: the owner shows it
+            self._outcome = (None, failure_of(error))
+
+    def _look(self) -> None:
+        if self._outcome is None:
+            return
+        self._timer.stop()
+        value, failure = self._outcome
+        self._outcome = None
+        self.deleteLater()
+        if self._cancelled:
+            return
+        if failure is not None:
+            self._failed(failure)
+        else:
+            self._done(value)

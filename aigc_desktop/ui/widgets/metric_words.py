@@ -1,0 +1,101 @@
+"""What the numbers of a training are called in plain words, and which of them share an axis.
+
+Families report metrics by name. Names follow one grammar, so a new family needs no entry here: `val_` in front
+means measured on pictures or texts that were kept aside, `loss` or `kl` anywhere is a loss, and so on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aigc_desktop.core.i18n import N_, _
+
+VALIDATION = "val_"
+
+
+@dataclass(frozen=True)
+class MetricWords:
+    """How a metric is shown: `title` in words, `group` it shares an axis with, whether it is shown at first."""
+
+    title: str
+    group: str
+    validation: bool
+    shown: bool
+
+
+GROUP_TITLES = {
+    "loss": N_("Loss"),
+    "bits": N_("Bits"),
+    "share": N_("Share (0 to 1)"),
+    "gradient": N_("Size of the gradient"),
+    "learning_rate": N_("Learning rate"),
+    "memory": N_("Memory (MB)"),
+    "other": N_("Value"),
+}
+"""Label of each group's axis, in the order the plots stand."""
+
+_WORDS = {
+    "loss": N_("Loss"),
+    "total": N_("Total"),
+    "generator": N_("Generator"),
+    "g": N_("Generator"),
+    "d": N_("Critic"),
+    "discriminator": N_("Critic"),
+    "critic": N_("Critic"),
+    "kl": N_("KL divergence"),
+    "nll": N_("Negative log-likelihood"),
+    "reconstruction": N_("Reconstruction"),
+    "recon": N_("Reconstruction"),
+    "mse": N_("Squared error"),
+    "lr": N_("Learning rate"),
+    "learning": N_("Learning"),
+    "rate": N_("rate"),
+    "grad": N_("Gradient"),
+    "gradient": N_("Gradient"),
+    "norm": N_("norm"),
+    "accuracy": N_("Accuracy"),
+    "acc": N_("Accuracy"),
+    "bpb": N_("Bits per byte"),
+    "bpc": N_("Bits per character"),
+    "perplexity": N_("Perplexity"),
+    "r1": N_("R1 penalty"),
+    "r2": N_("R2 penalty"),
+    "penalty": N_("Penalty"),
+    "real": N_("real"),
+    "fake": N_("made"),
+    "sigma": N_("Sigma"),
+    "weight": N_("weight"),
+    "memory": N_("Memory"),
+    "temperature": N_("Temperature"),
+    "ema": N_("averaged"),
+    "beta": N_("Beta"),
+    "elbo": N_("Evidence bound"),
+}
+
+_GROUPS = (
+    ("learning_rate", {"lr", "learning"}),
+    ("gradient", {"grad", "gradient"}),
+    ("memory", {"memory"}),
+    ("bits", {"bpb", "bpc", "bits"}),
+    ("share", {"accuracy", "acc", "share", "fraction", "precision", "recall", "density", "coverage"}),
+    ("loss", {"loss", "kl", "nll", "mse", "recon", "reconstruction", "elbo"}),
+)
+SHOWN_FIRST = ("loss", "bits", "share")
+
+
+def words_for(name: str) -> MetricWords:
+    """Return how the metric `name` is shown, in the language in use."""
+    validation = name.startswith(VALIDATION)
+    parts = name.removeprefix(VALIDATION).lower().split("_")
+    group = next((group for group, marks in _GROUPS if marks & set(parts)), "other")
+    title = " ".join(_(_WORDS[part]) if part in _WORDS else part for part in _without_loss(parts))
+    title = title[:1].upper() + title[1:]
+    if validation:
+        title = _("{metric}, validation").format(metric=title)
+    return MetricWords(title, group, validation, group in SHOWN_FIRST)
+
+
+def _without_loss(parts: list[str]) -> list[str]:
+    """Leave out "loss" beside another word: the axis says it."""
+    rest = [part for part in parts if part != "loss"]
+    return rest or parts
