@@ -98,7 +98,7 @@ def train(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> in
 
 def generate(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
     """Make works with a trained model and export them."""
-    from aigc_desktop.export.files import export_result
+    from aigc_desktop.export.results import export_result
 
     family = workspace.run(options.run).info.task.split(".")[0]
     task = f"{family}.{options.task}"
@@ -140,16 +140,21 @@ def runs(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int
 
 def rehearse(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
     """Do the main job on the bundled samples: import, train every family small, generate, keep, export."""
-    from aigc_desktop.rehearsal import rehearse as steps
+    from aigc_desktop.rehearsal import rehearse as rehearsal_steps
 
-    out = Path(options.out) if options.out else workspace.folder / "rehearsal"
-    files: list[Path] = []
-    for title, request, made in steps(workspace, out, _family_filter(options)):
-        if request is not None:
-            shell.say(f"\n{title}")
-            if shell.drive(request) != DONE:
-                return shell.code
-        files += made
+    out = Path(options.out) if options.out else workspace.folder / "exports"
+    steps = rehearsal_steps(workspace, out, make_plan, set(options.family or ()))
+    result: dict[str, Any] | None = None
+    while True:
+        try:
+            title, request = steps.send(result)
+        except StopIteration as end:
+            files: list[Path] = end.value
+            break
+        shell.say(f"\n{title}")
+        result = shell.run(request)
+        if shell.code != DONE:
+            return shell.code
     shell.say("\n" + _("The results:"))
     for file in files:
         shell.row({"file": str(file)}, str(file))
@@ -309,7 +314,3 @@ def _help(spec: FieldSpec) -> str:
 def _given(options: argparse.Namespace) -> dict[str, Any]:
     """Return the fields that stand on the command line."""
     return {name.removeprefix("field_"): value for name, value in vars(options).items() if name.startswith("field_")}
-
-
-def _family_filter(options: argparse.Namespace) -> set[str] | None:
-    return set(options.family) if options.family else None
