@@ -1,0 +1,161 @@
+"""The self-check of a build: every family trains three steps, saves, loads and generates; every page is built.
+
+Prints one JSON object a line and returns 0 when all is well. It works on a workspace of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+STEPS = 3
+
+
+def main() -> int:
+    """Run all checks and return the exit code."""
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    from aigc_desktop.core.offline import connection_count, go_offline
+
+    go_offline()
+    failed = 0
+    with tempfile.TemporaryDirectory(prefix="aigc-check-", ignore_cleanup_errors=True) as name:
+        os.environ["AIGC_DESKTOP_CONFIG"] = os.environ["AIGC_DESKTOP_CACHE"] = name
+        for title, check in checks(Path(name) / "工作区 workspace"):
+            start = time.monotonic()
+            problem = _problem(check)
+            failed += problem is not None
+            report = {"check": title, "ok": problem is None, "seconds": round(time.monotonic() - start, 2)}
+            print(json.dumps(report | ({"problem": problem} if problem else {})), flush=True)
+    print(json.dumps({"check": "network", "ok": connection_count() == 0, "connections": connection_count()}))
+    failed += connection_count() > 0
+    print(json.dumps({"self_check": "failed" if failed else "passed"}), flush=True)
+    return int(failed > 0)
+
+
+def checks(folder: Path) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Yield every check with its name; a check raises when something is wrong."""
+    from aigc_desktop.core.i18n import LANGUAGES
+    from aigc_desktop.core.rehearsal import SAMPLES
+    from aigc_desktop.core.workspace import Workspace
+    from aigc_desktop.engine.catalog import load_families
+
+    workspace = Workspace.open(folder)
+    datasets: dict[str, str] = {}
+    for kind in SAMPLES:
+        yield f"import {kind}", lambda kind=kind: datasets.update({kind: import_samples(workspace, kind)})  # type: ignore[misc]
+    for name, family in load_families().items():
+        yield name, lambda name=name, kind=family.kind: check_family(workspace, name, datasets[kind])  # type: ignore[misc]
+    for language in LANGUAGES:
+        yield f"pages {language}", lambda language=language: check_pages(workspace, language)  # type: ignore[misc]
+    yield "engine process", check_engine_process
+
+
+def import_samples(workspace: Any, kind: str) -> str:
+    """Import and freeze the bundled samples and return the id of the data set."""
+    from aigc_desktop.core.rehearsal import sample_path
+
+    found = run_task(workspace, "data.scan", {"source": [str(sample_path(kind))], "title": kind})
+    run_task(workspace, "data.freeze", {"dataset": found["id"]})
+    return str(found["id"])
+
+
+def check_family(workspace: Any, name: str, dataset: str) -> None:
+    """Train a few steps, save, load again and generate."""
+    from aigc_desktop.core.events import Sample, Text
+
+    plan = run_task(workspace, f"{name}.train", {"dataset": dataset, "steps": STEPS}, mode="plan")["plan"]
+    assert not plan.problems, plan.problems
+    run = workspace.new_run(f"{name}.train", plan.values)
+    run_task(workspace, f"{name}.train", plan.values, run)
+    assert run.checkpoints(), "no checkpoint"
+    values = {"run": run.id, "count": 2}
+    result = workspace.new_run(f"{name}.generate", values, parent="results")
+    events: list[Any] = []
+    run_task(workspace, f"{name}.generate", values, result, events)
+    assert any(isinstance(event, Sample | Text) for event in events), "nothing was generated"
+
+
+def check_pages(workspace: Any, language: str) -> None:
+    """Build every page offscreen in one language."""
+    from PySide6.QtWidgets import QApplication
+
+    from aigc_desktop.app import ThreadEngine, make_application
+    from aigc_desktop.core.i18n import set_language
+    from aigc_desktop.core.settings import Preferences
+    from aigc_desktop.ui.jobs import JobCenter
+    from aigc_desktop.ui.main_window import MainWindow
+    from aigc_desktop.ui.theme import Theme
+
+    application = QApplication.instance() or make_application([])
+    assert isinstance(application, QApplication)
+    set_language(language)
+    preferences = Preferences(language=language)  # type: ignore[arg-type]
+    theme = Theme(application, preferences)
+    jobs = JobCenter(ThreadEngine)
+    window = MainWindow(workspace, preferences, jobs, theme)
+    window.show()
+    for place in window.places():
+        window.navigate(place)
+        application.processEvents()
+    jobs.shut_down()
+    window.close()
+
+
+def check_engine_process() -> None:
+    """Start the engine process, see that it answers, and end it."""
+    from aigc_desktop.core import paths
+    from aigc_desktop.core.engine_process import EngineProcess
+
+    engine = EngineProcess(paths.command(), paths.cache_dir() / "logs" / "engine.log")
+    try:
+        assert engine.wait_ready().catalogue, "empty catalogue"
+        engine.close()
+        assert engine.process.wait(timeout=20) == 0, "engine did not leave in good order"
+    finally:
+        engine.kill()
+
+
+def run_task(
+    workspace: Any,
+    task: str,
+    values: dict[str, Any],
+    run: Any = None,
+    events: list[Any] | None = None,
+    mode: Any = "run",
+) -> dict[str, Any]:
+    """Run a job to its end, raise if it failed, and return the data of its Result."""
+    from aigc_desktop.core.events import Failed, Result
+    from aigc_desktop.core.request import JobRequest
+    from aigc_desktop.engine.host import execute
+
+    result: dict[str, Any] = {}
+    folder = str(run.folder) if run else ""
+    for event in execute(JobRequest(task, values, str(workspace.folder), folder, mode=mode)):
+        if events is not None:
+            events.append(event)
+        if isinstance(event, Failed):
+            raise RuntimeError(f"{event.message}\n{event.details}")
+        if isinstance(event, Result):
+            result = event.data
+    return result
+
+
+def _problem(check: Callable[[], None]) -> str | None:
+    """Return what went wrong, or None."""
+    try:
+        check()
+    except Exception:  # noqa: BLE001 - the check reports whatever is wrong
+        import traceback
+
+        return traceback.format_exc()
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
