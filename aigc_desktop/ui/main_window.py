@@ -1,0 +1,205 @@
+"""The window: the rail, the open page, the queue and the status line; it lends its services to the pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QTimer
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QIcon
+from PySide6.QtWidgets import QFileDialog, QMainWindow, QPushButton
+
+from aigc_desktop.core.discover import discover
+from aigc_desktop.core.events import Failed
+from aigc_desktop.core.i18n import N_, _
+from aigc_desktop.core.paths import resources
+from aigc_desktop.core.settings import Preferences, save_preferences
+from aigc_desktop.core.workspace import Workspace
+from aigc_desktop.ui import pages as page_modules
+from aigc_desktop.ui.closing import Closing
+from aigc_desktop.ui.commands import Command, KeyList, install
+from aigc_desktop.ui.geometry import SMALLEST, restore_geometry, save_geometry
+from aigc_desktop.ui.help import HelpDialog
+from aigc_desktop.ui.jobs import JobCenter, JobHandle
+from aigc_desktop.ui.language import use_language
+from aigc_desktop.ui.page import Page, Services
+from aigc_desktop.ui.recent import remember_workspace
+from aigc_desktop.ui.shell import Shell
+from aigc_desktop.ui.stopping import ask_stop
+from aigc_desktop.ui.theme import Theme
+from aigc_desktop.ui.widgets.failure import FailureDialog
+
+
+class MainWindow(QMainWindow):
+    """Shows one page at a time; pages are built on their first visit."""
+
+    def __init__(self, workspace: Workspace, preferences: Preferences, jobs: JobCenter, theme: Theme) -> None:
+        super().__init__()
+        self.setWindowTitle(_("AIGC Desktop"))
+        self.setWindowIcon(QIcon(str(resources() / "icons" / "app.svg")))
+        self.setMinimumSize(SMALLEST)
+        self.setAcceptDrops(True)
+        self.services = Services(
+            workspace, preferences, jobs, theme, self.navigate, self.notify, self.show_failure, self.change_preferences
+        )
+        found = sorted(discover(page_modules, "PAGE"), key=lambda page: (page.section != "work", page.order))
+        self.places: dict[str, type[Page]] = {page.__module__.rsplit(".", 1)[-1]: page for page in found}
+        self.place = ""
+        self.pages: dict[str, Page] = {}
+        self.commands = self._commands()
+        self.closing = Closing(self, self.services)
+        self.closing.ready.connect(self.close)
+        self._watched: set[JobHandle] = set()
+        jobs.changed.connect(self._watch_jobs)
+        self.shell = self._build()
+        install(self, self.commands)
+        remember_workspace(workspace.folder)
+        place = restore_geometry(self)
+        self.navigate(place if place in self.places else next(iter(self.places)))
+
+    # services for pages
+
+    def navigate(self, place: str, **arguments: Any) -> None:
+        """Show a page, built on its first visit, and hand it the arguments."""
+        if place not in self.places:
+            raise KeyError(f"no page {place!r}")
+        if place not in self.pages:
+            self.pages[place] = page = self.places[place](self.services)
+            page.build()
+            self.shell.add_page(place, page)
+        self.place = place
+        self.shell.show_page(place, _(self.places[place].title))
+        self.pages[place].shown(**arguments)
+
+    def notify(self, text: str, undo: Callable[[], None] | None = None) -> None:
+        """Tell something in passing."""
+        self.shell.toast.show_message(text, undo)
+
+    def show_failure(self, failed: Failed, on_resume: Callable[[], None] | None = None) -> None:
+        """Show what went wrong, without stopping the window."""
+        dialog = FailureDialog(self.services.theme, failed, on_resume, self)
+        dialog.open()
+
+    def change_preferences(self, preferences: Preferences) -> None:
+        """Save the preferences and apply them at once; a new language, scale or workspace rebuilds the pages."""
+        old, self.services.preferences = self.services.preferences, preferences
+        save_preferences(preferences)
+        if preferences.workspace != old.workspace and preferences.workspace:
+            self.services.workspace = Workspace.open(Path(preferences.workspace))
+            remember_workspace(self.services.workspace.folder)
+        if preferences.language != old.language:
+            use_language(preferences.language)
+        looks = (preferences.theme, preferences.scale, preferences.language)
+        if looks != (old.theme, old.scale, old.language):
+            self.services.theme.apply(preferences)
+        if (preferences.language, preferences.scale, preferences.workspace) != (old.language, old.scale, old.workspace):
+            QTimer.singleShot(0, self, self.rebuild)  # the page that asked is still on the call stack
+
+    # files from outside
+
+    def open_paths(self, paths: list[Path]) -> None:
+        """Take files and folders given on the command line, dropped or forwarded by a second start."""
+        if paths:
+            self.navigate("data", paths=paths)
+
+    def come_to_front(self, paths: list[Path]) -> None:
+        """Answer a second start of the program: show this window, with its files."""
+        self.closing.come_back()
+        self.open_paths(paths)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if event.mimeData().hasUrls() and any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        event.acceptProposedAction()
+        self.open_paths([Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()])
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        if self.services.jobs.handles:
+            event.ignore()
+            self.closing.ask()
+            return
+        save_geometry(self, self.place)
+        self.hide()  # what follows may wait for the engine to end
+        self.services.jobs.shut_down()
+        event.accept()
+
+    # the shell
+
+    def rebuild(self) -> None:
+        """Make all widgets again, in the language and size that hold now; jobs go on."""
+        self.pages.clear()
+        self.setWindowTitle(_("AIGC Desktop"))
+        for action in self.actions():
+            self.removeAction(action)
+        install(self, self.commands)
+        self.shell = self._build()
+        self.navigate(self.place)
+
+    def _build(self) -> Shell:
+        shell = Shell(self.services, self.places)
+        self.setCentralWidget(shell)  # the one before is deleted
+        shell.rail.chosen.connect(self.navigate)
+        shell.dock.stop_asked.connect(self._ask_stop)
+        shell.help_asked.connect(self.show_help)
+        shell.keys_asked.connect(self.show_keys)
+        return shell
+
+    def _commands(self) -> list[Command]:
+        def go(place: str) -> Callable[[], None]:
+            return lambda: self.navigate(place)
+
+        places = list(self.places.items())[:9]
+        return [
+            *(Command(page.title, (f"Ctrl+{i}",), go(place)) for i, (place, page) in enumerate(places, 1)),
+            Command(N_("New: bring in pictures or texts"), ("Ctrl+N",), go("data")),
+            Command(N_("Open files"), ("Ctrl+O",), self.choose_files),
+            Command(N_("Start: press the main button of the page"), ("Ctrl+Return", "Ctrl+Enter"), self.press_primary),
+            Command(N_("Stop the running job (asks first)"), ("Esc",), self._stop_newest),
+            Command(N_("Undo"), ("Ctrl+Z",), self._undo),
+            Command(N_("Settings"), ("Ctrl+,",), go("settings")),
+            Command(N_("Help"), ("F1",), self.show_help),
+            Command(N_("All keys"), ("Ctrl+/",), self.show_keys),
+            Command(N_("Quit"), ("Ctrl+Q",), self.close),
+        ]
+
+    def choose_files(self) -> None:
+        """Ask for files and bring them to the Data page."""
+        names, _filter = QFileDialog.getOpenFileNames(self, _("Open pictures or texts"))
+        self.open_paths([Path(name) for name in names])
+
+    def press_primary(self) -> None:
+        """Press the page's one next step, if it can be pressed now."""
+        for made in self.pages[self.place].findChildren(QPushButton):
+            if made.property("kind") == "primary" and made.isVisible() and made.isEnabled():
+                made.click()
+                return
+
+    def show_help(self) -> None:
+        """Open the help at the topic of this page."""
+        HelpDialog(self.services.theme, self.place, self).show()
+
+    def show_keys(self) -> None:
+        """Show the list of all keys."""
+        KeyList(self.services.theme, self.commands, self.places, self).show()
+
+    def _undo(self) -> None:
+        self.shell.toast.undo()
+
+    def _stop_newest(self) -> None:
+        running = [handle for handle in self.services.jobs.handles if handle.status not in ("stopping", "ended")]
+        if running:
+            self._ask_stop(running[-1])
+
+    def _ask_stop(self, handle: JobHandle) -> None:
+        ask_stop(handle, self.services, self)
+
+    def _watch_jobs(self) -> None:
+        for handle in set(self.services.jobs.handles) - self._watched:
+            handle.ended.connect(self._job_ended)
+        self._watched = set(self.services.jobs.handles)
+
+    def _job_ended(self) -> None:
+        self.closing.tell_end(_("A job has ended."))

@@ -1,0 +1,73 @@
+"""The rail: one button per place, in the order of the work."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtWidgets import QButtonGroup, QFrame, QScrollArea, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+
+from aigc_desktop.core.i18n import _
+from aigc_desktop.ui.page import Page
+from aigc_desktop.ui.theme import Theme
+from aigc_desktop.ui.widgets.controls import hairline
+
+
+class Rail(QFrame):
+    """Buttons with icon and verb; `chosen` gives the place."""
+
+    chosen = Signal(str)
+
+    def __init__(self, theme: Theme, pages: dict[str, type[Page]]) -> None:
+        super().__init__()
+        self.theme = theme
+        self.setObjectName("rail")
+        self.buttons: dict[str, QToolButton] = {}
+        self.group = QButtonGroup(self)
+        inner = QWidget()
+        box = QVBoxLayout(inner)
+        box.setContentsMargins(theme.px(8), theme.px(12), theme.px(8), theme.px(12))
+        box.setSpacing(theme.px(4))
+        section = "work"
+        for number, (place, page) in enumerate(pages.items(), 1):
+            if page.section != section:
+                section = page.section
+                box.addStretch(1)
+                box.addWidget(hairline())
+            box.addWidget(self._make_button(place, page, number))
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setWidget(inner)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.viewport().setAutoFillBackground(False)
+        inner.setAutoFillBackground(False)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(area)
+        needs_bar = inner.sizeHint().height() > theme.app.primaryScreen().availableSize().height() - theme.px(120)
+        bar = area.verticalScrollBar().sizeHint().width() if needs_bar else 0
+        self.setFixedWidth(max(theme.px(88), inner.sizeHint().width()) + bar + 2)
+        self.group.buttonClicked.connect(self._clicked)
+
+    def mark(self, place: str) -> None:
+        """Show which place is open."""
+        if place in self.buttons:
+            self.buttons[place].setChecked(True)
+
+    def _make_button(self, place: str, page: type[Page], number: int) -> QToolButton:
+        made = QToolButton()
+        made.setProperty("rail", True)
+        made.setProperty("place", place)
+        made.setText(_(page.title))
+        made.setIcon(self.theme.icon(page.icon))
+        made.setIconSize(QSize(self.theme.px(20), self.theme.px(20)))
+        made.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
+        made.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        made.setCheckable(True)
+        made.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        made.setAccessibleName(_(page.title))
+        made.setToolTip(f"{_(page.title)} (Ctrl+{number})" if number < 10 else _(page.title))
+        self.group.addButton(made)
+        self.buttons[place] = made
+        return made
+
+    def _clicked(self, pressed: QToolButton) -> None:
+        self.chosen.emit(str(pressed.property("place")))

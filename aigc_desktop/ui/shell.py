@@ -1,0 +1,69 @@
+"""The widgets around the pages: rail, title row, queue, status line and passing messages."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
+
+from aigc_desktop.core.i18n import _
+from aigc_desktop.ui.page import Page, Services
+from aigc_desktop.ui.rail import Rail
+from aigc_desktop.ui.status_strip import StatusStrip
+from aigc_desktop.ui.widgets.controls import icon_button, label
+from aigc_desktop.ui.widgets.job_dock import JobDock
+from aigc_desktop.ui.widgets.toast import Toast
+
+
+class Shell(QWidget):
+    """Everything in the window but the pages; made again when the language or the scale changes."""
+
+    help_asked = Signal()
+    keys_asked = Signal()
+
+    def __init__(self, services: Services, places: dict[str, type[Page]]) -> None:
+        super().__init__()
+        theme = services.theme
+        self.areas: dict[str, QScrollArea] = {}
+        self.rail = Rail(theme, places)
+        self.title = label("", "title")
+        self.stack = QStackedWidget()
+        self.dock = JobDock(services)
+        self.status = StatusStrip(services)
+        head = QHBoxLayout()
+        head.setContentsMargins(theme.px(24), theme.px(12), theme.px(16), theme.px(4))
+        head.addWidget(self.title, 1)
+        for icon, text, signal in (
+            ("circle-question-mark", _("Help (F1)"), self.help_asked),
+            ("keyboard", _("All keys (Ctrl+/)"), self.keys_asked),
+        ):
+            made = icon_button(theme, icon, text, 20)
+            made.clicked.connect(signal)
+            head.addWidget(made)
+        column = QVBoxLayout()
+        column.addLayout(head)
+        column.addWidget(self.stack, 1)
+        column.addWidget(self.dock)
+        upper = QHBoxLayout()
+        upper.addWidget(self.rail)
+        upper.addLayout(column, 1)
+        rows = QVBoxLayout(self)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.addLayout(upper, 1)
+        rows.addWidget(self.status)
+        for box in (column, upper, rows):
+            box.setSpacing(0)
+        self.toast = Toast(theme, self)
+
+    def add_page(self, place: str, page: Page) -> None:
+        """Put a page into a scroll area, so that all of it can be reached in a small window."""
+        page.setProperty("page", True)
+        self.areas[place] = area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setWidget(page)
+        self.stack.addWidget(area)
+
+    def show_page(self, place: str, title: str) -> None:
+        """Show a page that was added, and say where the user is."""
+        self.stack.setCurrentWidget(self.areas[place])
+        self.title.setText(title)
+        self.rail.mark(place)

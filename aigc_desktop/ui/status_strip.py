@@ -1,0 +1,106 @@
+"""The line at the foot: offline lamp, device, memory, disk and the state of the engine."""
+
+from __future__ import annotations
+
+import shutil
+
+import psutil
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QWidget
+
+from aigc_desktop.core.errors import readable_size
+from aigc_desktop.core.events import Failed
+from aigc_desktop.core.i18n import _, ngettext
+from aigc_desktop.core.offline import connection_count
+from aigc_desktop.ui.facts import device_words
+from aigc_desktop.ui.page import Services
+from aigc_desktop.ui.widgets.cards import FlowLayout
+from aigc_desktop.ui.widgets.controls import IconView, label
+
+INTERVAL_MS = 2000
+
+
+class StatusStrip(QFrame):
+    """Facts that are measured, every two seconds while the window is seen."""
+
+    def __init__(self, services: Services) -> None:
+        super().__init__()
+        self.services = services
+        self.setObjectName("status")
+        self.engine_failure: Failed | None = None
+        self.process = psutil.Process()
+        theme = services.theme
+        self.flow = FlowLayout(theme.px(16))
+        self.flow.setContentsMargins(theme.px(12), theme.px(4), theme.px(12), theme.px(4))
+        self.setLayout(self.flow)
+        self.lamp, self.lamp_text = self._add("wifi-off", _("The program makes no connections; attempts are refused."))
+        self.device = self._add("cpu", _("Where models run"))[1]
+        self.memory = self._add("memory-stick", _("Memory this program uses, engine included"))[1]
+        self.disk = self._add("hard-drive", _("Free space on the disk of the workspace"))[1]
+        self.engine_icon, self.engine = self._add("activity", _("What the engine does"))
+        services.jobs.changed.connect(self.update_facts)
+        services.jobs.ready.connect(self._engine_ready)
+        services.jobs.engine_failed.connect(self._engine_failed)
+        self._timer = QTimer(self)
+        self._timer.setInterval(INTERVAL_MS)
+        self._timer.timeout.connect(self._tick)
+        self._timer.start()
+        self.update_facts()
+
+    def update_facts(self) -> None:
+        """Measure and show everything now."""
+        count = connection_count()
+        text = ngettext("{count} connection since start", "{count} connections since start", count)
+        self.lamp_text.setText(_("Offline") + " · " + text.format(count=count))
+        self.lamp.show_icon("wifi-off", "red" if count else "green")
+        self.device.setText(device_words(self.services.jobs.machine))
+        self.memory.setText(readable_size(self._memory()))
+        free = shutil.disk_usage(self.services.workspace.folder).free
+        self.disk.setText(_("{size} free").format(size=readable_size(free)))
+        words, colour = self._engine_words()
+        self.engine.setText(words)
+        self.engine_icon.show_icon("activity", colour)
+
+    def _tick(self) -> None:
+        if self.isVisible() and not self.window().isMinimized():
+            self.update_facts()
+
+    def _memory(self) -> int:
+        """Return the resident bytes of the window and of its engine processes."""
+        total = int(self.process.memory_info().rss)
+        for child in self.process.children():
+            try:
+                total += int(child.memory_info().rss)
+            except psutil.Error:  # it ended meanwhile
+                continue
+        return total
+
+    def _engine_words(self) -> tuple[str, str]:
+        jobs = self.services.jobs
+        if self.engine_failure is not None:
+            return _("engine did not start"), "red"
+        if jobs.handles:
+            return _("engine working"), "accent"
+        if not jobs.catalogue:
+            return _("engine starting…"), "amber"
+        return _("engine ready"), "green"
+
+    def _engine_ready(self) -> None:
+        self.engine_failure = None
+        self.update_facts()
+
+    def _engine_failed(self, failed: Failed) -> None:
+        self.engine_failure = failed
+        self.update_facts()
+
+    def _add(self, icon: str, tip: str) -> tuple[IconView, QLabel]:
+        part = QWidget()
+        part.setToolTip(tip)
+        row = QHBoxLayout(part)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(self.services.theme.px(4))
+        view, text = IconView(self.services.theme, icon, 14, "secondary"), label("", "secondary", wrap=False)
+        row.addWidget(view)
+        row.addWidget(text)
+        self.flow.addWidget(part)
+        return view, text

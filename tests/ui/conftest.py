@@ -1,0 +1,152 @@
+"""Fixtures for the window: offscreen, settings in a folder of their own, no engine."""
+
+from __future__ import annotations
+
+import gc
+import json
+import threading
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QCoreApplication, QEvent
+from PySide6.QtWidgets import QApplication
+
+from aigc_desktop.core.dataset import DatasetInfo, write_info
+from aigc_desktop.core.files import write_json
+from aigc_desktop.core.i18n import set_language
+from aigc_desktop.core.settings import Preferences
+from aigc_desktop.core.workspace import Workspace
+from aigc_desktop.ui.main_window import MainWindow
+from aigc_desktop.ui.page import Services
+from aigc_desktop.ui.theme import Theme
+from tests.fakes import FakeJobCenter, fake_catalogue
+
+
+@pytest.fixture(autouse=True)
+def no_thread_left() -> Iterator[None]:
+    """Delete what waits for deletion, and fail a test that leaves a thread behind."""
+    before = set(threading.enumerate())
+    yield
+    flush_deleted()
+    left = [t.name for t in set(threading.enumerate()) - before if t.is_alive() and not t.daemon]
+    assert not left, f"threads still run: {left}"
+
+
+def flush_deleted() -> None:
+    """Delete what waits for it, as the event loop would."""
+    application = QApplication.instance()
+    if application is not None:
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+        application.processEvents()
+    gc.collect()
+
+
+@pytest.fixture
+def filled_workspace(workspace: Workspace) -> Workspace:
+    """A workspace with a frozen picture set, a text set and three runs with metrics and versions."""
+    add_dataset(workspace, "Cups", "image")
+    add_dataset(workspace, "诗 Poems", "text")
+    runs = [("cups", "finished"), ("<b>bold</b> 杯子", "stopped"), ("poems", "failed")]
+    for number, (title, status) in enumerate(runs):
+        add_run(workspace, title, status, number)
+    return workspace
+
+
+def add_dataset(workspace: Workspace, title: str, kind: str) -> None:
+    """Put a frozen data set into the workspace: its record and empty arrays."""
+    folder = workspace.new_dataset_folder(title)
+    (folder / "snapshot").mkdir(parents=True)
+    np.save(folder / "snapshot" / "images.npy", np.zeros((4, 8, 8, 3), np.uint8))
+    np.save(folder / "snapshot" / "labels.npy", np.full(4, -1, np.int32))
+    np.save(folder / "snapshot" / "split.npy", np.array([0, 0, 0, 1], np.uint8))
+    info = DatasetInfo(
+        folder.name, title, "image" if kind == "image" else "text", "/somewhere", "2026-11-20T10:00:00+00:00",
+        found=5, usable=4, problems={"corrupt": 1}, frozen=True, size=8, channels=3, train=3, validation=1,
+    )  # fmt: skip
+    write_info(folder, info)
+
+
+def add_run(workspace: Workspace, title: str, status: str, number: int = 0) -> None:
+    """Put a run with 50 metrics and two versions into the workspace."""
+    task = "gpt.train" if "poem" in title else "image_gan.train"
+    run = workspace.new_run(task, {"steps": 500 + number, "lr": 1e-3}, title)
+    lines = [json.dumps({"step": i * 10, "loss": 2.0 / (i + 1) + number}) for i in range(50)]
+    run.metrics_file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for step in (100, 200):
+        folder = run.checkpoints_dir / f"{step:06d}"
+        folder.mkdir(parents=True)
+        write_json(folder / "MANIFEST.json", {"files": {}})
+    run.update(status=status, step=490, total=500, seconds=130.0 + number, device="cpu", best="000200")
+
+
+@pytest.fixture
+def theme(qapp: QApplication) -> Theme:
+    return Theme(qapp, Preferences(language="en", theme="light"))
+
+
+@pytest.fixture
+def jobs(qapp: QApplication) -> Iterator[FakeJobCenter]:
+    center = FakeJobCenter(fake_catalogue())
+    yield center
+    center.deleteLater()
+
+
+class Record:
+    """Remembers what a page asked of the window."""
+
+    def __init__(self) -> None:
+        self.places: list[tuple[str, dict[str, object]]] = []
+        self.notes: list[tuple[str, Callable[[], None] | None]] = []
+        self.failures: list[object] = []
+        self.preferences: list[Preferences] = []
+
+    def navigate(self, place: str, **arguments: object) -> None:
+        self.places.append((place, arguments))
+
+    def notify(self, text: str, undo: Callable[[], None] | None = None) -> None:
+        self.notes.append((text, undo))
+
+    def show_failure(self, failed: object, on_resume: Callable[[], None] | None = None) -> None:
+        self.failures.append(failed)
+
+    def change_preferences(self, preferences: Preferences) -> None:
+        self.preferences.append(preferences)
+
+
+@pytest.fixture
+def record() -> Record:
+    return Record()
+
+
+@pytest.fixture
+def services(filled_workspace: Workspace, jobs: FakeJobCenter, theme: Theme, record: Record) -> Services:
+    """Services for one page without a window; `record` holds what was asked."""
+    return Services(
+        filled_workspace, Preferences(language="en", theme="light"), jobs, theme,  # type: ignore[arg-type]
+        record.navigate, record.notify, record.show_failure, record.change_preferences,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def make_window(
+    filled_workspace: Workspace, jobs: FakeJobCenter, qapp: QApplication
+) -> Iterator[Callable[..., MainWindow]]:
+    """Return what opens the whole window with fake jobs; preferences by keyword."""
+    windows: list[MainWindow] = []
+
+    def open_window(**preferences: object) -> MainWindow:
+        values = {"language": "en", "theme": "light", **preferences}
+        chosen = Preferences.model_validate(values)
+        set_language(chosen.language)
+        window = MainWindow(filled_workspace, chosen, jobs, Theme(qapp, chosen))  # type: ignore[arg-type]
+        window.show()
+        windows.append(window)
+        return window
+
+    yield open_window
+    jobs.handles.clear()
+    for window in windows:
+        window.close()
+        window.deleteLater()
+    flush_deleted()
