@@ -126,7 +126,8 @@ class Workspace:
         return self.folder / parent / name
 
     def _newest_first(self, pattern: str) -> list[Path]:
-        return sorted(self.folder.glob(pattern), key=lambda path: path.parent.stat().st_ctime_ns, reverse=True)
+        found = [path for path in self.folder.glob(pattern) if path.parent.suffix != PARTIAL]
+        return sorted(found, key=lambda path: path.parent.stat().st_ctime_ns, reverse=True)
 
 
 @contextlib.contextmanager

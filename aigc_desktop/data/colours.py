@@ -1,0 +1,76 @@
+"""Bring any mode of Pillow to sRGB without transparency."""
+
+from __future__ import annotations
+
+import io
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image, ImageCms
+
+_ALPHA = {"LA", "La", "PA", "RGBA", "RGBa"}
+_SIXTEEN = {"I;16", "I;16L", "I;16B", "I;16N"}
+_PROFILE_MODES = {"RGB", "CMYK", "L", "LAB"}
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Return the first frame as RGB: ICC profile applied, alpha laid on white, 16 bits and floats scaled to 8."""
+    profile = image.info.get("icc_profile")
+    image.load()
+    image = _eight_bits(image)
+    if image.mode in _ALPHA or "transparency" in image.info:
+        return _on_white(image.convert("RGBA"), profile)
+    if image.mode in ("P", "1", "HSV", "YCbCr", "RGBX"):
+        image = image.convert("RGB")
+    if image.mode == "LAB":
+        return _from_lab(image)
+    return _apply_profile(image, profile).convert("RGB")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    if image.mode in _SIXTEEN:
+        return Image.fromarray((np.asarray(image, np.uint16) >> 8).astype(np.uint8))
+    if image.mode not in ("I", "F"):
+        return image
+    values = np.nan_to_num(np.asarray(image, np.float64), posinf=0.0, neginf=0.0)
+    top = values.max(initial=0.0)
+    white = 1.0 if image.mode == "F" and top <= 1.0 else 255.0 if top <= 255.0 else max(65535.0, top)
+    return Image.fromarray(np.clip(values * (255.0 / white), 0, 255).astype(np.uint8))
+
+
+def _on_white(image: Image.Image, profile: bytes | None) -> Image.Image:
+    alpha = image.getchannel("A")
+    colours = _apply_profile(image.convert("RGB"), profile)
+    white = Image.new("RGB", image.size, (255, 255, 255))
+    white.paste(colours, mask=alpha)
+    return white
+
+
+def _apply_profile(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Return the picture in sRGB; a damaged profile or one for another mode is left out, as viewers do."""
+    if not profile or image.mode not in _PROFILE_MODES:
+        return image
+    transform = _transform(profile, image.mode)
+    if transform is None:
+        return image
+    return ImageCms.applyTransform(image, transform) or image
+
+
+@lru_cache(maxsize=32)
+def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if mode == "RGB" and "srgb" in (source.profile.profile_description or "").lower():
+            return None
+        return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return None
+
+
+@lru_cache(maxsize=1)
+def _lab_transform() -> ImageCms.ImageCmsTransform:
+    return ImageCms.buildTransform(ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB")
+
+
+def _from_lab(image: Image.Image) -> Image.Image:
+    return ImageCms.applyTransform(image, _lab_transform()) or image

@@ -1,0 +1,166 @@
+"""Find the encoding of a text file: byte order mark, UTF-8, UTF-16 without mark, GB18030, then by statistics."""
+
+from __future__ import annotations
+
+import codecs
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from charset_normalizer import from_bytes
+
+from aigc_desktop.data.problems import ItemProblem
+
+SAMPLE = 256_000
+MARK_ERRORS = "aigc_desktop.mark"
+"""Error handler that keeps a bad byte b as the lone surrogate U+DC00 + b, so that its line can be reported."""
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
+)  # fmt: skip
+_OTHERS = ["big5", "cp932", "euc_jp", "cp949", "cp1252", "cp1251", "cp1250", "koi8_r", "cp1253", "cp1254", "cp1256"]
+_CONTROLS = bytes(set(range(32)) - {7, 8, 9, 10, 11, 12, 13, 26, 27})
+
+
+def _mark(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return "".join(chr(0xDC00 + byte) for byte in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error(MARK_ERRORS, _mark)
+
+
+def detect_encoding(path: Path | str) -> str:
+    """Return the codec name of a text file; ItemProblem "not_text" for a binary one, "empty" for an empty one."""
+    try:
+        with open(path, "rb") as f:
+            sample = f.read(SAMPLE)
+            if not sample:
+                raise ItemProblem("empty")
+            for mark, codec in _MARKS:
+                if sample.startswith(mark):
+                    return codec
+            if b"\0" in sample:
+                return _utf16_without_mark(sample)
+            if len(sample.translate(None, _CONTROLS)) < 0.99 * len(sample):
+                raise ItemProblem("not_text")
+            f.seek(0)
+            if _decodes(f, "utf-8"):
+                return "utf-8"
+            f.seek(0)
+            return _not_utf8(sample, f)
+    except OSError as error:
+        raise ItemProblem("unreadable", reason=error.strerror or str(error)) from error
+
+
+@contextmanager
+def open_text(path: Path | str, encoding: str) -> Iterator[io.TextIOWrapper]:
+    """Open a text with any line ends; bytes that are wrong in its encoding come as lone surrogates."""
+    with open(path, encoding=encoding, errors=MARK_ERRORS, newline=None) as f:
+        yield f
+
+
+def bad_bytes(text: str) -> str:
+    """Return the marked bad bytes of a decoded text as people write them ("0xFF 0xFE"), or ""."""
+    if text.isascii():
+        return ""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        marked = [ord(c) - 0xDC00 for c in text if 0xDC00 <= ord(c) <= 0xDCFF]
+        return " ".join(f"0x{byte:02X}" for byte in marked[:8]) or "0x?"
+    return ""
+
+
+def _decodes(f: io.BufferedReader, encoding: str) -> bool:
+    decoder = codecs.getincrementaldecoder(encoding)()
+    try:
+        while chunk := f.read(1 << 20):
+            decoder.decode(chunk)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _utf16_without_mark(sample: bytes) -> str:
+    """Return the byte order in which a text with zero bytes reads as letters, or refuse it as binary."""
+    sample = sample[: len(sample) // 2 * 2]
+    best, best_share = "", 0.0
+    for codec in ("utf-16-le", "utf-16-be"):
+        try:
+            text = sample.decode(codec)
+        except UnicodeDecodeError as error:
+            if error.start < len(sample) - 2:
+                continue
+            text = sample[: error.start].decode(codec)
+        share = sum(_is_common(c) for c in text[:20_000]) / max(len(text[:20_000]), 1)
+        if share > best_share:
+            best, best_share = codec, share
+    if best_share < 0.95:
+        raise ItemProblem("not_text")
+    return best
+
+
+def _is_common(c: str) -> bool:
+    code = ord(c)
+    return (
+        0x20 <= code < 0x7F or code in (9, 10, 13) or 0xA0 <= code < 0x530 or 0x2010 <= code <= 0x2040
+        or 0x3000 <= code < 0x3100 or 0x4E00 <= code < 0xA000 or 0xAC00 <= code < 0xD7A4 or 0xFF00 <= code < 0xFFEF
+        or code >= 0x10000
+    )  # fmt: skip
+
+
+def _not_utf8(sample: bytes, f: io.BufferedReader) -> str:
+    if _is_damaged_utf8(sample):
+        return "utf-8"
+    gb18030 = _decodes(f, "gb18030")
+    if gb18030 and _looks_chinese(sample):
+        return "gb18030"
+    guess = from_bytes(sample[:65_536], cp_isolation=_OTHERS, enable_fallback=False).best()
+    if guess is not None:
+        return "big5hkscs" if guess.encoding == "big5" else str(guess.encoding)
+    if gb18030:
+        return "gb18030"
+    raise ItemProblem("not_text")
+
+
+def _is_damaged_utf8(sample: bytes) -> bool:
+    """Return whether nearly all high bytes form valid UTF-8: a few broken characters, not another encoding."""
+    text = sample.decode("utf-8", MARK_ERRORS)
+    bad = sum(0xDC00 <= ord(c) <= 0xDCFF for c in text)
+    high = int(np.count_nonzero(np.frombuffer(sample, np.uint8) >= 0x80))
+    return bad * 10 <= high
+
+
+def _looks_chinese(sample: bytes) -> bool:
+    """Tell GB18030 from other encodings whose bytes happen to be valid in it.
+
+    Chinese text lives in the GB2312 square (both bytes from A1), spreads over leads B0 to F7, and has few kana.
+    Korean uses leads B0 to C8 only, Japanese EUC has kana in A4 and A5, Big5 and Shift-JIS leave the square.
+    """
+    data = np.frombuffer(sample, np.uint8)
+    leads, trails, position = [], [], 0
+    limit = min(len(data) - 1, 60_000)
+    while position < limit:
+        if data[position] < 0x81:
+            position += 1
+            continue
+        four = 0x30 <= data[position + 1] <= 0x39
+        leads.append(0 if four else int(data[position]))
+        trails.append(0 if four else int(data[position + 1]))
+        position += 4 if four else 2
+    lead, trail = np.array(leads), np.array(trails)
+    if not len(lead):
+        return False
+    four_bytes = lead == 0
+    square = (lead >= 0xA1) & (lead <= 0xF7) & (trail >= 0xA1)
+    letters = (lead >= 0xB0) & (lead <= 0xF7) & (trail >= 0xA1)
+    kana = ((lead == 0xA4) | (lead == 0xA5)).mean()
+    upper = (letters & (lead > 0xC8)).sum() / max(letters.sum(), 1)
+    korean = letters.sum() >= 20 and upper < 0.1
+    return bool((square | four_bytes).mean() > 0.8 and kana < 0.15 and not korean)

@@ -1,0 +1,107 @@
+"""Write and read `items.jsonl`: one ItemRecord a line, defaults left out, so that a line is short."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from aigc_desktop.core.dataset import ItemRecord
+from aigc_desktop.data.problems import describe_note, describe_problem
+
+_DEFAULTS = [(f.name, f.default) for f in fields(ItemRecord)]
+FIRST_PROBLEMS = 100
+MAX_LABEL = 200
+
+
+def encode_item(record: ItemRecord) -> bytes:
+    """Return the line of a record, with its newline; paths that are no UTF-8 are escaped."""
+    values = {name: value for name, default in _DEFAULTS if (value := getattr(record, name)) != default}
+    try:
+        line = json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        line = json.dumps(values, separators=(",", ":")).encode()
+    return line + b"\n"
+
+
+def decode_item(line: bytes) -> ItemRecord:
+    """Return the record of a line."""
+    return ItemRecord(**json.loads(line))
+
+
+def read_items(path: Path) -> Iterator[ItemRecord]:
+    """Yield all records of a data set, in order."""
+    with path.open("rb") as f:
+        for line in f:
+            yield decode_item(line)
+
+
+class ItemWriter:
+    """Writes the items of a scan and counts them; finds exact duplicates by the hash of the content.
+
+    It remembers 16 bytes of hash per usable item, so a million items take about 100 MB.
+    """
+
+    def __init__(self, path: Path, remove_duplicates: bool) -> None:
+        self.file = path.open("wb")
+        self.remove_duplicates = remove_duplicates
+        self.found = 0
+        self.usable = 0
+        self.characters = 0
+        self.bytes = 0
+        self.problems: Counter[str] = Counter()
+        self.notes: Counter[str] = Counter()
+        self.classes: Counter[str] = Counter()
+        self.first_problems: list[dict[str, str]] = []
+        self._seen: set[bytes] = set()
+
+    def __enter__(self) -> ItemWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.file.flush()
+            os.fsync(self.file.fileno())
+        self.file.close()
+
+    def add(self, record: ItemRecord) -> bool:
+        """Write a usable item unless its content was seen before; return whether it is used."""
+        digest = bytes.fromhex(record.sha256[:32])
+        if digest in self._seen:
+            if self.remove_duplicates:
+                self.refuse(record, "duplicate")
+                return False
+            record = replace(record, note="duplicate", detail=describe_note("duplicate", record.name))
+        self._seen.add(digest)
+        if record.note:
+            self.notes[record.note] += 1
+        if len(record.label) > MAX_LABEL:
+            record = replace(record, label=record.label[:MAX_LABEL])
+        self.found += 1
+        self.usable += 1
+        self.classes[record.label] += 1
+        self.characters += record.length
+        self.bytes += record.size
+        self.file.write(encode_item(record))
+        return True
+
+    def refuse(self, record: ItemRecord, code: str, **values: Any) -> None:
+        """Write an item that cannot be used, with the reason."""
+        detail = describe_problem(code, record.name, **values)
+        self.found += 1
+        self.problems[code] += 1
+        if len(self.first_problems) < FIRST_PROBLEMS:
+            self.first_problems.append({"name": record.name, "problem": code, "detail": detail})
+        self.file.write(encode_item(replace(record, problem=code, detail=detail, note="")))
+
+    def labels(self) -> tuple[list[str], list[int]]:
+        """Return the classes in order and how many usable items each has; items without a label are left out."""
+        named = sorted((label, count) for label, count in self.classes.items() if label)
+        return [label for label, _count in named], [count for _label, count in named]

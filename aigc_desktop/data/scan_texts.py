@@ -1,0 +1,107 @@
+"""Look at texts: decoded, cut into items and copied as UTF-8 into the data set, one pass, memory bounded."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Generator, Iterator
+from pathlib import Path, PurePath
+from typing import IO
+
+from aigc_desktop.core.dataset import ItemRecord
+from aigc_desktop.core.events import Event, Note
+from aigc_desktop.core.i18n import _
+from aigc_desktop.data.items import ItemWriter
+from aigc_desktop.data.pictures import kind_of, read_head, sniff
+from aigc_desktop.data.pool import Pace
+from aigc_desktop.data.problems import ItemProblem, describe_note
+from aigc_desktop.data.sources import Found
+from aigc_desktop.data.tables import read_csv, read_jsonl
+from aigc_desktop.data.texts import SUFFIXES, TextItem, TextOptions, encoding_of, read_plain
+
+_READERS = {"plain": read_plain, "csv": read_csv, "jsonl": read_jsonl}
+_CHECK_EVERY = 256
+
+
+def scan_texts(
+    found: list[Found], items: ItemWriter, texts: Path, options: TextOptions, labels_from_folders: bool
+) -> Generator[Event, str | None, None]:
+    """Read every file, in order; write the records and, into `texts`, the text of every usable item."""
+    pace = Pace(_("Reading texts"), 0, _("texts"))
+    encodings: Counter[str] = Counter()
+    with texts.open("wb") as out:
+        for file in found:
+            try:
+                encoding = _open(file, options)
+                encodings[encoding] += 1
+                reader = _READERS[SUFFIXES[PurePath(file.name).suffix.lower()]](file.path, encoding, options)
+                yield from _read_file(reader, file, items, out, pace, labels_from_folders)
+            except ItemProblem as problem:
+                items.refuse(ItemRecord(file.name, file.source or file.path), problem.code, **problem.values)
+            if pace.due():
+                yield pace.progress(items.found)
+        out.flush()
+        os.fsync(out.fileno())
+    yield pace.progress(items.found)
+    if set(encodings) - {"utf-8"}:
+        told = ", ".join(f"{name} ({count})" for name, count in encodings.most_common())
+        yield Note(_("Text encodings found: {encodings}.").format(encodings=told))
+
+
+def _open(file: Found, options: TextOptions) -> str:
+    """Return the encoding of a file; ItemProblem when it is none of ours."""
+    if file.problem:
+        raise ItemProblem(file.problem, reason=file.reason)
+    if PurePath(file.name).suffix.lower() not in SUFFIXES:
+        raise ItemProblem("unsupported", kind=_kind(file.path))
+    return encoding_of(file.path, options)
+
+
+def _kind(path: str) -> str:
+    try:
+        head = read_head(path)
+    except OSError as error:
+        raise ItemProblem("unreadable", reason=error.strerror or str(error)) from error
+    return _("a picture") if sniff(head) else _("no text file") if kind_of(head) == kind_of(b"") else kind_of(head)
+
+
+def _read_file(
+    reader: Iterator[TextItem], file: Found, items: ItemWriter, out: IO[bytes], pace: Pace, labels_from_folders: bool
+) -> Generator[Event, str | None, None]:
+    count = 0
+    last_split = 0
+    for item in _reading(reader):
+        name = f"{file.name}:{item.row}"
+        label = file.label if labels_from_folders else item.label
+        record = ItemRecord(name, f"{file.source or file.path}:{item.row}", label=label)
+        if item.problem:
+            items.refuse(record, item.problem, **item.values)
+        else:
+            note = "split" if item.piece and item.row != last_split else ""
+            last_split = item.row if item.piece else last_split
+            _write(record, item.text, note, items, out)
+        count += 1
+        if count % _CHECK_EVERY == 0 and pace.due():
+            yield pace.progress(items.found)
+    if not count:
+        raise ItemProblem("empty")
+
+
+def _reading(reader: Iterator[TextItem]) -> Iterator[TextItem]:
+    """Yield the items; an error of the disk while reading becomes the file's problem, not that of the import."""
+    try:
+        yield from reader
+    except OSError as error:
+        raise ItemProblem("unreadable", reason=error.strerror or str(error)) from error
+
+
+def _write(record: ItemRecord, text: str, note: str, items: ItemWriter, out: IO[bytes]) -> None:
+    data = text.encode()
+    written = ItemRecord(
+        record.name, record.source, hashlib.sha256(data).hexdigest(), length=len(text), label=record.label, note=note,
+        detail=describe_note("split", record.name, limit=len(text)) if note else "", offset=out.tell(),
+        size=len(data),
+    )  # fmt: skip
+    if items.add(written):
+        out.write(data)

@@ -1,0 +1,209 @@
+"""Read rows of csv and jsonl files; a bad row is reported with its number and the others are used."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.i18n import N_, _
+from aigc_desktop.data.encodings import open_text
+from aigc_desktop.data.problems import shown_name
+from aigc_desktop.data.texts import TextItem, TextOptions, checked, numbered_lines
+
+_TEXT_NAMES = ("text", "content", "body", "sentence", "caption", "review", "comment", "description", "prompt",
+               "文本", "内容", "正文", "句子", "评论", "描述", "标题", "title")  # fmt: skip
+_LABEL_NAMES = ("label", "class", "category", "tag", "sentiment", "标签", "类别", "分类")
+_OTHER_NAMES = ("id", "name", "date", "index", "source", "author", "url", "编号", "日期", "作者", "来源")
+_SEPARATORS = (",", ";", "\t", "|")
+_PROBE_ROWS = 50
+_MAX_DEPTH = 64
+
+
+def read_csv(path: Path | str, encoding: str, options: TextOptions) -> Iterator[TextItem]:
+    """Yield the rows of a table with any common separator; UserError when a named column is not there."""
+    csv.field_size_limit(options.limit)
+    separator, header, text_at, label_at, width = _layout(path, encoding, options)
+    column = options.text_column or (header[text_at] if header else str(text_at + 1))
+    with open_text(path, encoding) as stream:
+        too_long: list[int] = []
+        reader = csv.reader(_whole_lines(stream, options.limit, too_long), delimiter=separator)
+        skip = bool(header)
+        while True:
+            began = reader.line_num + 1
+            try:
+                row = next(reader, None)
+            except csv.Error as error:
+                yield _too_large(began, options) if "limit" in str(error) else TextItem(began, problem="corrupt")
+                continue
+            yield from (_too_large(number, options) for number in too_long)
+            too_long.clear()
+            if row is None:
+                return
+            if skip or not row:
+                skip = skip and not row
+                continue
+            if len(row) != width:
+                values = {"found": len(row), "expected": width}
+                yield TextItem(began, problem="ragged", values=values)
+            elif not row[text_at].strip():
+                yield TextItem(began, problem="no_text", values={"column": shown_name(column)})
+            else:
+                label = row[label_at].strip() if label_at is not None else ""
+                yield checked(TextItem(began, row[text_at], label), encoding)
+
+
+def read_jsonl(path: Path | str, encoding: str, options: TextOptions) -> Iterator[TextItem]:
+    """Yield the objects (or texts) of a file with one JSON value a line."""
+    column = options.text_column
+    inside = False
+    with open_text(path, encoding) as stream:
+        for row, line, whole in numbered_lines(stream, options.limit):
+            if not whole or inside:
+                if not inside:
+                    yield _too_large(row, options)
+                inside = not whole
+                continue
+            if not line.strip():
+                continue
+            value, reason = _parse(line)
+            if reason:
+                problem = checked(TextItem(row, line), encoding)
+                yield problem if problem.problem else TextItem(row, problem="bad_json", values={"reason": reason})
+                continue
+            if isinstance(value, dict) and not column:
+                column = _text_key(value)
+            yield _from_value(row, value, column, options, encoding)
+
+
+def _from_value(row: int, value: Any, column: str, options: TextOptions, encoding: str) -> TextItem:
+    text = value.get(column) if isinstance(value, dict) else value
+    if not isinstance(text, str) or not text.strip():
+        return TextItem(row, problem="no_text", values={"column": shown_name(column or "text")})
+    label = value.get(options.label_column, "") if isinstance(value, dict) and options.label_column else ""
+    label = label if isinstance(label, str) else "" if label is None else json.dumps(label)
+    return checked(TextItem(row, text, label.strip()), encoding)
+
+
+def _parse(line: str) -> tuple[Any, str]:
+    """Return (value, "") or (None, why not); neither deep nesting nor huge numbers get further than here."""
+    if line.count("[") + line.count("{") > _MAX_DEPTH and _depth(line) > _MAX_DEPTH:
+        return None, _("more than {limit} levels deep").format(limit=_MAX_DEPTH)
+    try:
+        return json.loads(line), ""
+    except json.JSONDecodeError as error:
+        return None, _("something is wrong at character {column}").format(column=error.colno)
+    except (ValueError, RecursionError):
+        return None, _("a number with too many digits")
+
+
+def _depth(line: str) -> int:
+    """Return how deep brackets nest outside of strings."""
+    depth = deepest = 0
+    quoted = escaped = False
+    for c in line:
+        if escaped:
+            escaped = False
+        elif quoted:
+            escaped, quoted = c == "\\", c != '"'
+        elif c == '"':
+            quoted = True
+        elif c in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif c in "]}":
+            depth -= 1
+    return deepest
+
+
+def _text_key(value: dict[str, Any]) -> str:
+    """Return the key whose value is most likely the text: a known name, else the longest text."""
+    texts = {key: item for key, item in value.items() if isinstance(item, str)}
+    for name in _TEXT_NAMES:
+        for key in texts:
+            if key.strip().casefold() == name:
+                return key
+    return max(texts, key=lambda key: len(texts[key]), default="text")
+
+
+def _layout(path: Path | str, encoding: str, options: TextOptions) -> tuple[str, list[str], int, int | None, int]:
+    """Return (separator, header or [], text column, label column or None, cells per row) from the first rows."""
+    with open_text(path, encoding) as stream:
+        lines = list(itertools.islice(_whole_lines(stream, options.limit, []), _PROBE_ROWS))
+    separator = max(_SEPARATORS, key=lambda candidate: _agreement(lines, candidate))
+    rows = [row for row in _probe(lines, separator) if row]
+    first = [cell.strip().lstrip("\ufeff") for cell in rows[0]] if rows else []
+    known = {*_TEXT_NAMES, *_LABEL_NAMES, *_OTHER_NAMES}
+    named = [name for name in (options.text_column, options.label_column) if name]
+    is_header = any(cell.casefold() in known for cell in first) or any(name in first for name in named)
+    header = first if is_header else []
+    width = len(header) or Counter(len(row) for row in rows).most_common(1)[0][0] if rows else 1
+    text_at = _column(options.text_column, header, width, path)
+    label_at = _column(options.label_column, header, width, path)
+    if text_at is None:
+        text_at = _text_column(header, [row for row in rows[len(header) > 0 :] if len(row) == width], width, label_at)
+    return separator, header, text_at, label_at, width
+
+
+def _column(name: str, header: list[str], width: int, path: Path | str) -> int | None:
+    if not name:
+        return None
+    if name in header:
+        return header.index(name)
+    if name.isdecimal() and 1 <= int(name) <= width:
+        return int(name) - 1
+    raise UserError(
+        _("“{file}” has no column “{column}”.").format(file=shown_name(Path(path).name), column=name),
+        _("Choose one of its columns: {columns}.").format(
+            columns=", ".join(shown_name(cell) for cell in header) or f"1–{width}"
+        ),
+    )
+
+
+def _text_column(header: list[str], rows: list[list[str]], width: int, label_at: int | None) -> int:
+    lowered = [cell.casefold() for cell in header]
+    for name in _TEXT_NAMES:
+        if name in lowered:
+            return lowered.index(name)
+    candidates = [at for at in range(width) if at != label_at] or [0]
+    return max(candidates, key=lambda at: sum(len(row[at]) for row in rows))
+
+
+def _agreement(lines: list[str], separator: str) -> float:
+    """Return how well a separator fits: cells in the commonest width × share of rows that have it."""
+    widths = Counter(len(row) for row in _probe(lines, separator) if row)
+    if not widths:
+        return 0.0
+    width, count = widths.most_common(1)[0]
+    return min(width, 50) * count / widths.total() if width > 1 else 0.0
+
+
+def _probe(lines: list[str], separator: str) -> list[list[str]]:
+    try:
+        return list(csv.reader(lines, delimiter=separator))
+    except csv.Error:
+        return []
+
+
+def _whole_lines(stream: Any, limit: int, too_long: list[int]) -> Iterator[str]:
+    inside = False
+    for number, line, whole in numbered_lines(stream, limit):
+        if whole and not inside:
+            yield line + "\n"
+        elif not inside:
+            too_long.append(number)
+            yield "\n"  # keeps the reader's count of lines right
+        inside = not whole
+
+
+def _too_large(row: int, options: TextOptions) -> TextItem:
+    limit = _(_CHARACTERS).format(count=options.limit)
+    return TextItem(row, problem="too_large", values={"size": _("more than that"), "limit": limit})
+
+
+_CHARACTERS = N_("{count} characters")
