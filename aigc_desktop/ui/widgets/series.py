@@ -59,9 +59,9 @@ class Pyramid:
         while len(low) > FANOUT:
             if level == len(self.levels):
                 self.levels.append((Growing(np.float32), Growing(np.float32)))
-            first //= FANOUT
-            starts = np.arange(0, len(low) - first * FANOUT, FANOUT)
             lows, highs = self.levels[level]
+            first = min(first // FANOUT, lows.count)  # a level that has just come is filled from its start
+            starts = np.arange(0, len(low) - first * FANOUT, FANOUT)
             lows.write(first, np.minimum.reduceat(low[first * FANOUT :], starts))
             highs.write(first, np.maximum.reduceat(high[first * FANOUT :], starts))
             low, high = lows.values, highs.values
@@ -79,7 +79,8 @@ class Pyramid:
         first, last = start // width, -(-end // width)
         index = np.arange(first, last, dtype=np.int64) * width
         if level == 0:
-            return index, values[first:last], values[first:last]
+            same = values[first:last]
+            return index, same, same
         low, high = self.levels[level - 1]
         return index, low.values[first:last], high.values[first:last]
 
