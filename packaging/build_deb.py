@@ -83,14 +83,19 @@ def read_changelog(text: str) -> list[Release]:
 
 def metainfo(releases: list[Release]) -> str:
     """Return the AppStream file with the release notes."""
-    notes = "\n".join(
-        f'    <release version="{release.version}"{f" date={chr(34)}{release.date}{chr(34)}" if release.date else ""}>\n'
-        "      <description>\n        <ul>\n"
-        + "".join(f"          <li>{escape(plain(change))}</li>\n" for change in release.changes)
-        + "        </ul>\n      </description>\n    </release>"
-        for release in releases
+    template = (LINUX / f"{NAME}.metainfo.xml.in").read_text(encoding="utf-8")
+    return template.replace("@RELEASES@", "\n".join(release_notes(release) for release in releases))
+
+
+def release_notes(release: Release) -> str:
+    """Return one release in AppStream's form."""
+    date = f' date="{release.date}"' if release.date else ""
+    changes = "".join(f"<li>{escape(plain(change))}</li>" for change in release.changes)
+    return (
+        f'    <release version="{release.version}"{date}>\n'
+        f"      <description><ul>{changes}</ul></description>\n"
+        "    </release>"
     )
-    return (LINUX / f"{NAME}.metainfo.xml.in").read_text(encoding="utf-8").replace("@RELEASES@", notes)
 
 
 def plain(markdown: str) -> str:

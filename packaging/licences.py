@@ -34,7 +34,7 @@ NOTES = {
 }
 # Parts that only build the bundle leave nothing inside but these.
 ALWAYS_INSIDE = ["pyinstaller"]
-RESOURCE_FOLDERS = ["fonts", "models", "samples"]
+RESOURCE_FOLDERS = ["fonts", "icons", "models", "samples"]
 
 
 class MissingLicence(Exception):
@@ -84,9 +84,10 @@ def origin_of(path: Path, root: Path) -> str:
     """Return "kind:name" for a collected file, or "" for our own files and files made by the build."""
     path = path if path.is_absolute() else root / path
     if (owner := owners().get(str(path))) or (owner := owners().get(str(path.resolve()))):
-        return f"wheel:{owner}"
+        return "" if owner == "aigc-desktop" else f"wheel:{owner}"
     real = path.resolve()
-    if real.is_relative_to(root) or not real.is_file():
+    ours = path.is_relative_to(root) and not path.is_relative_to(sys.prefix)
+    if ours or not real.is_file():
         return ""
     places = [Path(sysconfig.get_path("stdlib")), Path(sys.base_prefix) / "lib" / sysconfig.get_config_var("LDLIBRARY")]
     if any(real.is_relative_to(place.resolve()) for place in places) or real.name.startswith("libpython3"):
@@ -162,38 +163,63 @@ def homepage(metadata: importlib.metadata.PackageMetadata) -> str:
 def of_python(name: str) -> Component:
     """Read the licence of the Python that is being bundled."""
     version = sysconfig.get_python_version()
-    places = [Path(sysconfig.get_path("stdlib")) / "LICENSE.txt", Path(f"/usr/share/doc/python{version}/copyright"),
-              Path(sys.base_prefix) / "LICENSE.txt"]
-    texts = {"LICENSE.txt": read(path) for path in places if path.is_file()}
+    places = [
+        Path(sysconfig.get_path("stdlib")) / "LICENSE.txt",
+        Path(f"/usr/share/doc/python{version}/copyright"),
+        Path(sys.base_prefix) / "LICENSE.txt",
+    ]
+    found = next((path for path in places if path.is_file()), None)
+    texts = {found.name: read(found)} if found else {}
     return Component(name, sys.version.split()[0], "PSF-2.0", "https://www.python.org/", texts=texts)
 
 
 def of_debian_package(name: str) -> Component:
     """Read the copyright file of the Debian package that lends a library."""
-    found = subprocess.run(["dpkg-query", "-W", "-f=${Version}\t${Homepage}\n", name], capture_output=True, text=True,
-                           check=True)
+    found = subprocess.run(
+        ["dpkg-query", "-W", "-f=${Version}\t${Homepage}\n", name], capture_output=True, text=True, check=True
+    )
     version, _, page = found.stdout.splitlines()[0].partition("\t")
     place = Path("/usr/share/doc") / name / "copyright"
     texts = {"copyright": read(place)} if place.is_file() else {}
-    shorts = sorted({line.partition(":")[2].strip() for line in "".join(texts.values()).splitlines()
-                     if line.startswith("License:")})
+    shorts = sorted(
+        {line.partition(":")[2].strip() for line in "".join(texts.values()).splitlines() if line.startswith("License:")}
+    )
     return Component(name, version, ", ".join(shorts) or "see the text", page, texts=texts)
 
 
 def of_resources(resources: Path) -> list[Component]:
-    """Read the licences that lie beside our data: one component per entry of fonts, models and samples."""
+    """Read the licences beside our data: one component for each work of others in fonts, icons, models and samples.
+
+    A folder brings its own licence. A file is covered by STEM.LICENSE.txt beside it, else by the folder's LICENSE
+    files. What carries no text of its own in icons is drawn by us.
+    """
     components = []
     for kind in RESOURCE_FOLDERS:
         folder = resources / kind
         entries = sorted(folder.iterdir()) if folder.is_dir() else []
-        shared = {path.name: read(path) for path in entries if path.is_file() and LICENCE_NAME.search(path.name)}
-        for entry in entries:
-            if entry.name in shared or entry.name.startswith((".", "__")) or entry.suffix in {".md", ".json"}:
-                continue
-            inside = {path.name: read(path) for path in sorted(entry.rglob("*"))
-                      if path.is_file() and LICENCE_NAME.search(path.name)} if entry.is_dir() else {}
-            components.append(Component(f"{kind}/{entry.name}", "", "see the text", texts=inside or shared))
+        beside = [path for path in entries if path.is_file() and LICENCE_NAME.search(path.name)]
+        works = [path for path in entries if path not in beside and path.suffix not in {".md", ".json", ".py"}]
+        if kind == "icons":
+            components += [resource(f"icons/{path.stem.removeprefix('LICENSE-')}", [path]) for path in beside]
+            continue
+        for work in works:
+            own = [path for path in sorted(work.rglob("*")) if path.is_file() and tells_licence(path)]
+            named = [path for path in beside if path.name.startswith(work.stem + ".")]
+            general = [path for path in beside if LICENCE_NAME.match(path.name)]
+            components.append(resource(f"{kind}/{work.name}", own or named or general))
     return components
+
+
+def tells_licence(path: Path) -> bool:
+    """Tell whether a file beside data states where the data comes from and what is allowed."""
+    return bool(LICENCE_NAME.search(path.name)) or path.name == "README.md"
+
+
+def resource(name: str, texts: list[Path]) -> Component:
+    """Return the component of a resource; a README alone is no licence."""
+    if not any(LICENCE_NAME.search(path.name) for path in texts):
+        texts = []
+    return Component(name, "", "see the text", texts={path.name: read(path) for path in texts})
 
 
 def read(path: Path) -> str:
