@@ -1,0 +1,286 @@
+"""Image GAN: relativistic pairing loss with R1 and R2, ConvNets without normalisation, DiffAugment, averaged weights.
+
+Recipe of R3GAN (arXiv:2501.05441) made small: penalties every few steps (arXiv:1912.04958, appendix B), augmentation in
+the discriminator's input (arXiv:2006.10738), projection of classes (arXiv:1802.05637). Training begins with a share of
+steps in which both networks together learn to copy pictures through a narrow code, as a variational autoencoder: it
+gives the generator shapes and colours, and the discriminator features, many times faster than the game does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from aigc_desktop.core.config import param
+from aigc_desktop.core.dataset import Dataset
+from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.events import Event, EventStream, Note, Sample
+from aigc_desktop.core.family import Family, Task
+from aigc_desktop.core.i18n import N_, _
+from aigc_desktop.core.run import Run
+from aigc_desktop.engine.checkpoint import Card, part, read_model
+from aigc_desktop.engine.data import Sampler, open_dataset
+from aigc_desktop.engine.device import choose_device
+from aigc_desktop.engine.gan_setup import ImageGanConfig, plan, widths_of
+from aigc_desktop.engine.nn.adversarial import decayed, gradient_penalty, pairing_loss
+from aigc_desktop.engine.nn.convnet import Discriminator, Encoder
+from aigc_desktop.engine.nn.convnet import Generator as Painter
+from aigc_desktop.engine.nn.diffaugment import diff_augment
+from aigc_desktop.engine.nn.variational import draw, kl_per_dimension, reconstruction_nats
+from aigc_desktop.engine.optim import adamw
+from aigc_desktop.engine.pictures import (
+    CreateConfig,
+    KidMeter,
+    Pictures,
+    ResizedSource,
+    class_names,
+    known_class,
+    load_trained,
+    one_by_one,
+    seeded,
+    stream_samples,
+)
+from aigc_desktop.engine.step import Step
+from aigc_desktop.engine.training import Trainee, begin, fit
+from aigc_desktop.engine.warm_start import take_over
+
+GAMMA_FALL = 5.0  # the penalties end at this part of their start
+PREVIEW_CELLS = 32
+VALIDATION_SEED = 1_000_000  # far from the seeds of previews
+
+
+class GenerateConfig(CreateConfig):
+    """Settings of making pictures with a trained GAN."""
+
+    wildness: float = param(
+        1.0, N_("Safe … wild"),
+        N_("Below 1 pictures are more alike and cleaner, above 1 they are bolder and break more often."),
+        ge=0.0, le=2.0,
+    )  # fmt: skip
+    label: str = param(
+        "", N_("Class"), N_("Name of one class the model has learned; empty for a mixture as in the data.")
+    )
+
+
+def train(config: ImageGanConfig, run: Run) -> EventStream:
+    """Train generator and discriminator on the pictures of a data set."""
+    device = begin(config)
+    dataset = open_dataset(run, config.dataset, "image")
+    trainee = GanTrainee(config, dataset, device)
+    if config.warm_start and not run.checkpoints():
+        for name, module in trainee.modules.items():
+            if name != "encoder":
+                yield Note(take_over(module, name, "image_gan_emoji32"))
+    yield from fit(config, run, trainee)
+
+
+def generate(config: GenerateConfig, run: Run) -> EventStream:
+    """Make pictures with a trained generator; the seed of each decides it alone."""
+    card, weights, device, _trained = load_trained(config, run)
+    painter = load_painter(card, weights, device)
+    label = class_index(card, config.label)
+    yield from stream_samples(
+        lambda seeds: paint(painter, card.extra, seeds, label, config.wildness), config.seed, config.count
+    )
+
+
+def class_index(card: Card, name: str) -> int:
+    """Return the number of a class, -1 for ""; UserError when the model has not learned it."""
+    if not name:
+        return -1
+    names: list[str] = card.extra["classes"]
+    if name in names:
+        return names.index(name)
+    raise UserError(
+        _("This model has not learned the class “{name}”.").format(name=name),
+        _("Leave the class empty or choose one of: {names}.").format(names=", ".join(filter(None, names)))
+        if names else _("Leave the class empty: it was trained without labels."),
+    )  # fmt: skip
+
+
+def load_painter(card: Card, weights: dict[str, Tensor], device: torch.device) -> Painter:
+    """Return the generator of a checkpoint, in evaluation mode on `device`."""
+    extra = card.extra
+    painter = Painter(
+        extra["resolution"], tuple(extra["widths"]), extra["blocks"], extra["latent"], len(extra["classes"])
+    )
+    painter.load_state_dict(part(weights, "generator"))
+    return painter.to(device).eval().requires_grad_(False)
+
+
+def sampler(folder: Path, device: str) -> Callable[[int, int], Pictures]:
+    """Return a function (count, seed) -> pictures (count, H, W, 3) of a checkpoint, for evaluation."""
+    card, weights = read_model(folder)
+    painter = load_painter(card, weights, choose_device(device))
+    return lambda count, seed: paint(painter, card.extra, range(seed, seed + count))[0]
+
+
+def paint(
+    painter: nn.Module, extra: Mapping[str, Any], seeds: Sequence[int], label: int = -1, wildness: float = 1.0
+) -> tuple[Pictures, tuple[str, ...]]:
+    """Return the pictures of `seeds` and the names of their classes (none without classes)."""
+    labels: list[int] = []
+    device = next(painter.parameters()).device
+
+    def make(seed: int) -> Tensor:
+        generator = seeded(seed)
+        z = torch.randn(1, extra["latent"], generator=generator) * wildness
+        if not extra["classes"]:
+            return painter(z.to(device))
+        labels.append(known_class(label, extra["shares"], generator))
+        return painter(z.to(device), torch.tensor(labels[-1:], device=device))
+
+    pictures = one_by_one(make, seeds)
+    return pictures, tuple(extra["classes"][label] for label in labels)
+
+
+class GanTrainee(Trainee):
+    """Both networks of the game, and one step of it."""
+
+    family, unit, generates = "image_gan", "images", ("generator",)
+
+    def __init__(self, config: ImageGanConfig, dataset: Dataset, device: torch.device) -> None:
+        self.config, self.device = config, device
+        self.size, self.widths = int(config.resolution), widths_of(config)
+        self.classes, self.shares = class_names(dataset, config.use_labels)
+        self.painter = Painter(self.size, self.widths[::-1], config.blocks, config.latent, len(self.classes)).to(device)
+        self.critic = Discriminator(self.size, self.widths, config.blocks, len(self.classes)).to(device)
+        self.encoder = Encoder(self.critic.trunk.features, config.latent).to(device)
+        self.modules = {"generator": self.painter, "discriminator": self.critic, "encoder": self.encoder}
+        self.optimizers = {
+            "generator": adamw([self.painter], config.lr, config.weight_decay, betas=(0.0, 0.99)),
+            "discriminator": adamw([self.critic], config.lr, config.weight_decay, betas=(0.0, 0.99)),
+            "copying": adamw([self.painter, self.critic.trunk, self.encoder], config.copy_lr),
+        }
+        self.pictures = ResizedSource(dataset, "train", device, self.size, config.flip)
+        self.sampler = Sampler(len(self.pictures), config.batch_size, config.seed)
+        self.units_per_step = config.batch_size
+        self.kid = KidMeter(dataset, self.size)
+        self.copying_steps = 0 if config.warm_start else round(config.copy_share * config.steps)
+
+    def train_step(self, step: Step) -> dict[str, Tensor]:
+        """Copy pictures at first; then one step of the discriminator and one of the generator."""
+        if step.number < self.copying_steps:
+            return self._copy_step(step)
+        return self._discriminator_step(step) | self._generator_step(step)
+
+    def _batch(self, indices: Any) -> tuple[Tensor, Tensor]:
+        """Return pictures (B, 3, R, R) and their classes (B,)."""
+        labels = self.pictures.labels(indices)
+        return self.pictures.images(indices), torch.where(labels < 0, max(0, len(self.classes) - 1), labels)
+
+    def _noise(self, count: int) -> Tensor:
+        return torch.randn(count, self.config.latent, device=self.device)
+
+    def _copy_step(self, step: Step) -> dict[str, Tensor]:
+        """Encode with the discriminator's trunk, decode with the generator; a σ-VAE in all but name."""
+        error: Tensor | None = None
+        code: Tensor | None = None
+        for indices in step.micro_batches():
+            images, labels = self._batch(indices)
+            with step.autocast():
+                mean, logvar = self.encoder(self.critic.trunk(images))
+            with step.autocast():
+                copies = self.painter(draw(mean, logvar), labels)
+            squared = (copies.float() - images).square().mean()
+            kl = kl_per_dimension(mean, logvar).sum(1).mean()
+            dimensions = images[0].numel()
+            weight = min(1.0, 2 * step.number / self.copying_steps)
+            step.backward((reconstruction_nats(squared, dimensions) + weight * kl) / dimensions)
+            error, code = step.mean(error, squared), step.mean(code, kl)
+        factor = max(0.05, 1 - step.number / self.copying_steps)
+        for group in self.optimizers["copying"].param_groups:
+            group["lr"] *= factor
+        step.optimize(self.optimizers["copying"])
+        assert error is not None and code is not None
+        return {"copy_error": error, "copy_kl": code}
+
+    def _discriminator_step(self, step: Step) -> dict[str, Tensor]:
+        config, values = self.config, dict[str, Tensor | None]()
+        penalised = step.number % config.penalty_every == 0
+        gamma = decayed(config.gamma, config.gamma / GAMMA_FALL, step.progress) * config.penalty_every
+
+        def report(name: str, value: Tensor) -> None:
+            values[name] = step.mean(values.get(name), value)
+
+        for indices in step.micro_batches():
+            images, labels = self._batch(indices)
+            with torch.no_grad(), step.autocast():
+                fakes = self.painter(self._noise(len(images)), labels).float()
+            images, fakes = images.requires_grad_(penalised), fakes.requires_grad_(penalised)
+            real, fake = self._judge(step, torch.cat([images, fakes]), labels, exact=penalised).chunk(2)
+            loss = pairing_loss(real, fake)
+            report("d_loss", loss)
+            report("d_accuracy", (real > fake).float().mean())
+            if penalised:
+                r1, r2 = gradient_penalty(real, images), gradient_penalty(fake, fakes)
+                report("r1", r1)
+                report("r2", r2)
+                loss = loss + 0.5 * gamma * (r1 + r2)
+            step.backward(loss)
+        step.optimize(self.optimizers["discriminator"])
+        return {name: value for name, value in values.items() if value is not None}
+
+    def _generator_step(self, step: Step) -> dict[str, Tensor]:
+        total: Tensor | None = None
+        self.critic.requires_grad_(False)
+        for indices in step.micro_batches():
+            images, labels = self._batch(indices)
+            with torch.no_grad():
+                real = self._judge(step, images, labels)
+            with step.autocast():
+                fakes = self.painter(self._noise(len(images)), labels)
+            loss = pairing_loss(self._judge(step, fakes.float(), labels), real)
+            step.backward(loss)
+            total = step.mean(total, loss)
+        self.critic.requires_grad_(True)
+        step.optimize(self.optimizers["generator"])
+        assert total is not None
+        return {"g_loss": total}
+
+    def _judge(self, step: Step, images: Tensor, labels: Tensor, exact: bool = False) -> Tensor:
+        """Return the scores (B,) of augmented pictures; `exact` in float32, since second derivatives need it."""
+        labels = labels.repeat(len(images) // len(labels))
+        augmented = diff_augment(images, self.config.augmentation)
+        if exact:
+            return self.critic(augmented, labels)
+        with step.autocast():
+            return self.critic(augmented, labels).float()
+
+    def validate(self, models: Mapping[str, nn.Module]) -> Generator[None, None, dict[str, float]]:
+        """Return KID of averaged pictures against held-out ones, in EfficientNet-Lite0 features."""
+        if not self.kid.possible:
+            return {}
+        painter, extra = models["generator"], self.card()
+        value = yield from self.kid.measure(lambda seeds: paint(painter, extra, seeds)[0], VALIDATION_SEED)
+        return {"validation_kid": value}
+
+    def preview(self, step: int, models: Mapping[str, nn.Module]) -> Iterable[Event]:
+        """Give the same seeds every time."""
+        seeds = range(self.config.seed, self.config.seed + PREVIEW_CELLS)
+        pictures, labels = paint(models["generator"], self.card(), seeds)
+        yield Sample(step, pictures, tuple(seeds), labels)
+
+    def card(self) -> dict[str, Any]:
+        """Return what `load_painter` and `paint` need."""
+        return {
+            "resolution": self.size, "widths": list(self.widths[::-1]), "blocks": self.config.blocks,
+            "latent": self.config.latent, "classes": self.classes, "shares": self.shares,
+        }  # fmt: skip
+
+
+FAMILY = Family(
+    name="image_gan",
+    title=N_("Image GAN"),
+    summary=N_("Learns to paint pictures like yours; sharp, and instant once it is trained."),
+    kind="image",
+    tasks=(
+        Task("train", N_("Train an image GAN"), ImageGanConfig, train, "train", plan),
+        Task("generate", N_("Make pictures"), GenerateConfig, generate),
+    ),
+    sampler=sampler,
+)

@@ -1,0 +1,198 @@
+"""Settings of the image GAN, its presets, and the plan shown before it is trained."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from aigc_desktop.core.config import param
+from aigc_desktop.core.dataset import Dataset
+from aigc_desktop.core.family import Plan, Preset
+from aigc_desktop.core.i18n import N_, _
+from aigc_desktop.core.machine import Machine
+from aigc_desktop.engine.nn.convnet import Discriminator, Generator, stages_of
+from aigc_desktop.engine.picture_plan import automatic_size, cost_of, seconds_per_gigaflop
+from aigc_desktop.engine.planning import Draft, choose_preset, training_megabytes
+from aigc_desktop.engine.trainee import TrainConfig
+from aigc_desktop.engine.warm_start import shipped_extra
+
+WARM_MODEL = "image_gan_emoji32"
+GROWTH = (1.0, 1.5, 2.0, 3.0, 4.0)  # channels of each stage, fine to coarse, in units of the finest
+LEAST_ITEMS = 16
+LEAST_PER_CLASS = 10  # with fewer pictures a class of its own teaches nothing
+GOOD_IMAGES = {32: 400_000, 64: 1_000_000, 128: 2_000_000}  # shown to the networks until pictures are good
+
+
+class ImageGanConfig(TrainConfig):
+    """Settings of training an image GAN; the presets choose them."""
+
+    resolution: Literal["32", "64", "128"] = param(
+        "32", N_("Picture size"), N_("Side of the pictures in pixels; each doubling takes about four times as long."),
+        unit="px",
+    )  # fmt: skip
+    use_labels: bool = param(
+        True, N_("Use labels"), N_("Learn the classes of the data apart, so that you can ask for one of them.")
+    )
+    flip: bool = param(
+        False, N_("Mirror pictures"), N_("Shows each picture mirrored half of the time; not for letters or logos.")
+    )
+    warm_start: bool = param(
+        False, N_("Warm start"),
+        N_("Begin from weights that ship with the program, trained on emoji at 32 px; much faster on slow machines."),
+    )  # fmt: skip
+    steps: int = param(
+        12_000, N_("Steps"), N_("How many updates the weights get; more steps take longer and give better pictures."),
+        ge=1, le=999_999,
+    )  # fmt: skip
+    batch_size: int = param(
+        16, N_("Batch size"), N_("Pictures per update; more is steadier and needs more memory."), ge=1, le=4096
+    )
+    width: int = param(
+        64, N_("Width"), N_("Channels at the finest stage; coarser stages have up to four times as many."),
+        ge=8, le=512, advanced=True,
+    )  # fmt: skip
+    blocks: int = param(1, N_("Depth"), N_("Residual blocks at each stage."), ge=1, le=8, advanced=True)
+    latent: int = param(
+        64, N_("Latent size"), N_("Numbers that a picture is made from; 64 suits most data."),
+        ge=2, le=1024, advanced=True,
+    )  # fmt: skip
+    lr: float = param(
+        4e-4, N_("Learning rate"), N_("How far an update goes; too high breaks the balance of both networks."),
+        ge=1e-7, le=1.0, advanced=True,
+    )  # fmt: skip
+    schedule: Literal["constant", "cosine", "wsd"] = param(
+        "wsd", N_("Schedule"), N_("How the learning rate goes down; “late fall” is good for most."),
+        labels={"constant": N_("constant"), "cosine": N_("cosine"), "wsd": N_("late fall")}, advanced=True,
+    )  # fmt: skip
+    weight_decay: float = param(
+        0.0, N_("Weight decay"), N_("Pulls weights towards zero; GANs do better without."),
+        ge=0.0, le=10.0, advanced=True,
+    )  # fmt: skip
+    grad_clip: float = param(
+        10.0, N_("Gradient limit"), N_("Longer gradients are shortened to this; 0 turns it off."),
+        ge=0.0, le=1000.0, advanced=True,
+    )  # fmt: skip
+    gamma: float = param(
+        1.0, N_("Gradient penalty"),
+        N_("Weight of R1 and R2 at the start; more keeps the discriminator smoother. It falls to a fifth."),
+        ge=0.0, le=1000.0, advanced=True,
+    )  # fmt: skip
+    penalty_every: int = param(
+        8, N_("Penalty every"), N_("Steps between two penalties, whose weight grows in step; 1 is exact and slow."),
+        ge=1, le=64, advanced=True,
+    )  # fmt: skip
+    augmentation: float = param(
+        1.0, N_("Augmentation"),
+        N_("How often colour, place and a hole are changed in what the discriminator sees; less for large data."),
+        ge=0.0, le=1.0, advanced=True,
+    )  # fmt: skip
+    copy_share: float = param(
+        0.15, N_("Copying first"),
+        N_("Share of the steps in which both networks first learn to copy pictures; not used with a warm start."),
+        ge=0.0, le=0.9, advanced=True,
+    )  # fmt: skip
+    copy_lr: float = param(
+        1e-3, N_("Learning rate of copying"), N_("The same for the first share of the steps."),
+        ge=1e-7, le=1.0, advanced=True,
+    )  # fmt: skip
+    validate_every: int = param(
+        1500, N_("Validate every"),
+        N_("Steps between two measurements of KID against held-out pictures, each of which takes seconds; 0 is never."),
+        ge=0, le=999_999, advanced=True,
+    )  # fmt: skip
+
+
+def _preset(name: str, title: str, summary: str, **values: Any) -> Preset:
+    return Preset(name, title, summary, values)
+
+
+PRESETS = [
+    _preset(
+        "cpu32", N_("Small, 32 px"), N_("For a machine without graphics card: shapes in minutes, icons in an hour."),
+        resolution="32", width=64, blocks=1, batch_size=16, steps=12_000, warm_start=True,
+    ),
+    _preset(
+        "cpu64", N_("Medium, 64 px"), N_("For a machine without graphics card and a night of time."),
+        resolution="64", width=48, blocks=1, batch_size=16, steps=40_000, gamma=2.0, warm_start=False,
+    ),
+    _preset(
+        "cpu128", N_("Large, 128 px, slow"), N_("Possible without graphics card, but it takes days."),
+        resolution="128", width=32, blocks=1, batch_size=8, steps=120_000, gamma=4.0, warm_start=False,
+    ),
+    _preset(
+        "gpu32", N_("32 px on a graphics card"), N_("Small pictures, many tries."),
+        resolution="32", width=128, blocks=2, batch_size=64, steps=30_000, penalty_every=4, warm_start=False,
+    ),
+    _preset(
+        "gpu64", N_("64 px on a graphics card"), N_("The usual choice for icons and small pictures."),
+        resolution="64", width=96, blocks=2, batch_size=64, steps=40_000, gamma=2.0, penalty_every=4, warm_start=False,
+    ),
+    _preset(
+        "gpu128", N_("128 px on a graphics card"), N_("The most detail; an evening or more."),
+        resolution="128", width=64, blocks=2, batch_size=32, steps=100_000, gamma=8.0, penalty_every=4,
+        warm_start=False,
+    ),
+]  # fmt: skip
+
+
+def widths_of(config: ImageGanConfig) -> tuple[int, ...]:
+    """Return the channels of the stages, fine to coarse."""
+    stages = stages_of(int(config.resolution))
+    return tuple(round(config.width * factor) for factor in GROWTH[:stages])
+
+
+def warm_fits(config: ImageGanConfig) -> bool:
+    """Return whether the shipped weights have the shapes of these networks."""
+    extra = shipped_extra(WARM_MODEL)
+    own = (int(config.resolution), list(widths_of(config)[::-1]), config.blocks, config.latent)
+    return extra is not None and own == (extra["resolution"], extra["widths"], extra["blocks"], extra["latent"])
+
+
+def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: Machine) -> Plan:
+    """Return size, time, memory and problems of a training; a preset is chosen from the data and the machine."""
+    automatic = f"{'cpu' if machine.weak else 'gpu'}{automatic_size(dataset, machine.weak)}"
+    chosen = choose_preset(PRESETS, preset, automatic)
+    draft = Draft(ImageGanConfig, values, chosen)
+    draft.check_data(dataset, "image", LEAST_ITEMS)
+    config = draft.config
+    if config is None:
+        return Plan(chosen.name, PRESETS, draft.values, problems=draft.problems, device=machine.device)
+    if config.warm_start and not warm_fits(config):
+        draft.values["warm_start"] = bool(values.get("warm_start", False))
+        config = config.model_copy(update={"warm_start": draft.values["warm_start"]})
+    classes = len(dataset.info.classes) if dataset is not None and config.use_labels else 0
+    size, widths = int(config.resolution), widths_of(config)
+    painter = cost_of(lambda: Generator(size, widths[::-1], config.blocks, config.latent, classes))
+    critic = cost_of(lambda: Discriminator(size, widths, config.blocks, classes))
+    activations = 4.0 * config.batch_size * 6 * (painter.activations + 2 * critic.activations)
+    memory, disk = training_megabytes(painter.parameters + critic.parameters, painter.parameters, activations)
+    draft.check_machine(machine, memory)
+    # a step: generator 1 + 3 passes, discriminator 6 + 3; penalties cost about 12 more in float32 every few steps
+    passes = 4 * painter.gigaflops + (9 + 24 / config.penalty_every) * critic.gigaflops
+    per_image = passes * seconds_per_gigaflop(size, config.width, machine)
+    images = config.steps * config.batch_size
+    return Plan(
+        chosen.name, PRESETS, draft.values, painter.parameters + critic.parameters,
+        dataset.info.train if dataset is not None else 0, config.steps, per_image * images,
+        per_image * GOOD_IMAGES[size] * (0.25 if config.warm_start else 1.0), memory, disk,
+        machine.device_name or machine.device, draft.problems, _notes(config, dataset, per_image * images),
+    )  # fmt: skip
+
+
+def _notes(config: ImageGanConfig, dataset: Dataset | None, seconds: float) -> list[str]:
+    notes = []
+    if dataset is not None:
+        info = dataset.info
+        if info.size and info.size < int(config.resolution):
+            smaller = _("The pictures are smaller than {size} px and will be enlarged.")
+            notes.append(smaller.format(size=config.resolution))
+        if info.validation < 16:
+            notes.append(_("Too few pictures are held out to measure quality while training."))
+        if config.use_labels and info.classes and info.train < LEAST_PER_CLASS * len(info.classes):
+            notes.append(_("There are few pictures per class; without labels the result may be better."))
+    if config.warm_start and warm_fits(config):
+        notes.append(_("Begins from weights trained on emoji, so the first pictures look like emoji."))
+    elif config.warm_start:
+        notes.append(_("The shipped weights do not have these sizes; only the parts that fit are used."))
+    if seconds > 3600:
+        notes.append(_("The first pictures are coloured blobs; look again after a tenth of the time."))
+    return notes

@@ -1,0 +1,61 @@
+"""Differentiable augmentation inside the discriminator's input (DiffAugment, arXiv:2006.10738).
+
+Every operation is applied to real and generated pictures alike and lets gradients through, so a discriminator that sees
+few pictures cannot learn them by heart, and the generator is still judged on what it made.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def diff_augment(images: Tensor, probability: float = 1.0) -> Tensor:
+    """Return (B, C, H, W) after colour, translation and cutout, each drawn per picture with this probability."""
+    return _cutout(_translation(_colour(images, probability), probability), probability)
+
+
+def _colour(images: Tensor, probability: float) -> Tensor:
+    """Shift brightness by ±0.5, scale saturation by 0 … 2 and contrast by 0.5 … 1.5."""
+    chosen = _chosen(images, probability)
+    images = images + _uniform(images, 0.5) * chosen
+    grey = images.mean(1, keepdim=True)
+    images = grey + (images - grey) * (1 + _uniform(images, 1.0) * chosen)
+    level = images.mean((1, 2, 3), keepdim=True)
+    return level + (images - level) * (1 + _uniform(images, 0.5) * chosen)
+
+
+def _translation(images: Tensor, probability: float) -> Tensor:
+    """Move each picture by up to 1/8 of its size; what comes in is mid-grey, so a shift can be told from content."""
+    batch, _, height, width = images.shape
+    reach = height // 8
+    chosen = _chosen(images, probability).view(batch, 1).long()
+    shift = torch.randint(-reach, reach + 1, (batch, 2), device=images.device) * chosen + reach
+    padded = F.pad(images, (reach, reach, reach, reach))
+    rows = torch.arange(height, device=images.device) + shift[:, :1]  # (B, H)
+    columns = torch.arange(width, device=images.device) + shift[:, 1:]  # (B, W)
+    item = torch.arange(batch, device=images.device)[:, None, None]
+    return padded[item, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+def _cutout(images: Tensor, probability: float) -> Tensor:
+    """Replace a square of half the size, anywhere and partly outside too, by mid-grey."""
+    batch, _, height, width = images.shape
+    half = height // 4
+    centre = torch.rand(batch, 2, device=images.device) * images.new_tensor([height, width])
+    inside_rows = (torch.arange(height, device=images.device) - centre[:, :1]).abs() <= half  # (B, H)
+    inside_columns = (torch.arange(width, device=images.device) - centre[:, 1:]).abs() <= half  # (B, W)
+    hole = inside_rows[:, None, :, None] & inside_columns[:, None, None, :]
+    return images * ~(hole & (_chosen(images, probability) > 0))
+
+
+def _chosen(images: Tensor, probability: float) -> Tensor:
+    """Return 1 for the pictures an operation applies to and 0 for the others, (B, 1, 1, 1)."""
+    return (torch.rand(len(images), 1, 1, 1, device=images.device) < probability).to(images.dtype)
+
+
+def _uniform(images: Tensor, reach: float) -> Tensor:
+    """Return one number in ±reach per picture, (B, 1, 1, 1)."""
+    drawn: Tensor = (torch.rand(len(images), 1, 1, 1, device=images.device) * 2 - 1) * reach
+    return drawn.to(images.dtype)

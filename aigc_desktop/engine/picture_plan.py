@@ -1,0 +1,85 @@
+"""What a network of pictures will cost: its size, its operations, and the pace of this machine, measured."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from aigc_desktop.core.dataset import Dataset
+from aigc_desktop.core.machine import Machine
+from aigc_desktop.engine.device import autocast, choose_precision
+from aigc_desktop.engine.nn.convnet import Trunk, stages_of
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one picture's forward pass: billions of floating-point operations and values kept for the gradients."""
+
+    parameters: int
+    gigaflops: float
+    activations: int
+
+
+def cost_of(build: Callable[[], nn.Module]) -> Cost:
+    """Return the cost of a network; it is built without memory for its weights and never computed.
+
+    Layers that count are convolutions and matrices; `build` must give a network with an `example` method.
+    """
+    with torch.device("meta"):
+        network = build()
+        return _count(network)
+
+
+def _count(network: nn.Module) -> Cost:
+    flops, activations = 0.0, 0
+
+    def count(layer: nn.Module, _inputs: object, output: Tensor) -> None:
+        nonlocal flops, activations
+        pixels = output.shape[-1] * output.shape[-2] if output.ndim == 4 else 1
+        flops += 2.0 * layer.weight.numel() * pixels  # type: ignore[operator,union-attr]
+        activations += output.numel()
+
+    layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+    hooks = [layer.register_forward_hook(count) for layer in layers]
+    with torch.no_grad():
+        network(*network.example())  # type: ignore[operator]
+    for hook in hooks:
+        hook.remove()
+    return Cost(sum(p.numel() for p in network.parameters()), flops / 1e9, activations)
+
+
+def seconds_per_gigaflop(size: int, width: int, machine: Machine) -> float:
+    """Return the pace of a training of pictures on this machine, from a short training of a trunk like the planned."""
+    return _pace(machine.device, min(size, 64), min(width, 64))
+
+
+@functools.lru_cache(maxsize=16)
+def _pace(device_name: str, size: int, width: int) -> float:
+    device, batch = torch.device(device_name), 8
+    precision = choose_precision("auto", device)
+    widths = tuple(width * (i + 1) for i in range(stages_of(size)))
+    with torch.random.fork_rng(devices=[]):
+        trunk = Trunk(size, widths, 1).to(device)
+        images = torch.randn(batch, 3, size, size, device=device)
+    gigaflops = 3 * batch * cost_of(lambda: Trunk(size, widths, 1)).gigaflops
+    durations = []
+    for _repeat in range(4):
+        start = time.perf_counter()
+        with autocast(precision, device):
+            loss = trunk(images).float().square().mean()
+        loss.backward()
+        loss.item()  # waits for the device
+        durations.append(time.perf_counter() - start)
+    return min(durations[1:]) / gigaflops
+
+
+def automatic_size(dataset: Dataset | None, weak: bool) -> int:
+    """Return the resolution that suits data and machine: 32 on a processor, else that of the pictures up to 128."""
+    if weak or dataset is None or not dataset.info.size:
+        return 32 if weak else 64
+    return max(size for size in (32, 64, 128) if size == 32 or size <= dataset.info.size)

@@ -1,0 +1,172 @@
+"""What the families of pictures share: one seed per picture, sizes, generation as a stream, KID while training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from aigc_desktop.core.config import FieldKind, TaskConfig, param
+from aigc_desktop.core.dataset import Dataset
+from aigc_desktop.core.events import Event, Progress, Sample
+from aigc_desktop.core.i18n import N_
+from aigc_desktop.core.run import Run
+from aigc_desktop.core.workspace import Workspace
+from aigc_desktop.engine.checkpoint import Card, read_model
+from aigc_desktop.engine.data import ImageSource, Indices, to_model, to_pictures
+from aigc_desktop.engine.device import DEVICES, choose_device, set_up
+from aigc_desktop.engine.metrics.features import iter_image_features
+from aigc_desktop.engine.metrics.image import quick_kid
+
+RESOLUTIONS = (32, 64, 128)
+MOST_MEASURED = 300  # pictures a side of the quick KID; more cost more time than they tell
+FEWEST_MEASURED = 16  # below this KID is noise
+CHUNK = 16  # pictures made between two events
+
+Pictures = npt.NDArray[np.uint8]
+
+
+class CreateConfig(TaskConfig):
+    """Settings of every task that makes pictures with a trained model."""
+
+    run: str = param(..., N_("Model"), N_("The trained model to use."), kind=FieldKind.RUN)
+    checkpoint: str = param(
+        "best", N_("Version"), N_("Which saved version; the best one by default."), kind=FieldKind.CHECKPOINT
+    )
+    count: int = param(16, N_("How many"), N_("Pictures to make."), ge=1, le=10_000)
+    seed: int = param(
+        0, N_("Seed"), N_("Number of the first picture; the same number gives the same picture again."),
+        ge=0, le=2**53,
+    )  # fmt: skip
+    device: Literal["auto", "cpu", "cuda", "mps"] = param(
+        "auto", N_("Device"), N_("Where to compute; automatic takes a graphics card when there is one."),
+        labels=DEVICES, advanced=True,
+    )  # fmt: skip
+
+
+def load_trained(config: CreateConfig, run: Run) -> tuple[Card, dict[str, Tensor], torch.device, Run]:
+    """Return card, weights, device and the training run that a task of making pictures uses."""
+    device = choose_device(config.device)
+    set_up(device, 0)
+    trained = Workspace(run.workspace).run(config.run)
+    card, weights = read_model(trained.checkpoint(config.checkpoint))
+    return card, weights, device, trained
+
+
+def seeded(seed: int) -> torch.Generator:
+    """Return the random generator of the picture with this seed; on the processor, so that any device agrees."""
+    return torch.Generator().manual_seed(seed)
+
+
+def one_by_one(make: Callable[[int], Tensor], seeds: Sequence[int]) -> Pictures:
+    """Return the pictures (N, H, W, 3) of `seeds`, each from `make(seed) -> (1, 3, H, W)` on its own.
+
+    Convolutions round differently in batches of different sizes; alone, a picture is the same to the bit every time.
+    """
+    with torch.inference_mode():
+        return np.concatenate([to_pictures(make(seed)) for seed in seeds])
+
+
+def stream_samples(
+    make: Callable[[Sequence[int]], tuple[Pictures, tuple[str, ...]]], first: int, count: int
+) -> Iterator[Event]:
+    """Yield Sample events of `count` pictures with the seeds first, first + 1, …; `make` gives pictures and labels."""
+    for start in range(0, count, CHUNK):
+        seeds = range(first + start, first + min(count, start + CHUNK))
+        pictures, labels = make(seeds)
+        yield Sample(start, pictures, tuple(seeds), labels)
+        yield Progress(start + len(seeds), count, unit="images")
+
+
+class ResizedSource:
+    """Pictures of a split as batches in the size of the model."""
+
+    def __init__(
+        self, dataset: Dataset, split: Literal["train", "validation"], device: torch.device, size: int,
+        flip: bool = False,
+    ) -> None:  # fmt: skip
+        self.source, self.size = ImageSource(dataset, split, device, flip), size
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def images(self, indices: Indices) -> Tensor:
+        """Return pictures (B, 3, size, size) in [-1, 1]."""
+        return resized(as_colour(self.source.images(indices)), self.size)
+
+    def labels(self, indices: Indices) -> Tensor:
+        """Return the classes (B,) int64, -1 without a label."""
+        return self.source.labels(indices)
+
+
+def as_colour(images: Tensor) -> Tensor:
+    """Return (B, 1 or 3, H, W) with three channels."""
+    return images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images[:, :3]
+
+
+def resized(images: Tensor, size: int) -> Tensor:
+    """Return (B, C, H, W) as (B, C, size, size): means of areas when smaller, bilinear when larger."""
+    if images.shape[-1] == size:
+        return images
+    if images.shape[-1] % size == 0:
+        return F.avg_pool2d(images, images.shape[-1] // size)
+    return F.interpolate(images, (size, size), mode="bilinear", antialias=True, align_corners=False)
+
+
+class KidMeter:
+    """KID of generated pictures against held-out ones, with few pictures, as a validation metric."""
+
+    def __init__(self, dataset: Dataset, size: int) -> None:
+        indices = dataset.indices("validation")[:MOST_MEASURED]
+        pictures = np.asarray(dataset.image_map[indices])
+        self.held_out = to_pictures(resized(as_colour(to_model(torch.from_numpy(pictures))), size))
+        self._features: npt.NDArray[np.float32] | None = None
+
+    @property
+    def possible(self) -> bool:
+        """Return whether enough pictures were held out."""
+        return len(self.held_out) >= FEWEST_MEASURED
+
+    def measure(self, make: Callable[[Sequence[int]], Pictures], first_seed: int) -> Generator[None, None, float]:
+        """Yield between small pieces of work; return KID of pictures with seeds from `first_seed` on."""
+        if self._features is None:
+            self._features = yield from self._of(self.held_out)
+        made = []
+        for start in range(0, MOST_MEASURED, CHUNK):
+            made.append(make(range(first_seed + start, first_seed + min(MOST_MEASURED, start + CHUNK))))
+            yield
+        features = yield from self._of(np.concatenate(made))
+        return quick_kid(self._features, features)
+
+    def _of(self, pictures: Pictures) -> Generator[None, None, npt.NDArray[np.float32]]:
+        parts = []
+        for part in iter_image_features(pictures):
+            parts.append(part)
+            yield
+        return np.concatenate(parts)
+
+
+def class_names(dataset: Dataset, wanted: bool) -> tuple[list[str], list[float]]:
+    """Return the classes a model learns apart and their shares of the training pictures; empty without labels.
+
+    Pictures without a label form a class with an empty name.
+    """
+    labels = dataset.labels("train")
+    if not wanted or not (labels >= 0).any():
+        return [], []
+    names = [*dataset.info.classes, ""] if (labels < 0).any() else list(dataset.info.classes)
+    counts = np.bincount(np.where(labels < 0, len(names) - 1, labels), minlength=len(names))
+    return names, [float(count) / len(labels) for count in counts]
+
+
+def known_class(label: int, shares: list[float], generator: torch.Generator) -> int:
+    """Return `label`, or for -1 a class drawn as often as it is in the data."""
+    if label >= 0:
+        return label
+    weights: Any = torch.tensor(shares, dtype=torch.float64)
+    return int(torch.multinomial(weights, 1, generator=generator))

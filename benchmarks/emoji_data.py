@@ -1,0 +1,98 @@
+"""The 1,911 base emoji as a data set of 32 px with a fifth held out, and how samples of a model compare with them."""
+
+from __future__ import annotations
+
+import json
+import resource
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from aigc_desktop.core.config import check
+from aigc_desktop.core.dataset import Dataset
+from aigc_desktop.core.events import Event, Result
+from aigc_desktop.core.run import Run
+from aigc_desktop.core.workspace import Workspace
+from aigc_desktop.data.jobs import import_dataset
+from aigc_desktop.data.scan import ScanConfig
+from aigc_desktop.engine.metrics.baselines import PcaGaussian
+from aigc_desktop.engine.metrics.features import image_features
+from aigc_desktop.engine.metrics.image import kid, memorisation, neighbourhood
+from benchmarks.fetch_data import fetch_emoji, load_emoji
+
+SIZE = 32
+HELD_OUT = 0.2
+SAMPLES = 1000
+
+
+def emoji_dataset(workspace: Workspace) -> Dataset:
+    """Return the frozen data set of the workspace, imported from folders named after the categories when it is new."""
+    if found := workspace.datasets():
+        return found[0]
+    package = fetch_emoji()
+    source = workspace.folder / "emoji"
+    entries = json.loads((package / "emoji.json").read_text(encoding="utf-8"))
+    for entry, picture in zip(entries, load_emoji(package, SIZE), strict=True):
+        folder = source / entry["category"].replace("/", "-")
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(folder / entry["image"])
+    config = check(ScanConfig, {"source": str(source), "title": "emoji", "kind": "image", "labels": "folders"})
+    run = Run(workspace.folder, workspace.folder)
+    for event in import_dataset(config, {"size": str(SIZE), "validation": HELD_OUT}, run):
+        if isinstance(event, Result):
+            return workspace.dataset(str(event.data["id"]))
+    raise RuntimeError("the import gave no data set")
+
+
+@dataclass(frozen=True)
+class Quality:
+    """KID against held-out pictures, the baseline's, their ratio, and what else says whether samples are good."""
+
+    kid: float
+    kid_pca: float
+    recall: float
+    precision: float
+    coverage: float
+    memorisation: float
+    near_copies: float
+
+    @property
+    def ratio(self) -> float:
+        """Return KID in units of the baseline's."""
+        return self.kid / self.kid_pca
+
+
+def measure(dataset: Dataset, samples: np.ndarray[Any, np.dtype[np.uint8]]) -> Quality:
+    """Return the quality of samples (N, 32, 32, 3), all distances to held-out pictures."""
+    train, held_out = (image_features(dataset.images(split)) for split in ("train", "validation"))
+    pca = image_features(PcaGaussian(dataset.images("train")).sample(SAMPLES, seed=0))
+    fake = image_features(samples)
+    around = neighbourhood(held_out, fake[: len(held_out)])
+    copies = memorisation(train, held_out, fake)
+    return Quality(
+        kid(held_out, fake).value, kid(held_out, pca).value, around.recall, around.precision, around.coverage,
+        copies.ratio, copies.near_share,
+    )  # fmt: skip
+
+
+def cpu_seconds() -> float:
+    """Return the processor seconds this process has used on all cores."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def sheet(pictures: np.ndarray[Any, np.dtype[np.uint8]], path: Path, columns: int = 16, scale: int = 2) -> None:
+    """Write pictures (N, H, W, 3) as one PNG."""
+    rows, (_, height, width, channels) = len(pictures) // columns, pictures.shape
+    grid = pictures[: rows * columns].reshape(rows, columns, height, width, channels).transpose(0, 2, 1, 3, 4)
+    image = Image.fromarray(grid.reshape(rows * height, columns * width, channels))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST).save(path)
+
+
+def last_step(events: list[Event]) -> int:
+    """Return the step of the last event that has one."""
+    return max((event.step for event in events if hasattr(event, "step")), default=0)
