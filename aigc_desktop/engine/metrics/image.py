@@ -28,6 +28,7 @@ from aigc_desktop.engine.metrics.distances import (
 from aigc_desktop.engine.metrics.estimate import Estimate, interval
 
 NEIGHBOURS = 5
+MOST = 2000  # the error left is far below the differences that matter, and each metric takes one or two seconds
 QUICK_LIMIT = 1000
 FEWEST = 20  # below this halves and neighbourhoods mean nothing
 COPY_RATIO = 0.7  # below this the samples lie nearer to the training pictures than unseen real pictures do
@@ -187,7 +188,7 @@ def measure_images(
 ) -> Generator[str, None, ImageReport]:
     """Yield the name of each metric before it is computed, so that a job can stop there; return the report.
 
-    Each set is (features, pixel vectors).
+    Each set is (features, pixel vectors). Quality is measured on at most MOST pictures a side, copying of all.
     """
     count = min(len(train[0]), len(fake[0]))
     if count < FEWEST:
@@ -197,18 +198,27 @@ def measure_images(
             ),
             _("Generate more pictures or use a larger data set."),
         )
+    real, samples = _at_most(train[0], MOST), _at_most(fake[0], MOST)
     yield "KID"
-    distance = kid(train[0], fake[0])
+    distance = kid(real, samples)
     yield "FD"
-    frechet = frechet_with_floor(train[0], fake[0])
+    frechet = frechet_with_floor(real, samples)
     yield "PRDC"
-    around = neighbourhood(train[0], fake[0])
+    around = neighbourhood(real, samples)
     copying: list[Memorisation | None] = [None, None]
     for space in (0, 1):
         yield "memorisation"
         if len(held_out[space]):
-            copying[space] = memorisation(train[space], held_out[space], fake[space], NEIGHBOURS)
+            unseen = _at_most(held_out[space], MOST)
+            copying[space] = memorisation(train[space], unseen, fake[space], NEIGHBOURS)
     return ImageReport(distance, frechet, around, copying[0], copying[1])
+
+
+def _at_most(vectors: Vectors, count: int) -> Vectors:
+    """Return all vectors, or a random but always the same choice of `count`."""
+    if len(vectors) <= count:
+        return vectors
+    return vectors[np.sort(np.random.default_rng(0).permutation(len(vectors))[:count])]
 
 
 def _halves(count: int, subsets: int, generator: np.random.Generator) -> Tensor:
@@ -227,7 +237,8 @@ def _kernel_mean(x: Tensor, y: Tensor, chosen_x: Tensor, chosen_y: Tensor, same:
     """Return (S,) means of the kernel over each pair of subsets, in one pass; without the diagonal if `same`."""
     total = torch.zeros(len(chosen_x), dtype=torch.float64)
     for rows in row_blocks(len(x), len(y)):
-        kernel = (x[rows] @ y.T / x.shape[1] + 1) ** 3
+        inner = (x[rows] @ y.T).div_(x.shape[1]).add_(1)
+        kernel = (inner * inner).mul_(inner)  # ten times as fast as a power
         total += ((chosen_x[:, rows] @ kernel) * chosen_y).sum(1)
     if not same:
         return total / (chosen_x.sum(1) * chosen_y.sum(1))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aigc_desktop.core.errors import UserError
-from aigc_desktop.engine.metrics import distances
+from aigc_desktop.engine.metrics import distances, image
 from aigc_desktop.engine.metrics.distances import nearest_neighbours
 from aigc_desktop.engine.metrics.image import (
     frechet_distance,
@@ -227,6 +227,17 @@ def test_the_report_stops_between_metrics_and_agrees_with_them(vectors):
     assert report.kid == kid(train, fake)
     assert report.neighbourhood == neighbourhood(train, fake)
     assert report.memorisation.ratio == memorisation(train, held_out, fake).ratio
+
+
+def test_the_report_measures_quality_on_a_choice_of_very_many_pictures(vectors, monkeypatch):
+    monkeypatch.setattr(image, "MOST", 40)
+    train, held_out, fake = vectors(90), vectors(50, seed=1), vectors(60, seed=2)
+
+    found = drain(measure_images((train, train), (held_out, held_out), (fake, fake)))[1]
+
+    assert found.kid.count == 40
+    assert found.memorisation.nearest.shape[0] == 60
+    assert found.memorisation.nearest.max() >= 40
 
 
 def test_the_report_leaves_memorisation_out_without_held_out_pictures(vectors):
