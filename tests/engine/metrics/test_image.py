@@ -88,12 +88,11 @@ def test_frechet_distance_of_two_gaussians_with_diagonal_covariance():
 
 
 def test_frechet_distance_with_covariances_that_do_not_commute():
-    scipy_linalg = pytest.importorskip("scipy.linalg")
     mix = np.random.default_rng(3).normal(size=(5, 5))
     a, b = standardised(300, 5, 0) @ mix, standardised(200, 5, 1) + 0.3
 
-    root = scipy_linalg.sqrtm(np.cov(a.T) @ np.cov(b.T)).real
-    expected = 5 * 0.09 + np.trace(np.cov(a.T) + np.cov(b.T) - 2 * root)
+    trace_of_root = np.sqrt(np.linalg.eigvals(np.cov(a.T) @ np.cov(b.T)).astype(complex)).sum().real
+    expected = 5 * 0.09 + np.trace(np.cov(a.T) + np.cov(b.T)) - 2 * trace_of_root
     assert frechet_distance(a, b) == pytest.approx(expected, rel=1e-8)
 
 
