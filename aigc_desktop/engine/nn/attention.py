@@ -1,0 +1,113 @@
+"""Transformer blocks: RMSNorm (arXiv:1910.07467), rotary positions (RoFormer, arXiv:2104.09864), attention with
+normalised queries and keys (arXiv:2010.04245), ReLU² (Primer, arXiv:2109.08668) or SwiGLU (arXiv:2002.05202).
+
+Shapes: B batch, T time, C width, H heads, D = C / H.
+"""  # noqa: D205
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def rms_norm(x: Tensor) -> Tensor:
+    """Return x / RMS(x) over the last dimension; there is no gain, the next matrix has it."""
+    return F.rms_norm(x, (x.shape[-1],))
+
+
+def rotary_table(length: int, head_dim: int, base: float = 10_000.0) -> tuple[Tensor, Tensor]:
+    """Return cosines and sines (length, head_dim / 2) of the rotation angle of each position and pair."""
+    frequencies = base ** (-torch.arange(0, head_dim, 2, dtype=torch.float64) / head_dim)
+    angles = torch.outer(torch.arange(length, dtype=torch.float64), frequencies)
+    return angles.cos().float(), angles.sin().float()
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotate pairs (i, i + D/2) of x (B, H, T, D) by the angles of T positions, so q·k depends on their distance."""
+    a, b = x.chunk(2, dim=-1)
+    cos, sin = cos.to(x.dtype), sin.to(x.dtype)
+    return torch.cat((a * cos - b * sin, a * sin + b * cos), dim=-1)
+
+
+class Cache:
+    """Keys and values of the tokens so far: two tensors (B, H, length, D) per layer, `filled` positions in use."""
+
+    def __init__(self, layers: int, batch: int, heads: int, length: int, head_dim: int, like: Tensor) -> None:
+        shape = (layers, 2, batch, heads, length, head_dim)
+        self.store = torch.zeros(shape, dtype=like.dtype, device=like.device)
+        self.filled = 0
+
+    def extend(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Append k, v (B, H, T, D) of new tokens and return all keys and values of the layer."""
+        end = self.filled + k.shape[2]
+        keys, values = self.store[layer]
+        keys[:, :, self.filled : end], values[:, :, self.filled : end] = k, v
+        return keys[:, :, :end], values[:, :, :end]
+
+
+class CausalSelfAttention(nn.Module):
+    """Multi-head attention to the past; the output projection starts at zero, so a block begins as identity."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.out = nn.Linear(width, width, bias=False)
+        nn.init.zeros_(self.out.weight)
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, cache: Cache | None = None, layer: int = 0) -> Tensor:
+        """Return (B, T, C) for x (B, T, C); with a cache x holds new tokens only."""
+        B, T, C = x.shape
+        # (B, T, 3C) -> 3 × (B, H, T, D)
+        q, k, v = self.qkv(x).view(B, T, 3, self.heads, C // self.heads).permute(2, 0, 3, 1, 4)
+        q, k = rotate(rms_norm(q), cos, sin), rotate(rms_norm(k), cos, sin)
+        q, k = q.to(v.dtype), k.to(v.dtype)
+        if cache is None:
+            y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        else:
+            keys, values = cache.extend(layer, k, v)
+            if T == 1:  # one new token sees everything before it
+                y = F.scaled_dot_product_attention(q, keys, values)
+            else:
+                seen = torch.ones(T, keys.shape[2], dtype=torch.bool, device=x.device).tril(keys.shape[2] - T)
+                y = F.scaled_dot_product_attention(q, keys, values, attn_mask=seen)
+        return self.out(y.transpose(1, 2).reshape(B, T, C))  # (B, H, T, D) -> (B, T, C)
+
+
+class FeedForward(nn.Module):
+    """Two matrices around ReLU² (4 C wide), or three around SwiGLU with as many weights; starts at zero."""
+
+    def __init__(self, width: int, gated: bool = False) -> None:
+        super().__init__()
+        hidden = 8 * width // 3 // 8 * 8 if gated else 4 * width
+        self.gated = gated
+        self.inner = nn.Linear(width, 2 * hidden if gated else hidden, bias=False)
+        self.out = nn.Linear(hidden, width, bias=False)
+        nn.init.zeros_(self.out.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, T, C) for x (B, T, C)."""
+        h = self.inner(x)
+        if self.gated:
+            gate, value = h.chunk(2, dim=-1)
+            return self.out(F.silu(gate) * value)
+        return self.out(F.relu(h).square())
+
+
+class Block(nn.Module):
+    """Pre-norm block: x + attention(norm(x)), then x + feed-forward(norm(x)); dropout on both branches."""
+
+    def __init__(self, width: int, heads: int, gated: bool = False, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.attention = CausalSelfAttention(width, heads)
+        self.feed_forward = FeedForward(width, gated)
+        self.dropout = dropout
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, cache: Cache | None = None, layer: int = 0) -> Tensor:
+        """Return (B, T, C) for x (B, T, C)."""
+        x = x + self._drop(self.attention(rms_norm(x), cos, sin, cache, layer))
+        return x + self._drop(self.feed_forward(rms_norm(x)))
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.dropout, self.training) if self.dropout else x

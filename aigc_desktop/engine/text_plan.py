@@ -1,0 +1,204 @@
+"""Plans for language models: a preset from data and machine, a fit for small data, and the time by trial steps."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from aigc_desktop.core.dataset import Dataset
+from aigc_desktop.core.family import Plan, Planner, Preset, Problem
+from aigc_desktop.core.i18n import N_, _
+from aigc_desktop.core.machine import Machine, engine_threads
+from aigc_desktop.engine.device import autocast, choose_device, choose_precision, is_out_of_memory
+from aigc_desktop.engine.nn.language_model import LanguageModel, Shape
+from aigc_desktop.engine.planning import Draft, choose_preset, training_megabytes
+from aigc_desktop.engine.text_data import choose_tokenizer
+
+if TYPE_CHECKING:
+    from aigc_desktop.engine.families.gpt import GPTConfig
+
+    Optimizers = Callable[[LanguageModel, GPTConfig], dict[str, torch.optim.Optimizer]]
+
+PRESETS = [
+    Preset("XS", N_("Very small"), N_("For a processor: shows the style within minutes."),
+           {"layers": 4, "width": 128, "heads": 4, "context": 128, "batch_size": 16, "steps": 2000}),
+    Preset("S", N_("Small"), N_("For a graphics card, or a night on a processor: words and sentences come out well."),
+           {"layers": 6, "width": 384, "heads": 6, "context": 256, "batch_size": 32, "steps": 4000, "lr": 0.015}),
+    Preset("M", N_("Medium"), N_("For a graphics card with 8 GB and some megabytes of text."),
+           {"layers": 12, "width": 512, "heads": 8, "context": 512, "batch_size": 32, "steps": 10_000, "lr": 0.015}),
+    Preset("L", N_("Large"), N_("For a graphics card with 16 GB or more and very much text."),
+           {"layers": 12, "width": 768, "heads": 12, "context": 1024, "batch_size": 32, "steps": 20_000, "lr": 0.01}),
+]  # fmt: skip
+_BYTES_PER_PIECE = 3.6  # of text per token of learned pieces, where the data set is not encoded yet
+_TRIAL_FLOPS = 6e9  # of one trial step: about a tenth of a second on two cores
+_OVERHEAD = 1.1  # validation, previews and checkpoints, as measured with the presets
+
+
+def plan_language_model(config_type: type[GPTConfig], make_optimizers: Optimizers) -> Planner:
+    """Return the planner of a language-model family."""
+
+    def plan(values: dict[str, Any], preset_name: str, dataset: Dataset | None, machine: Machine) -> Plan:
+        size = dataset.info.bytes if dataset is not None else 0
+        preset = choose_preset(PRESETS, preset_name, automatic_preset(size, machine))
+        fitted = Preset(preset.name, preset.title, preset.summary, {**preset.values, **fit_to_data(preset, dataset)})
+        draft = Draft(config_type, values, fitted)
+        draft.check_data(dataset, "text", 1)
+        result = Plan(preset.name, PRESETS, draft.values, items=dataset.info.train if dataset else 0,
+                      steps=0, device=machine.device_name or machine.processor)  # fmt: skip
+        if draft.config is None:
+            return replace(result, problems=draft.problems)
+        return _estimate(result, draft, dataset, machine, make_optimizers)
+
+    return plan
+
+
+def automatic_preset(size: int, machine: Machine) -> str:
+    """Return the preset's name for `size` bytes of text on this machine."""
+    if machine.weak:
+        return "XS"
+    if size < 5_000_000 or machine.device_memory < 7e9:
+        return "S" if size > 100_000 else "XS"
+    return "L" if size > 200_000_000 and machine.device_memory > 15e9 else "M"
+
+
+def fit_to_data(preset: Preset, dataset: Dataset | None) -> dict[str, Any]:
+    """Return settings against learning by heart, by how often training would see each token of the data."""
+    if dataset is None or not dataset.info.bytes:
+        return {}
+    steps, batch, context = (int(preset.values[name]) for name in ("steps", "batch_size", "context"))
+    tokens = token_estimate(dataset, "auto")
+    context = min(context, max(8, 2 ** int(tokens / 40).bit_length() // 2))
+    epochs = steps * batch * context / max(1.0, tokens)
+    if epochs < 3:
+        regularisation = {"dropout": 0.0, "weight_decay": 0.1, "patience": 0}
+    elif epochs < 12:
+        regularisation = {"dropout": 0.1, "weight_decay": 0.3, "patience": 5}
+    else:
+        regularisation = {"dropout": 0.2, "weight_decay": 0.6, "patience": 5}
+    every = max(20, steps // 10)
+    return {**regularisation, "context": context, "validate_every": every, "sample_every": every}
+
+
+def token_estimate(dataset: Dataset, kind: str, vocab: int = 0) -> float:
+    """Return about how many tokens the training part of a data set has."""
+    info = dataset.info
+    share = info.train / max(1, info.train + info.validation)
+    if choose_tokenizer(kind, vocab, info.bytes)[0] == "char":
+        return share * (info.characters or info.bytes)
+    return share * info.bytes / _BYTES_PER_PIECE
+
+
+def _estimate(
+    plan: Plan, draft: Draft[GPTConfig], dataset: Dataset | None, machine: Machine, make_optimizers: Optimizers
+) -> Plan:
+    config = draft.config
+    assert config is not None
+    size = dataset.info.bytes if dataset is not None else 1_000_000
+    kind, vocab = choose_tokenizer(config.tokenizer, config.vocab, size)
+    if kind == "char":
+        vocab = 100 if dataset is None or dataset.info.bytes < 1.5 * max(1, dataset.info.characters) else 5000
+    shape = config.shape(vocab)
+    memory, disk = _megabytes(shape, config.batch_size)
+    draft.check_machine(machine, memory)
+    notes = []
+    if dataset is not None:
+        tokens = token_estimate(dataset, config.tokenizer, config.vocab)
+        epochs = config.steps * config.batch_size * config.context / max(1.0, tokens)
+        if tokens < 12 * config.context:
+            draft.problems.append(Problem(_("Too little text for this context; choose a smaller one."), "context"))
+        notes.append(_("Each text is seen about {epochs:.1f} times.").format(epochs=epochs))
+        if tokens < 20_000:
+            notes.append(_("This is very little text: expect the model to repeat it rather than to invent."))
+    seconds = None
+    if not draft.problems:
+        try:
+            seconds = config.steps * trial(shape, config, make_optimizers) * _OVERHEAD
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            draft.problems.append(Problem(_("Not enough memory: choose a smaller model."), "width"))
+    return replace(
+        plan, parameters=shape.parameters, steps=config.steps, seconds=seconds, good_after_s=seconds, memory_mb=memory,
+        disk_mb=disk, problems=draft.problems, notes=notes,
+    )  # fmt: skip
+
+
+def _megabytes(shape: Shape, batch: int) -> tuple[float, float]:
+    tokens = batch * shape.context
+    per_layer = 34.0 * shape.width * 2  # bytes of activations per token, arXiv:2205.05198 in float32
+    activations = tokens * (shape.layers * per_layer + 12.0 * shape.vocab)
+    return training_megabytes(shape.parameters, shape.parameters, activations)
+
+
+def trial(shape: Shape, config: GPTConfig, make_optimizers: Optimizers) -> float:
+    """Return the seconds of one training step, from steps of a smaller piece of the same model on this device."""
+    matters = ("optimizer", "precision", "device", "threads", "batch_size")
+    same = type(config)(dataset="", **{name: getattr(config, name) for name in matters})
+    return _trial(shape, same, make_optimizers)
+
+
+@functools.lru_cache(maxsize=64)
+def _trial(shape: Shape, config: GPTConfig, make_optimizers: Optimizers) -> float:
+    small = replace(shape, vocab=min(shape.vocab, 8192))
+    while small.width > 512 and not small.width // 2 % (2 * small.heads):
+        small = replace(small, width=small.width // 2)
+    batch = config.batch_size
+    while _flops(small, batch) > _TRIAL_FLOPS and max(batch, small.layers, small.context // 64) > 1:
+        if batch > 1:
+            batch //= 2
+        elif small.layers > 1:
+            small = replace(small, layers=small.layers // 2)
+        else:
+            small = replace(small, context=small.context // 2)
+    with torch.random.fork_rng(devices=[]):
+        passing, updating = _measure(small, config, make_optimizers, batch)
+    work = _flops(shape, config.batch_size) / _flops(small, batch)
+    return passing * work + updating * shape.parameters / small.parameters
+
+
+def _flops(shape: Shape, batch: int) -> float:
+    return shape.flops_per_token * shape.context * batch
+
+
+def _measure(
+    shape: Shape, config: GPTConfig, make_optimizers: Optimizers, batch: int
+) -> tuple[float, float]:
+    """Return the seconds of (forward and backward, update) of a model: the median of a few steps."""
+    device = choose_device(config.device)
+    torch.set_num_threads(config.threads or engine_threads())
+    precision = choose_precision(config.precision, device)
+    model = LanguageModel(shape).to(device)
+    optimizers = make_optimizers(model, config)
+    tokens = torch.randint(shape.vocab, (batch, shape.context), device=device)
+    times = [_timed_step(model, optimizers, tokens, precision, device) for _repeat in range(4)][1:]
+    return sorted(t[0] for t in times)[1], sorted(t[1] for t in times)[1]
+
+
+def _timed_step(
+    model: LanguageModel, optimizers: dict[str, torch.optim.Optimizer], tokens: torch.Tensor, precision: str,
+    device: torch.device,
+) -> tuple[float, float]:  # fmt: skip
+    clock = [time.perf_counter()]
+    with autocast(precision, device):
+        loss = model.loss(tokens, tokens)
+    loss.backward()
+    _wait(device)
+    clock.append(time.perf_counter())
+    for optimizer in optimizers.values():
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    _wait(device)
+    clock.append(time.perf_counter())
+    return clock[1] - clock[0], clock[2] - clock[1]
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
