@@ -76,7 +76,7 @@ class ItemWriter:
         digest = bytes.fromhex(record.sha256[:32])
         if digest in self._seen:
             if self.remove_duplicates:
-                self.refuse(record, "duplicate")
+                self.refuse(replace(record, offset=0), "duplicate")  # its text is not kept a second time
                 return False
             record = replace(record, note="duplicate", detail=describe_note("duplicate", record.name))
         self._seen.add(digest)

@@ -30,8 +30,10 @@ _PREVIEW_BYTES = 100_000_000
 
 @dataclass(frozen=True)
 class ItemFilter:
-    """Which items to show; None means any. `problem` "" means usable, "any" every problem; `search` is a part of
-    the name or of the text, without regard to case in Latin letters.
+    """Which items to show; None means any.
+
+    `problem` "" means usable, "any" every problem; `search` is a part of the name or of the text, without regard
+    to case in Latin letters.
     """
 
     label: str | None = None
