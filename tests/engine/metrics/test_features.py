@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.paths import resources
@@ -68,6 +69,19 @@ def test_the_shipped_weights_recognise_likeness():
     near = np.linalg.norm(image_features(smooth)[0] - image_features(smooth)[1])
     far = np.linalg.norm(image_features(smooth)[0] - image_features(noise)[0])
     assert near < far / 2
+
+
+def test_the_features_are_those_of_the_published_network():
+    """The eight strongest features that the published code and float32 weights give for one bundled emoji."""
+    with Image.open(resources() / "samples" / "emoji" / "animals" / "tiger-face.png") as picture:
+        rgba = np.asarray(picture)
+    expected = {591: 4.9839, 936: 5.1017, 299: 5.1823, 848: 5.2339, 1162: 5.4370, 707: 5.5399, 555: 5.6206, 828: 5.6932}
+
+    features = image_features(rgba[None, ..., :3] * (rgba[None, ..., 3:] > 127))[0]
+
+    assert sorted(np.argsort(features)[-8:]) == sorted(expected)
+    assert features[list(expected)] == pytest.approx(list(expected.values()), abs=0.02)
+    assert np.linalg.norm(features) == pytest.approx(31.816, abs=0.2)
 
 
 @pytest.mark.parametrize(
