@@ -54,7 +54,7 @@ def data_import(options: argparse.Namespace, workspace: Workspace, shell: Shell)
     """Import files or folders as a data set and freeze it for training."""
     values = _given(options)
     freezing = {name: values.pop(name) for name in options.freeze_fields if name in values}
-    scan = {**values, "source": [str(Path(path).absolute()) for path in options.paths]}
+    scan = {**values, "source": "\n".join(str(Path(path).absolute()) for path in options.paths)}
     found = shell.run(JobRequest("data.scan", scan, str(workspace.folder)))
     if shell.code != DONE or found is None:
         return shell.code

@@ -12,7 +12,7 @@ from typing import Any
 from aigc_desktop.core.family import Plan, TaskSpec
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.library import Library
-from aigc_desktop.core.rehearsal import COUNT, SAMPLES, lessons, sample_path, short_values
+from aigc_desktop.core.rehearsal import COUNT, SAMPLES, lessons, scan_values, short_values
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.catalog import describe_catalogue
@@ -44,7 +44,7 @@ def rehearse(
 def _import(kind: str, folder: str) -> Generator[Step, dict[str, Any] | None, str]:
     """Import the bundled samples of this kind and return the id of the data set."""
     title = _(SAMPLES[kind][1])
-    scan = {"source": [str(sample_path(kind))], "title": title}
+    scan = scan_values(kind)
     found = yield _("Import: {title}").format(title=title), JobRequest("data.scan", scan, folder)
     dataset_id = str((found or {})["id"])
     yield _("Freeze: {title}").format(title=title), JobRequest("data.freeze", {"dataset": dataset_id}, folder)

@@ -58,9 +58,9 @@ def checks(folder: Path) -> Iterator[tuple[str, Callable[[], None]]]:
 
 def import_samples(workspace: Any, kind: str) -> str:
     """Import and freeze the bundled samples and return the id of the data set."""
-    from aigc_desktop.core.rehearsal import sample_path
+    from aigc_desktop.core.rehearsal import scan_values
 
-    found = run_task(workspace, "data.scan", {"source": [str(sample_path(kind))], "title": kind})
+    found = run_task(workspace, "data.scan", scan_values(kind))
     run_task(workspace, "data.freeze", {"dataset": found["id"]})
     return str(found["id"])
 

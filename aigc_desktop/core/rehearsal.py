@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from aigc_desktop.core.family import Plan, TaskSpec
-from aigc_desktop.core.i18n import N_
+from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.paths import resources
 
 SAMPLES = {
@@ -27,6 +27,12 @@ COUNT = {"image": 8, "text": 4}
 def sample_path(kind: str) -> Path:
     """Return the bundled samples for families of this kind."""
     return resources() / "samples" / SAMPLES[kind][0]
+
+
+def scan_values(kind: str) -> dict[str, Any]:
+    """Return the values of the import of the samples of this kind."""
+    labels = {"labels": "folders"} if sample_path(kind).is_dir() else {}
+    return {"source": str(sample_path(kind)), "title": _(SAMPLES[kind][1]), **labels}
 
 
 def lessons(catalogue: Iterable[TaskSpec]) -> list[TaskSpec]:
