@@ -1,0 +1,72 @@
+import subprocess
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "torch/bin/protoc",
+        "torch/test/cpp_rpc.so",
+        "torch/include/ATen/ATen.h",
+        "torch/lib/libtorchbind_test.so",
+        "PySide6/Qt/plugins/platforms/libqeglfs.so",
+        "PySide6/Qt/plugins/platformthemes/libqgtk3.so",
+        "PySide6/Qt/lib/libQt6Quick.so.6",
+        "PySide6/Qt/translations/qtbase_de.qm",
+        "libstdc++.so.6",
+        "libX11.so.6",
+        "libxcb-cursor.so.0",
+        "libglib-2.0.so.0",
+        "torch\\bin\\protoc.exe",
+    ],
+)
+def test_what_nobody_opens_or_the_host_must_bring_is_left_out(bundle, path):
+    assert not bundle.is_wanted(path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "torch/bin/torch_shm_manager",
+        "torch/lib/libtorch_cpu.so",
+        "torch/lib/libgomp.so.1",
+        "PySide6/Qt/plugins/platforms/libqxcb.so",
+        "PySide6/Qt/plugins/platforms/libqoffscreen.so",
+        "PySide6/Qt/lib/libQt6OpenGL.so.6",
+        "PySide6/Qt/translations/qtbase_zh_CN.qm",
+        "pillow.libs/libXau-154567c4.so.6.0.0",
+        "pillow.libs/libfreetype-0ab1.so.6",
+        "libcrypto.so.3",
+        "resources/samples/texts/LICENSE-MIT-chinese-poetry.txt",
+        "resources/icons/app.svg",
+    ],
+)
+def test_what_the_app_opens_stays(bundle, path):
+    assert bundle.is_wanted(path)
+
+
+def test_other_systems_keep_their_libraries(bundle):
+    assert bundle.wanted([("libX11.so.6", "/usr/lib/libX11.so.6", "BINARY")], linux=False)
+
+
+def test_no_excluded_module_is_imported_by_the_app(bundle, root):
+    """An excluded module is missing in the frozen app only, where no test but the self-check would meet it."""
+    pattern = "|".join(name.replace(".", r"\.") for name in bundle.EXCLUDED_MODULES)
+    found = subprocess.run(
+        ["grep", "-rnE", rf"^ *(import|from) ({pattern})( |\.|$)", str(root / "aigc_desktop"), "--include=*.py"],
+        capture_output=True,
+        text=True,
+    )
+    assert found.stdout == ""
+
+
+def test_a_second_copy_of_a_big_library_is_found(bundle, tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "libtorch_cpu.so").write_bytes(bytes(2_000))
+    (tmp_path / "b" / "small.txt").write_text("x")
+    (tmp_path / "link.so").symlink_to("a/libtorch_cpu.so")
+    assert list(bundle.duplicates(tmp_path, minimum_bytes=1_000)) == ["libtorch_cpu.so"]
+    (tmp_path / "b" / "libtorch_cpu.so").unlink()
+    assert bundle.duplicates(tmp_path, minimum_bytes=1_000) == {}
