@@ -175,21 +175,30 @@ class _TintedSvg(QIconEngine):
     def paint(self, painter: QPainter, rect: QRect, mode: QIcon.Mode, state: QIcon.State) -> None:
         ratio = painter.device().devicePixelRatioF()
         size = min(rect.width(), rect.height())
-        offset = QPoint((rect.width() - size) // 2, (rect.height() - size) // 2)
-        painter.drawPixmap(rect.topLeft() + offset, self._picture(size, mode, ratio))
+        top = rect.topLeft() + QPoint(0, (rect.height() - size) // 2)
+        painter.drawPixmap(top, self._picture(size, mode, state, ratio))
 
     def pixmap(self, size: QSize, mode: QIcon.Mode, state: QIcon.State) -> QPixmap:
-        return self._picture(min(size.width(), size.height()), mode, 1.0)
+        return self.scaledPixmap(size, mode, state, 1.0)
 
     def scaledPixmap(self, size: QSize, mode: QIcon.Mode, state: QIcon.State, scale: float) -> QPixmap:
-        # Qt asks in device pixels here
-        return self._picture(round(min(size.width(), size.height()) / scale), mode, scale)
+        """Return a picture of `size` device pixels; in a wide one the icon is on the left, a gap before a text."""
+        side = min(size.width(), size.height())
+        picture = self._picture(round(side / scale), mode, state, scale)
+        if size.width() == size.height():
+            return picture
+        wide = QPixmap(size)
+        wide.fill(Qt.GlobalColor.transparent)
+        wide.setDevicePixelRatio(scale)
+        with QPainter(wide) as painter:
+            painter.drawPixmap(0, 0, picture)
+        return wide
 
     def clone(self) -> QIconEngine:
         return _TintedSvg(self.theme, self.name, self.colour)
 
-    def _picture(self, size: int, mode: QIcon.Mode, ratio: float) -> QPixmap:
-        colour = self.colour or "text"
+    def _picture(self, size: int, mode: QIcon.Mode, state: QIcon.State, ratio: float) -> QPixmap:
+        colour = self.colour or ("accent" if state == QIcon.State.On else "text")
         if mode == QIcon.Mode.Disabled:
             colour = "disabled"
         elif mode == QIcon.Mode.Selected and not self.colour:

@@ -120,7 +120,9 @@ class FlowLayout(QLayout):
         return True
 
     def heightForWidth(self, width: int) -> int:
-        return self._arrange(QRect(0, 0, width, 0), move=False)
+        margins = self.contentsMargins()
+        height = self._arrange(QRect(0, 0, width - margins.left() - margins.right(), 0), move=False)
+        return height + margins.top() + margins.bottom()
 
     def sizeHint(self) -> QSize:
         return self.minimumSize()
@@ -129,11 +131,11 @@ class FlowLayout(QLayout):
         size = QSize()
         for item in self.items:
             size = size.expandedTo(item.minimumSize())
-        return size
+        return size.grownBy(self.contentsMargins())
 
     def setGeometry(self, rect: QRect) -> None:
         super().setGeometry(rect)
-        self._arrange(rect, move=True)
+        self._arrange(rect.marginsRemoved(self.contentsMargins()), move=True)
 
     def _arrange(self, rect: QRect, move: bool) -> int:
         """Place the items when `move`, and return the height they take."""

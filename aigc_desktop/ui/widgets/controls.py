@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
     QComboBox,
     QFrame,
     QLabel,
+    QLayout,
     QPushButton,
     QSizePolicy,
     QToolButton,
@@ -60,7 +61,7 @@ def button(theme: Theme, text: str, icon: str = "", kind: ButtonKind = "", tip: 
     if icon:
         colours = {"primary": "on_accent", "danger": "red", "flat": "accent"}
         made.setIcon(theme.icon(icon, colours.get(kind, "")))
-        made.setIconSize(QSize(theme.px(16), theme.px(16)))
+        made.setIconSize(QSize(theme.px(20), theme.px(16)))  # wider than high: a gap before the text
     return made
 
 
@@ -121,6 +122,15 @@ def guard_wheel(widget: QComboBox | QAbstractSpinBox | QAbstractSlider) -> None:
     """Let the wheel scroll the page, not this input, unless the input has the focus."""
     widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     widget.installEventFilter(WheelGuard(widget))
+
+
+def clear(layout: QLayout) -> None:
+    """Delete the widgets of a layout."""
+    while (item := layout.takeAt(0)) is not None:
+        widget = item.widget()
+        if widget is not None:
+            widget.hide()
+            widget.deleteLater()
 
 
 def copy_text(text: str) -> None:

@@ -1,0 +1,122 @@
+"""Settings: all preferences at work at once, the workspace, logs, privacy and what this program is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QLabel, QLineEdit, QVBoxLayout, QWidget
+
+from aigc_desktop.core.config import ConfigError, FieldSpec, check, describe
+from aigc_desktop.core.family import Problem
+from aigc_desktop.core.i18n import N_, _
+from aigc_desktop.core.settings import Preferences
+from aigc_desktop.ui.page import Page
+from aigc_desktop.ui.widgets.cards import Card
+from aigc_desktop.ui.widgets.controls import button
+from aigc_desktop.ui.widgets.empty_state import EmptyState
+from aigc_desktop.ui.widgets.form import ConfigForm
+from aigc_desktop.ui.widgets.log_view import LogView
+from aigc_desktop.ui.widgets.settings_cards import AboutCard, PrivacyCard, WorkspaceCard
+
+WIDTH = 760
+OWN_CARD = {"workspace"}
+"""Preferences that have a card of their own: a folder must be chosen, not typed letter by letter."""
+
+
+class SettingsPage(Page):
+    """One column of cards; the search leaves those that hold the words."""
+
+    title = N_("Settings")
+    icon = "settings"
+    order = 190
+    section = "more"
+
+    def build(self) -> None:
+        theme = self.services.theme
+        self.box = box = QVBoxLayout(self)
+        box.setSpacing(theme.px(16))
+        self._keep_narrow()
+        self.search = QLineEdit()
+        self.search.setPlaceholderText(_("Search the settings"))
+        self.search.setAccessibleName(_("Search the settings"))
+        self.search.setToolTip(_("Cards that hold all these words"))
+        self.search.setClearButtonEnabled(True)
+        box.addWidget(self.search)
+        self.workspace_card = WorkspaceCard(self.services)
+        self.logs = LogView(theme)
+        logs = Card(theme, _("Log"))
+        logs.add(self.logs)
+        self.privacy = PrivacyCard(self.services)
+        self.cards: list[Card] = [
+            self._make_general(), self.workspace_card, self.privacy, logs, AboutCard(self.services),
+        ]  # fmt: skip
+        for card in self.cards:
+            box.addWidget(card)
+        self.nothing = EmptyState(theme, "search", _("No setting holds these words"), _("Try another word."))
+        self.nothing.hide()
+        box.addWidget(self.nothing)
+        box.addStretch(1)
+        self.search.textChanged.connect(self._search)
+
+    def shown(self, **arguments: Any) -> None:
+        self.workspace_card.refresh()
+        self.privacy.refresh()
+        self.logs.refresh()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        self._keep_narrow()
+
+    def _keep_narrow(self) -> None:
+        """Keep lines short; by the margin, because a maximum width would upset heights that depend on widths."""
+        px = self.services.theme.px
+        right = max(px(24), self.width() - px(24) - px(WIDTH))
+        self.box.setContentsMargins(px(24), px(8), right, px(24))
+
+    def _make_general(self) -> Card:
+        theme = self.services.theme
+        card = Card(theme, _("General"))
+        fields: list[FieldSpec] = [spec for spec in describe(Preferences) if spec.name not in OWN_CARD]
+        self.form = ConfigForm(fields, self.services)
+        self.form.set_values(self.services.preferences.model_dump())
+        self.form.changed.connect(self.apply)
+        card.add(self.form)
+        reset = button(theme, _("Defaults"), "rotate-ccw", "flat", _("Put all general settings back to their defaults"))
+        reset.clicked.connect(self.form.reset)
+        card.add_action(reset)
+        return card
+
+    def apply(self) -> None:
+        """Check what is entered and put it to work at once."""
+        problems = self.form.problems()
+        if problems:
+            self.form.show_problems(problems)
+            return
+        values = {**self.services.preferences.model_dump(), **self.form.values()}
+        try:
+            preferences = check(Preferences, values)
+        except ConfigError as error:
+            self.form.show_problems([Problem(text, name) for name, text in error.problems.items()])
+            return
+        if preferences == self.services.preferences:
+            return
+        if preferences.host != self.services.preferences.host:
+            self.services.notify(_("The engine moves at the next start of the program."))
+        self.services.change_preferences(preferences)
+
+    def _search(self, text: str) -> None:
+        words = text.casefold().split()
+        found = [card for card in self.cards if all(word in _words(card) for word in words)]
+        for card in self.cards:
+            card.setVisible(card in found)
+        self.nothing.setVisible(not found)
+
+
+def _words(card: QWidget) -> str:
+    """Return all that is written on a card and in its tooltips, for the search."""
+    texts = [text.text() for text in card.findChildren(QLabel)]
+    hints = [child.toolTip() + " " + child.accessibleName() for child in card.findChildren(QWidget)]
+    return " ".join([*texts, *hints]).casefold()
+
+
+PAGE = SettingsPage
