@@ -81,8 +81,8 @@ class ImageGanConfig(TrainConfig):
         ge=1, le=64, advanced=True,
     )  # fmt: skip
     augmentation: float = param(
-        1.0, N_("Augmentation"),
-        N_("How often colour, place and a hole are changed in what the discriminator sees; less for large data."),
+        0.6, N_("Augmentation"),
+        N_("How often colour, place and a hole are changed in what the discriminator sees, at the end; it starts at 0."),
         ge=0.0, le=1.0, advanced=True,
     )  # fmt: skip
     copy_share: float = param(

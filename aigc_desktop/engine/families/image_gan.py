@@ -245,7 +245,7 @@ class GanTrainee(Trainee):
     def _judge(self, step: Step, images: Tensor, labels: Tensor, exact: bool = False) -> Tensor:
         """Return the scores (B,) of augmented pictures; `exact` in float32, since second derivatives need it."""
         labels = labels.repeat(len(images) // len(labels))
-        augmented = diff_augment(images, self.config.augmentation)
+        augmented = diff_augment(images, self.config.augmentation * step.progress)
         if exact:
             return self.critic(augmented, labels)
         with step.autocast():

@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from aigc_desktop.engine.nn.variational import LIMITS
+
 BLOCK = 2  # pixels on a side that are folded into channels at the finest stage
 COARSEST = 4  # pixels on a side of the coarsest stage
 _BRANCH = 0.1  # how much a residual branch adds at the start
@@ -132,7 +134,7 @@ class Encoder(nn.Module):
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log variance, (B, Z) each."""
-        return self.mean(features).float(), self.logvar(features).float().clamp(-12.0, 4.0)
+        return self.mean(features).float(), self.logvar(features).float().clamp(*LIMITS)
 
 
 def act(x: Tensor) -> Tensor:

@@ -26,17 +26,21 @@ def _colour(images: Tensor, probability: float) -> Tensor:
     return level + (images - level) * (1 + _uniform(images, 0.5) * chosen)
 
 
-def _translation(images: Tensor, probability: float) -> Tensor:
-    """Move each picture by up to 1/8 of its size; what comes in is mid-grey, so a shift can be told from content."""
+def shift(images: Tensor, offsets: Tensor, reach: int, mode: str = "constant") -> Tensor:
+    """Return (B, C, H, W) moved by whole `offsets` (B, 2) in ±reach; `mode` of F.pad says what comes in."""
     batch, _, height, width = images.shape
-    reach = height // 8
-    chosen = _chosen(images, probability).view(batch, 1).long()
-    shift = torch.randint(-reach, reach + 1, (batch, 2), device=images.device) * chosen + reach
-    padded = F.pad(images, (reach, reach, reach, reach))
-    rows = torch.arange(height, device=images.device) + shift[:, :1]  # (B, H)
-    columns = torch.arange(width, device=images.device) + shift[:, 1:]  # (B, W)
+    padded = F.pad(images, (reach, reach, reach, reach), mode=mode)
+    rows = torch.arange(height, device=images.device) + offsets[:, :1] + reach  # (B, H)
+    columns = torch.arange(width, device=images.device) + offsets[:, 1:] + reach  # (B, W)
     item = torch.arange(batch, device=images.device)[:, None, None]
     return padded[item, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+def _translation(images: Tensor, probability: float) -> Tensor:
+    """Move each picture by up to 1/8 of its size; what comes in is mid-grey, so a shift can be told from content."""
+    reach = images.shape[2] // 8
+    chosen = _chosen(images, probability).view(-1, 1).long()
+    return shift(images, torch.randint(-reach, reach + 1, (len(images), 2), device=images.device) * chosen, reach)
 
 
 def _cutout(images: Tensor, probability: float) -> Tensor:

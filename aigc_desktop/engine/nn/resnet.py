@@ -1,0 +1,90 @@
+"""Encoder and decoder of small pictures: 3×3 residual blocks with group normalisation and SiLU."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from aigc_desktop.engine.nn.convnet import BLOCK, COARSEST
+from aigc_desktop.engine.nn.variational import LIMITS
+
+GROUPS = 8
+
+
+class NormResidual(nn.Module):
+    """x + conv(silu(norm(conv(silu(norm(x)))))), which is x at the start."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(
+            nn.GroupNorm(GROUPS, channels), nn.SiLU(), nn.Conv2d(channels, channels, 3, padding=1),
+            nn.GroupNorm(GROUPS, channels), nn.SiLU(), zero_conv(channels),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, C, H, W)."""
+        out: Tensor = x + self.branch(x)
+        return out
+
+
+class PictureEncoder(nn.Module):
+    """From pictures (B, 3, R, R) to mean and log variance (B, Z); `widths` are fine to coarse."""
+
+    def __init__(self, resolution: int, widths: tuple[int, ...], blocks: int, latent: int) -> None:
+        super().__init__()
+        self.resolution = resolution
+        layers: list[nn.Module] = [nn.PixelUnshuffle(BLOCK), nn.Conv2d(3 * BLOCK**2, widths[0], 3, padding=1)]
+        layers += [NormResidual(widths[0]) for _ in range(blocks)]
+        for fine, coarse in pairwise(widths):
+            layers += [nn.Conv2d(fine, coarse, 2, stride=2), *(NormResidual(coarse) for _ in range(blocks))]
+        self.layers = nn.Sequential(*layers, nn.SiLU(), nn.Flatten())
+        self.head = nn.Linear(widths[-1] * COARSEST**2, 2 * latent)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and log variance in float32."""
+        mean, logvar = self.head(self.layers(images)).float().chunk(2, dim=1)
+        return mean, logvar.clamp(*LIMITS)
+
+    def example(self) -> tuple[Tensor]:
+        """Return inputs for one picture."""
+        return (torch.zeros(1, 3, self.resolution, self.resolution),)
+
+
+class PictureDecoder(nn.Module):
+    """From latents (B, Z) to pictures (B, 3, R, R); `widths` are coarse to fine.
+
+    The buffer `error` is the running mean squared error on training pictures, which is the decoder's variance.
+    """
+
+    error: Tensor
+
+    def __init__(self, widths: tuple[int, ...], blocks: int, latent: int) -> None:
+        super().__init__()
+        self.latent = latent
+        self.head = nn.Linear(latent, widths[0] * COARSEST**2)
+        layers: list[nn.Module] = [NormResidual(widths[0]) for _ in range(blocks)]
+        for coarse, fine in pairwise(widths):
+            layers += [nn.Conv2d(coarse, 4 * fine, 1), nn.PixelShuffle(2), *(NormResidual(fine) for _ in range(blocks))]
+        layers += [nn.GroupNorm(GROUPS, widths[-1]), nn.SiLU(), nn.Conv2d(widths[-1], 3 * BLOCK**2, 3, padding=1)]
+        self.layers = nn.Sequential(*layers, nn.PixelShuffle(BLOCK))
+        self.register_buffer("error", torch.ones(()))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return pictures in float32."""
+        x = self.head(z).view(len(z), -1, COARSEST, COARSEST)
+        pictures: Tensor = self.layers(x).float()
+        return pictures
+
+    def example(self) -> tuple[Tensor]:
+        """Return inputs for one picture."""
+        return (torch.zeros(1, self.latent),)
+
+
+def zero_conv(channels: int) -> nn.Conv2d:
+    """Return a 3×3 convolution whose output is zero until it is trained."""
+    conv = nn.Conv2d(channels, channels, 3, padding=1)
+    nn.init.zeros_(conv.weight)
+    nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+    return conv

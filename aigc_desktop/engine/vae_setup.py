@@ -1,0 +1,143 @@
+"""Settings of the image VAE, its presets, and the plan shown before it is trained."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from aigc_desktop.core.config import param
+from aigc_desktop.core.dataset import Dataset
+from aigc_desktop.core.family import Plan, Preset
+from aigc_desktop.core.i18n import N_, _
+from aigc_desktop.core.machine import Machine
+from aigc_desktop.engine.nn.convnet import stages_of
+from aigc_desktop.engine.nn.resnet import GROUPS, PictureDecoder, PictureEncoder
+from aigc_desktop.engine.picture_plan import automatic_size, cost_of, seconds_per_gigaflop
+from aigc_desktop.engine.planning import Draft, choose_preset, training_megabytes
+from aigc_desktop.engine.trainee import TrainConfig
+
+GROWTH = (1, 2, 3, 4, 4)  # channels of each stage, fine to coarse, in units of the finest
+LEAST_ITEMS = 16
+GOOD_IMAGES = {32: 150_000, 64: 400_000, 128: 800_000}  # shown to the networks until reconstructions are good
+
+
+class ImageVaeConfig(TrainConfig):
+    """Settings of training an image VAE; the presets choose them."""
+
+    resolution: Literal["32", "64", "128"] = param(
+        "32", N_("Picture size"), N_("Side of the pictures in pixels; each doubling takes about four times as long."),
+        unit="px",
+    )  # fmt: skip
+    flip: bool = param(
+        False, N_("Mirror pictures"), N_("Shows each picture mirrored half of the time; not for letters or logos.")
+    )
+    shift: int = param(
+        1, N_("Shift pictures"), N_("Moves each picture by up to so many pixels; helps with few pictures."),
+        unit="px", ge=0, le=8, advanced=True,
+    )  # fmt: skip
+    steps: int = param(
+        5000, N_("Steps"), N_("How many updates the weights get; more steps take longer and copy more exactly."),
+        ge=1, le=999_999,
+    )  # fmt: skip
+    lr: float = param(
+        2e-3, N_("Learning rate"),
+        N_("How far an update goes; too high makes the loss jump, too low makes it crawl. Keep the preset's."),
+        ge=1e-7, le=1.0, advanced=True,
+    )  # fmt: skip
+    schedule: Literal["constant", "cosine", "wsd"] = param(
+        "cosine", N_("Schedule"), N_("How the learning rate goes down; “late fall” is good for most."),
+        labels={"constant": N_("constant"), "cosine": N_("cosine"), "wsd": N_("late fall")}, advanced=True,
+    )  # fmt: skip
+    width: int = param(
+        32, N_("Width"),
+        N_("Channels at the finest stage, a multiple of 8; coarser stages have up to four times as many."),
+        ge=8, le=512, advanced=True,
+    )  # fmt: skip
+    blocks: int = param(1, N_("Depth"), N_("Residual blocks at each stage."), ge=1, le=8, advanced=True)
+    latent: int = param(
+        64, N_("Latent size"),
+        N_("Numbers that stand for a picture; more copies more exactly, fewer make new pictures more whole."),
+        ge=2, le=1024, advanced=True,
+    )  # fmt: skip
+    kl_warmup: float = param(
+        0.15, N_("Warm-up of the code"),
+        N_("Share of the steps over which the price of the code rises to its full value."),
+        ge=0.0, le=1.0, advanced=True,
+    )  # fmt: skip
+    free_bits: float = param(
+        0.05, N_("Free bits"), N_("Nats of each latent number that cost nothing, so that none of them falls silent."),
+        unit="nats", ge=0.0, le=10.0, advanced=True,
+    )  # fmt: skip
+    validate_every: int = param(
+        500, N_("Validate every"), N_("Steps between two checks on held-out pictures; 0 turns it off."),
+        ge=0, le=999_999, advanced=True,
+    )  # fmt: skip
+    components: int = param(
+        10, N_("Mixture components"), N_("Gaussians in the density that new pictures are drawn from."),
+        ge=1, le=100, advanced=True,
+    )  # fmt: skip
+
+
+def _preset(name: str, title: str, summary: str, **values: Any) -> Preset:
+    return Preset(name, title, summary, values)
+
+
+PRESETS = [
+    _preset(
+        "cpu32", N_("Small, 32 px"), N_("For a machine without graphics card: soft pictures within ten minutes."),
+        resolution="32", width=32, blocks=1, batch_size=32, steps=5000,
+    ),
+    _preset(
+        "cpu64", N_("Medium, 64 px"), N_("For a machine without graphics card and an hour or two."),
+        resolution="64", width=32, blocks=1, batch_size=32, steps=12_000, latent=96,
+    ),
+    _preset(
+        "gpu64", N_("64 px on a graphics card"), N_("The usual choice for icons and small pictures."),
+        resolution="64", width=64, blocks=2, batch_size=64, steps=20_000, latent=128,
+    ),
+    _preset(
+        "gpu128", N_("128 px on a graphics card"), N_("The most detail."),
+        resolution="128", width=48, blocks=2, batch_size=64, steps=30_000, latent=192,
+    ),
+]  # fmt: skip
+
+
+def widths_of(config: ImageVaeConfig) -> tuple[int, ...]:
+    """Return the channels of the stages, fine to coarse; each a multiple of the groups of the normalisation."""
+    width = max(GROUPS, config.width // GROUPS * GROUPS)
+    return tuple(width * factor for factor in GROWTH[: stages_of(int(config.resolution))])
+
+
+def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: Machine) -> Plan:
+    """Return size, time, memory and problems of a training; a preset is chosen from the data and the machine."""
+    size = automatic_size(dataset, machine.weak)
+    automatic = "cpu32" if machine.weak else f"gpu{max(64, size)}"
+    chosen = choose_preset(PRESETS, preset, automatic)
+    draft = Draft(ImageVaeConfig, values, chosen)
+    draft.check_data(dataset, "image", LEAST_ITEMS)
+    config = draft.config
+    if config is None:
+        return Plan(chosen.name, PRESETS, draft.values, problems=draft.problems, device=machine.device)
+    size, widths = int(config.resolution), widths_of(config)
+    encoder = cost_of(lambda: PictureEncoder(size, widths, config.blocks, config.latent))
+    decoder = cost_of(lambda: PictureDecoder(widths[::-1], config.blocks, config.latent))
+    parameters = encoder.parameters + decoder.parameters
+    # normalisation and SiLU keep their inputs too
+    activations = 4.0 * config.batch_size * 5 * (encoder.activations + decoder.activations)
+    memory, disk = training_megabytes(parameters, parameters, activations)
+    draft.check_machine(machine, memory)
+    per_image = 3 * (encoder.gigaflops + decoder.gigaflops) * seconds_per_gigaflop(size, widths[0], machine)
+    return Plan(
+        chosen.name, PRESETS, draft.values, parameters, dataset.info.train if dataset is not None else 0,
+        config.steps, per_image * config.steps * config.batch_size, per_image * GOOD_IMAGES[size], memory, disk,
+        machine.device_name or machine.device, draft.problems, _notes(config, dataset),
+    )  # fmt: skip
+
+
+def _notes(config: ImageVaeConfig, dataset: Dataset | None) -> list[str]:
+    notes = [_("Pictures of a VAE are soft; for sharp ones train an image GAN.")]
+    if dataset is not None and dataset.info.size and dataset.info.size < int(config.resolution):
+        smaller = _("The pictures are smaller than {size} px and will be enlarged.")
+        notes.append(smaller.format(size=config.resolution))
+    if dataset is not None and not dataset.info.validation:
+        notes.append(_("No pictures are held out, so the best version cannot be told from the last one."))
+    return notes
