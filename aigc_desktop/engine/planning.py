@@ -57,11 +57,11 @@ class Draft(Generic[ConfigT]):
         except UserError as error:
             self.problems.append(Problem(error.message, "device"))
         on_card = machine.device_memory if wish != "cpu" else 0
-        memory = (on_card or machine.memory) / 1e6
-        if memory_mb > 0.9 * memory:
+        usable = 0.9 * (on_card or machine.memory) / 1e6
+        if memory_mb > usable:
             self.problems.append(Problem(
-                _("About {needed:.0f} MB of memory are needed; this machine has {there:.0f} MB.").format(
-                    needed=memory_mb, there=memory
+                _("About {needed:.0f} MB of memory are needed; {there:.0f} MB can be used here.").format(
+                    needed=memory_mb, there=usable
                 ), "batch_size",
             ))  # fmt: skip
 

@@ -74,9 +74,11 @@ def fit_to_data(preset: Preset, dataset: Dataset | None) -> dict[str, Any]:
     tokens = token_estimate(dataset, "auto")
     context = min(context, max(8, 2 ** int(tokens / 40).bit_length() // 2))
     epochs = steps * batch * context / max(1.0, tokens)
-    if epochs < 3:
+    weights = Shape(1000, int(preset.values["layers"]), int(preset.values["width"])).parameters
+    pressure = epochs * weights / max(1.0, tokens)  # how easily the model learns the text by heart
+    if pressure < 10:
         regularisation = {"dropout": 0.0, "weight_decay": 0.1, "patience": 0}
-    elif epochs < 12:
+    elif pressure < 100:
         regularisation = {"dropout": 0.1, "weight_decay": 0.3, "patience": 5}
     else:
         regularisation = {"dropout": 0.2, "weight_decay": 0.6, "patience": 5}

@@ -18,39 +18,28 @@ from __future__ import annotations
 
 import gc
 import math
-import shutil
-import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from typing import TypeVar
 
-from aigc_desktop.core.errors import OutOfSpace, UserError
-from aigc_desktop.core.events import Checkpoint, Event, EventStream, Metric, Note, Progress
+from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.events import Event, EventStream, Metric, Note, Progress
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.run import Run
-from aigc_desktop.engine.checkpoint import (
-    newest_good,
-    prune,
-    read_state,
-    remove_partial,
-    set_aside,
-    state_size,
-    versions,
-    write_checkpoint,
-)
-from aigc_desktop.engine.device import choose_precision, free_memory, is_out_of_memory, rng_state, set_rng_state
+from aigc_desktop.engine.checkpoint import read_state
+from aigc_desktop.engine.device import free_memory, is_out_of_memory, rng_state, set_rng_state
 from aigc_desktop.engine.ema import Averages
-from aigc_desktop.engine.guard import MOST_ROLLBACKS, ROW, Guard
+from aigc_desktop.engine.guard import ROW, Guard
 from aigc_desktop.engine.meters import MetricMeans, Pace, Stopwatch
+from aigc_desktop.engine.saving import resume, roll_back, save, save_due, save_patiently
 from aigc_desktop.engine.schedule import lr_factor
-from aigc_desktop.engine.snapshot import pack, unpack, unpack_models
+from aigc_desktop.engine.snapshot import unpack_models
 from aigc_desktop.engine.step import Step
 from aigc_desktop.engine.trainee import TrainConfig, Trainee, begin
 
 __all__ = ["Loop", "TrainConfig", "Trainee", "begin", "fit"]
 
 T = TypeVar("T")
-SPACE_PATIENCE_S = 60.0  # how long a training with a full disk waits for space before it gives up
 
 
 def fit(config: TrainConfig, run: Run, trainee: Trainee) -> EventStream:
@@ -94,17 +83,17 @@ class Loop:
 
     def events(self) -> Generator[Event, None, None]:
         """Yield the events of the whole training."""
-        yield from self._resume()
+        yield from resume(self)
         try:
             yield from self._duties()
             while not self.done:
                 yield from self._train_step()
                 yield from self._duties()
-                yield self._progress()
+                yield self.progress()
             yield from self._conclude()
         finally:
             if self.between_steps and self.saved_step < self.step:
-                self._save()
+                save(self)
 
     @property
     def done(self) -> bool:
@@ -174,27 +163,27 @@ class Loop:
         yield from self._report()
         yield from self._validate()
         yield from self._preview()
-        if self._save_due():
-            yield from self._save_patiently()
+        if save_due(self):
+            yield from save_patiently(self)
 
     def _report(self) -> Iterator[Event]:
-        if not (self._due(self.config.log_every) or self.step == 1 or self.device.type == "cpu"):
+        if not (self.due(self.config.log_every) or self.step == 1 or self.device.type == "cpu"):
             return
         bad = self.guard.bad_in_row()
         if bad >= ROW:
-            yield self._roll_back()
+            yield roll_back(self)
         elif bad:
             yield Note(
                 _("No finite numbers at step {step}: the update was left out.").format(step=self.step), "warning",
                 self.step,
             )  # fmt: skip
-        if self._due(self.config.log_every) or self.step == 1:
+        if self.due(self.config.log_every) or self.step == 1:
             values = self.means.take()
             if values:
                 yield Metric(self.step, values)
 
     def _validate(self) -> Iterator[Event]:
-        if not self._due(self.config.validate_every) or self.validated_step == self.step:
+        if not self.due(self.config.validate_every) or self.validated_step == self.step:
             return
         values = yield from self._validation()
         self.validated_step = self.step
@@ -209,7 +198,7 @@ class Loop:
             self.without_gain += 1
         yield Metric(self.step, {name: number for name, number in values.items() if math.isfinite(number)})
         if better:
-            yield from self._save_patiently()
+            yield from save_patiently(self)
 
     def _validation(self) -> Generator[Event, None, dict[str, float]]:
         values: dict[str, float] = {}
@@ -218,16 +207,17 @@ class Loop:
             nonlocal values
             values = yield from self.trainee.validate(self.averages.models)
 
-        for _batch in self._undisturbed(steps()):
-            yield self._progress(_("Checking on held-out items"))
+        with closing(self._undisturbed(steps())) as batches:
+            for _batch in batches:
+                yield self.progress(_("Checking on held-out items"))
         return values
 
     def _preview(self) -> Iterator[Event]:
-        if self._due(self.config.sample_every) or "sample" in self.requests:
+        if self.due(self.config.sample_every) or "sample" in self.requests:
             self.requests.discard("sample")
             yield from self._undisturbed(self.trainee.preview(self.step, self.averages.models))
 
-    def _undisturbed(self, items: Iterable[T]) -> Iterator[T]:
+    def _undisturbed(self, items: Iterable[T]) -> Generator[T, None, None]:
         """Pass on `items` with the models in evaluation mode; random generators are put back afterwards."""
         state = rng_state(self.device)
         for model in self.averages.models.values():
@@ -239,13 +229,14 @@ class Loop:
                 module.train()
             set_rng_state(state, self.device)
 
-    def _due(self, every: int) -> bool:
+    def due(self, every: int) -> bool:
         """Return whether something is due after this step: every so many steps, and at the end."""
         if not every:
             return self.step >= self.config.steps
         return self.step > 0 and (self.step % every == 0 or self.step >= self.config.steps)
 
-    def _progress(self, phase: str = "") -> Progress:
+    def progress(self, phase: str = "") -> Progress:
+        """Return where the training is, with its rate and the time left."""
         return Progress(
             self.step, self.config.steps, phase, self.pace.steps_per_second * self.trainee.units_per_step,
             self.trainee.unit, self.pace.eta(self.step, self.config.steps, self.stopwatch.seconds),
@@ -254,7 +245,7 @@ class Loop:
     def _conclude(self) -> Iterator[Event]:
         """Save the last state; when an earlier one was better, take its weights and show what they make."""
         if self.saved_step < self.step:
-            yield from self._save_patiently()
+            yield from save_patiently(self)
         if self.best_step < 0 or self.best_step == self.step:
             return
         if self.step < self.config.steps:
@@ -266,103 +257,3 @@ class Loop:
         models = read_state(self.run.checkpoint("best"))
         unpack_models(self, models)
         yield from self._undisturbed(self.trainee.preview(self.best_step, self.averages.models))
-
-    # checkpoints
-
-    def _resume(self) -> Iterator[Event]:
-        """Go on from the newest good checkpoint; without one write the first, so that a crash loses nothing."""
-        remove_partial(self.run)
-        state, damaged = newest_good(self.run)
-        if damaged:
-            set_aside(self.run, damaged)
-            yield Note(
-                _("The saved version of step {lost} is damaged; training goes on from step {step}.").format(
-                    lost=int(damaged[0]), step=state.card.step if state else 0
-                ), "warning",
-            )  # fmt: skip
-        self.run.update(device=self.device.type, total=self.config.steps, versions=versions())
-        if state is None:
-            self.precision = choose_precision(self.config.precision, self.device)
-            yield from self._save_patiently()
-            return
-        identical = unpack(self, state)
-        self.saved_step, self.saved_at = self.step, self.stopwatch.seconds
-        yield Note(_("Training goes on from step {step}.").format(step=self.step), step=self.step)
-        if not identical:
-            yield Note(
-                _("The device or its software changed: the result will be as good, but not the same to the last bit."),
-                step=self.step,
-            )  # fmt: skip
-
-    def _save_due(self) -> bool:
-        late = self.stopwatch.seconds - self.saved_at > self.config.autosave_s
-        return self._due(self.config.checkpoint_every) or late or "save" in self.requests
-
-    def _save_patiently(self) -> Iterator[Event]:
-        """Save; while the disk is full keep everything in memory and wait for space, then give up."""
-        self.requests.discard("save")
-        deadline = math.inf
-        while self.saved_step != self.step:
-            try:
-                saved = self._save()
-            except OutOfSpace as full:
-                if time.monotonic() > deadline:
-                    self.between_steps = False  # it would fail again
-                    raise
-                message = full.message
-            else:
-                if saved is not None:
-                    yield saved
-                return
-            if deadline == math.inf:
-                deadline = time.monotonic() + SPACE_PATIENCE_S
-                yield Note(
-                    message + " " + _("Training waits; free some space and it goes on."), "warning", self.step
-                )  # fmt: skip
-            yield self._progress(_("Waiting for space on the disk"))
-            time.sleep(0.1)
-
-    def _save(self) -> Checkpoint | None:
-        """Write a checkpoint of the last step and remove old ones; None when the weights are not finite."""
-        state = pack(self)
-        if not all(tensor.isfinite().all() for tensor in state.model.values() if tensor.is_floating_point()):
-            return None
-        size = state_size(state)
-        free = shutil.disk_usage(self.run.folder).free
-        if free < size:
-            raise OutOfSpace(size, free, str(self.run.checkpoints_dir))
-        name = write_checkpoint(self.run, state, self.trainee.write_files).name
-        self.saved_step, self.saved_at = self.step, self.stopwatch.seconds
-        best = self.step == self.best_step
-        if best:
-            self.run.update(best=name)
-        prune(self.run, self.config.keep, self.run.info.best)
-        return Checkpoint(self.step, name, best)
-
-    def _roll_back(self) -> Note:
-        """Go back to the last saved state with half the learning rate; UserError when that was done too often."""
-        bad_step = self.step
-        if not self.guard.roll_back():
-            self.between_steps = False  # what is on the disk is better than this
-            raise UserError(
-                _("Training stays unstable: no finite numbers at step {step}, after {count} new starts.").format(
-                    step=bad_step, count=MOST_ROLLBACKS
-                ),
-                _("Choose a smaller learning rate, or precision float32, and look for odd items in the data."),
-                kind="NotFinite",
-            )
-        state, damaged = newest_good(self.run)
-        set_aside(self.run, damaged)
-        if state is None:
-            self.between_steps = False
-            raise UserError(
-                _("The numbers are no longer finite and there is no good saved version to go back to."),
-                _("Start the training again with a smaller learning rate."), kind="NotFinite",
-            )  # fmt: skip
-        unpack(self, state, keep_guard=True)
-        self.saved_step = self.step
-        return Note(
-            _("No finite numbers at step {step}: going back to step {good} with half the learning rate.").format(
-                step=bad_step, good=self.step
-            ), "warning", self.step,
-        )  # fmt: skip
