@@ -116,7 +116,8 @@ def generate(options: argparse.Namespace, workspace: Workspace, shell: Shell) ->
 
 def evaluate(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
     """Measure what a trained model makes."""
-    request = JobRequest("evaluate.run", {**_given(options), "run": options.run}, str(workspace.folder))
+    run = workspace.run(options.run)
+    request = JobRequest("evaluate.run", {**_given(options), "run": run.id}, str(workspace.folder))
     result = shell.run(request)
     if result is not None:
         for name, value in result["rows"]:
@@ -143,7 +144,7 @@ def rehearse(options: argparse.Namespace, workspace: Workspace, shell: Shell) ->
     from aigc_desktop.rehearsal import rehearse as rehearsal_steps
 
     out = Path(options.out) if options.out else workspace.folder / "exports"
-    steps = rehearsal_steps(workspace, out, make_plan, set(options.family or ()))
+    steps = rehearsal_steps(workspace, out, make_plan, set(options.family or ()), options.seconds)
     result: dict[str, Any] | None = None
     while True:
         try:
@@ -223,6 +224,7 @@ def _parser(arguments: Sequence[str], folder: Path) -> argparse.ArgumentParser:
     )
     trying.add_argument("--out", metavar="FOLDER", help=_("where the exported files go"))
     trying.add_argument("--family", action="append", help=_("only this family; may be given more than once"))
+    trying.add_argument("--seconds", type=float, metavar="X", help=_("training time of each family"))
     trying.set_defaults(command=rehearse)
     return parser
 

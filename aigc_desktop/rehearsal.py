@@ -23,9 +23,12 @@ PlanMaker = Callable[[str, dict[str, Any], str, Workspace], Plan]
 
 
 def rehearse(
-    workspace: Workspace, out: Path, plan: PlanMaker, families: set[str] | None = None
+    workspace: Workspace, out: Path, plan: PlanMaker, families: set[str], seconds: float | None = None
 ) -> Generator[Step, dict[str, Any] | None, list[Path]]:
-    """Yield (title, request) for each job to run, take the data of its Result, and return the exported files."""
+    """Yield (title, request) for each job to run, take the data of its Result, and return the exported files.
+
+    `families` empty means all; `seconds` is the training time of each, None for the usual.
+    """
     folder = str(workspace.folder)
     wanted = [task for task in lessons(describe_catalogue()) if not families or task.family in families]
     datasets: dict[str, str] = {}
@@ -33,7 +36,7 @@ def rehearse(
     for task in wanted:
         if task.kind not in datasets:
             datasets[task.kind] = yield from _import(task.kind, folder)
-        values = short_values(plan(task.key, {"dataset": datasets[task.kind]}, "auto", workspace), task.kind)
+        values = short_values(plan(task.key, {"dataset": datasets[task.kind]}, "auto", workspace), task.kind, seconds)
         run = workspace.new_run(task.key, values, _("Rehearsal: {family}").format(family=_(task.family_title)))
         title = _("Train: {family}").format(family=_(task.family_title))
         yield title, JobRequest(task.key, values, folder, str(run.folder))

@@ -40,9 +40,9 @@ def lessons(catalogue: Iterable[TaskSpec]) -> list[TaskSpec]:
     return [task for task in catalogue if task.group == "train" and task.kind in SAMPLES]
 
 
-def short_values(plan: Plan, kind: str) -> dict[str, Any]:
-    """Return the plan's values with as many steps as fit into SECONDS by the plan's own estimate."""
+def short_values(plan: Plan, kind: str, seconds: float | None = None) -> dict[str, Any]:
+    """Return the plan's values with as many steps as fit into `seconds`, by the plan's own estimate."""
     if not plan.seconds:
         return plan.values
-    steps = max(20, int(plan.steps * SECONDS[kind] / plan.seconds))
-    return {**plan.values, "steps": min(plan.steps, steps)}
+    steps = int(plan.steps * (seconds or SECONDS[kind]) / plan.seconds)
+    return {**plan.values, "steps": max(5, min(plan.steps, steps))}

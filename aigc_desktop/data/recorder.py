@@ -127,6 +127,7 @@ class _Recorder:
                 if time.monotonic() - self.updated > _UPDATE_S:
                     self._update()
             case Metric():
+                self.step = max(self.step, event.step)  # a stop may come before the step's Progress
                 self._write_metric(event)
             case Sample():
                 self._write_sample(event)
@@ -169,7 +170,7 @@ class _Recorder:
             drop_rows(self.run.metrics_file, metric.step, metric.values)  # an older checkpoint may be resumed
             self.metrics = self.run.metrics_file.open("a", encoding="utf-8", newline="\n")
         finite = {name: value for name, value in metric.values.items() if math.isfinite(value)}
-        self.metrics.write(json.dumps({"step": metric.step, **finite}) + "\n")
+        self.metrics.write(json.dumps({"step": metric.step, "seconds": round(self.seconds, 2), **finite}) + "\n")
         self.metrics.flush()
 
     def _write_sample(self, sample: Sample) -> None:

@@ -1,0 +1,132 @@
+"""The command line, as scripts use it: the whole job on small data, JSON lines, exit codes, Ctrl+C."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from aigc_desktop.cli import main
+from aigc_desktop.core.workspace import Workspace
+
+QUICK_GPT = ["--steps", "3", "--layers", "1", "--width", "32", "--heads", "2", "--context", "32", "--batch-size", "2"]
+
+
+@pytest.fixture
+def texts(tmp_path: Path) -> Path:
+    folder = tmp_path / "我的 texts"
+    folder.mkdir()
+    lines = [f"第{number}行：春眠不觉晓，处处闻啼鸟。" for number in range(60)]
+    (folder / "poems.txt").write_text("\n".join(lines), encoding="gb18030")
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch) -> Path:
+    folder = tmp_path / "work 空间"
+    monkeypatch.setenv("AIGC_DESKTOP_WORKSPACE", str(folder))
+    return folder
+
+
+def json_lines(capsys) -> list[dict]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_the_whole_job_on_texts(folder, texts, tmp_path, capsys):
+    assert main(["data", "import", str(texts), "--title", "poems"]) == 0
+    assert main(["train", "gpt", "--dataset", "poems", "--title", "little", *QUICK_GPT]) == 0
+    run = Workspace(folder).runs()[0]
+    assert run.info.status == "finished" and run.info.title == "little"
+    capsys.readouterr()
+    out = tmp_path / "out"
+    arguments = [run.id, "--count", "2", "--seed", "5", "--length", "8"]
+    assert main(["generate", *arguments, "--out", str(out), "--format", "jsonl"]) == 0
+    files = [Path(line) for line in capsys.readouterr().out.splitlines() if line.startswith(str(out))]
+    assert files and all(file.is_file() for file in files)
+    assert main(["runs", "--json"]) == 0
+    assert json_lines(capsys)[0]["id"] == run.id
+
+
+def test_json_events_end_with_finished(folder, texts, capsys):
+    assert main(["data", "import", str(texts), "--title", "poems", "--json"]) == 0
+    lines = json_lines(capsys)
+    assert lines[-1] == {"event": "Finished"}
+    assert any(line.get("event") == "Result" for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [
+        (["data", "import", "/no/such/folder"], 1, "/no/such/folder"),
+        (["train", "gpt", "--dataset", "nothing"], 2, "nothing"),
+        (["generate", "no_such_run"], 2, "no_such_run"),
+        (["evaluate", "../../etc"], 2, "../../etc"),
+        (["runs", "no_such_run"], 2, "no_such_run"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_exit_code(folder, capsys, arguments, code, word):
+    assert main(arguments) == code
+    told = capsys.readouterr()
+    assert word in told.err
+    assert "Traceback" not in told.err + told.out
+
+
+def test_wrong_settings_are_refused_before_anything_starts(folder, texts, capsys):
+    assert main(["data", "import", str(texts), "--title", "poems"]) == 0
+    assert main(["train", "gpt", "--dataset", "poems", "--steps", "-5"]) == 2
+    assert Workspace(folder).runs() == []
+    assert "steps" in capsys.readouterr().err.lower()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["data", "import", "--help"], ["train", "gpt", "--help"]])
+def test_help_comes_from_the_fields(arguments, capsys):
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+    assert left.value.code == 0
+    assert capsys.readouterr().out.startswith("usage: aigc-desktop")
+
+
+def test_help_and_version_need_no_engine():
+    code = (
+        "import sys; from aigc_desktop.cli import main\n"
+        "try: main(['--version'])\n"
+        "except SystemExit: pass\n"
+        "print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_interrupt_saves_and_a_resume_goes_on(folder, texts, capsys):
+    assert main(["data", "import", str(texts), "--title", "poems"]) == 0
+    steps = ["--steps", "100000", *QUICK_GPT[2:]]
+    command = [sys.executable, "-m", "aigc_desktop", "train", "gpt", "--dataset", "poems", "--json", *steps]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ}) as training:
+        for line in training.stdout:
+            if json.loads(line).get("event") == "Metric":
+                break
+        training.send_signal(signal.SIGINT)
+        rest = training.stdout.read().splitlines()
+        assert training.wait(timeout=20) == 130
+    assert json.loads(rest[-1])["event"] == "Stopped"
+    run = Workspace(folder).runs()[0]
+    step = run.info.step
+    assert run.info.status == "stopped" and step > 0 and run.checkpoints()[-1] == f"{step:06d}"
+
+
+def test_pictures_are_labelled_by_folder(folder, tmp_path, capsys):
+    for name, colour in (("red", (255, 0, 0)), ("blue", (0, 0, 255))):
+        (tmp_path / "cups" / name).mkdir(parents=True)
+        for number in range(6):
+            Image.new("RGB", (40 + number, 40), colour).save(tmp_path / "cups" / name / f"{number}.png")
+    assert main(["data", "import", str(tmp_path / "cups"), "--labels", "folders", "--size", "32"]) == 0
+    capsys.readouterr()
+    assert main(["data", "inspect", "cups", "--json"]) == 0
+    info = json_lines(capsys)[0]
+    assert (info["classes"], info["class_counts"], info["size"]) == (["blue", "red"], [6, 6], 32)
