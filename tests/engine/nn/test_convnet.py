@@ -1,0 +1,52 @@
+import pytest
+import torch
+
+from aigc_desktop.engine.nn.convnet import Discriminator, Generator, stages_of
+from aigc_desktop.engine.nn.resnet import PictureDecoder, PictureEncoder
+from aigc_desktop.engine.picture_plan import cost_of
+
+
+@pytest.mark.parametrize(("resolution", "widths"), [(32, (8, 8, 8)), (64, (8,) * 4), (128, (8,) * 5)])
+def test_shapes_at_each_resolution(resolution, widths):
+    assert stages_of(resolution) == len(widths)
+    painter, critic = Generator(resolution, widths, 1, 4, 3), Discriminator(resolution, widths, 1, 3)
+    labels = torch.tensor([0, 2])
+    images = painter(torch.randn(2, 4), labels)
+    assert images.shape == (2, 3, resolution, resolution)
+    assert critic(images, labels).shape == (2,)
+    mean, logvar = PictureEncoder(resolution, widths, 1, 5)(images)
+    assert mean.shape == logvar.shape == (2, 5)
+    assert PictureDecoder(widths, 1, 5)(mean).shape == images.shape
+
+
+def test_widths_that_do_not_match_are_refused():
+    with pytest.raises(ValueError, match="3 widths"):
+        Generator(32, (8, 8), 1, 4)
+    with pytest.raises(ValueError, match="resolution 48"):
+        stages_of(48)
+
+
+def test_the_class_changes_picture_and_score():
+    torch.manual_seed(0)
+    painter, critic = Generator(32, (8, 8, 8), 1, 4, 2), Discriminator(32, (8, 8, 8), 1, 2)
+    z, (a, b) = torch.randn(1, 4), (torch.tensor([0]), torch.tensor([1]))
+    assert not torch.allclose(painter(z, a), painter(z, b))
+    images = painter(z, a)
+    assert not torch.allclose(critic(images, a), critic(images, b))
+
+
+def test_pictures_at_the_start_have_about_unit_spread():
+    torch.manual_seed(0)
+    images = Generator(32, (64, 48, 32), 1, 64)(torch.randn(64, 64))
+    assert 0.2 < images.std().item() < 2.0
+
+
+def test_cost_counts_the_operations_of_a_convolution():
+    network = Discriminator(32, (4, 4, 4), 1)
+    cost = cost_of(lambda: Discriminator(32, (4, 4, 4), 1))
+    assert cost.parameters == sum(p.numel() for p in network.parameters())
+    first = 2 * 12 * 4 * 9 * 16 * 16
+    fine, middle, coarse = (2 * 4 * 4 * 9 * side**2 * 2 for side in (16, 8, 4))
+    changes = 2 * 4 * 4 * (16**2 + 8**2)
+    last, head = 2 * 4 * 4 * 9 * 16, 2 * 64
+    assert round(cost.gigaflops * 1e9) == first + fine + middle + coarse + changes + last + head + 6 * 0
