@@ -100,7 +100,7 @@ def check_pages(workspace: Any, language: str) -> None:
     jobs = JobCenter(ThreadEngine)
     window = MainWindow(workspace, preferences, jobs, theme)
     window.show()
-    for place in window.places():
+    for place in window.places:
         window.navigate(place)
         application.processEvents()
     jobs.shut_down()
