@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -30,6 +31,7 @@ class FakeHandle(QObject):
         self.progress: Progress | None = None
         self.ending: Finished | Stopped | Failed | None = None
         self.wishes: list[str] = []
+        self.started = time.monotonic()
 
     @property
     def run_folder(self) -> Path | None:

@@ -86,7 +86,7 @@ class Run:
 
     @property
     def metrics_file(self) -> Path:
-        """Return the file with one JSON object per Metric event: {"step": ..., name: value, ...}."""
+        """Return the file with one JSON object per Metric event: {"step": ..., "seconds": ..., name: value, ...}."""
         return self.folder / "metrics.jsonl"
 
     def checkpoints(self) -> list[str]:
@@ -113,14 +113,16 @@ class Run:
         return self.checkpoints_dir / name
 
     def metrics(self) -> list[dict[str, float]]:
-        """Return the recorded metrics, oldest first; a last line cut off by a crash is left out."""
+        """Return the recorded metrics with their step, oldest first; a last line cut off by a crash is left out."""
         if not self.metrics_file.exists():
             return []
         rows = []
         with self.metrics_file.open(encoding="utf-8") as f:
             for line in f:
                 try:
-                    rows.append(json.loads(line))
+                    row = json.loads(line)
                 except ValueError:
                     continue
+                row.pop("seconds", None)  # of interest to the time axis of the curves alone
+                rows.append(row)
         return rows

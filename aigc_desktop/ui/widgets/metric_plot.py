@@ -24,7 +24,7 @@ from aigc_desktop.core.i18n import _
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.cards import FlowLayout
 from aigc_desktop.ui.widgets.controls import icon_button, label
-from aigc_desktop.ui.widgets.metric_words import GROUP_TITLES, MetricWords, words_for
+from aigc_desktop.ui.widgets.metric_words import GROUP_TITLES, MetricWords, base_name, words_for
 from aigc_desktop.ui.widgets.series import Floats, Series
 
 if TYPE_CHECKING:
@@ -242,7 +242,7 @@ class MetricPlot(QWidget):
         colours: dict[str, str] = {}
         groups: dict[str, int] = {}
         for name, metric in self.metrics.items():
-            base = name.removeprefix("val_")
+            base = base_name(name)
             if base in colours:
                 colours[name] = colours[base]
                 continue

@@ -1,7 +1,7 @@
 """What the numbers of a training are called in plain words, and which of them share an axis.
 
-Families report metrics by name. Names follow one grammar, so a new family needs no entry here: `val_` in front
-means measured on pictures or texts that were kept aside, `loss` or `kl` anywhere is a loss, and so on.
+Families report metrics by name. Names follow one grammar, so a new family needs no entry here: `val_` or
+`validation_` in front means measured on pictures or texts that were kept aside, `loss` or `kl` anywhere is a loss.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from aigc_desktop.core.i18n import N_, _
 
-VALIDATION = "val_"
+VALIDATION = ("validation_", "val_")
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,11 @@ class MetricWords:
 GROUP_TITLES = {
     "loss": N_("Loss"),
     "bits": N_("Bits"),
+    "kid": N_("Kernel distance"),
+    "psnr": N_("Fidelity (dB)"),
     "share": N_("Share (0 to 1)"),
     "gradient": N_("Size of the gradient"),
+    "penalty": N_("Penalty"),
     "learning_rate": N_("Learning rate"),
     "memory": N_("Memory (MB)"),
     "other": N_("Value"),
@@ -70,6 +73,13 @@ _WORDS = {
     "ema": N_("averaged"),
     "beta": N_("Beta"),
     "elbo": N_("Evidence bound"),
+    "kid": N_("Kernel distance"),
+    "psnr": N_("Fidelity"),
+    "bits": N_("Bits per value"),
+    "copy": N_("Copying"),
+    "error": N_("error"),
+    "active": N_("Active"),
+    "units": N_("units"),
 }
 
 _GROUPS = (
@@ -77,22 +87,34 @@ _GROUPS = (
     ("gradient", {"grad", "gradient"}),
     ("memory", {"memory"}),
     ("bits", {"bpb", "bpc", "bits"}),
+    ("kid", {"kid"}),
+    ("psnr", {"psnr"}),
+    ("penalty", {"r1", "r2", "penalty"}),
     ("share", {"accuracy", "acc", "share", "fraction", "precision", "recall", "density", "coverage"}),
-    ("loss", {"loss", "kl", "nll", "mse", "recon", "reconstruction", "elbo"}),
+    ("loss", {"loss", "kl", "nll", "mse", "recon", "reconstruction", "elbo", "error"}),
 )
-SHOWN_FIRST = ("loss", "bits", "share")
+SHOWN_FIRST = ("loss", "bits", "kid", "share")
 
 
 def words_for(name: str) -> MetricWords:
     """Return how the metric `name` is shown, in the language in use."""
-    validation = name.startswith(VALIDATION)
-    parts = name.removeprefix(VALIDATION).lower().split("_")
+    base = base_name(name)
+    validation = base != name
+    parts = base.lower().split("_")
     group = next((group for group, marks in _GROUPS if marks & set(parts)), "other")
     title = " ".join(_(_WORDS[part]) if part in _WORDS else part for part in _without_loss(parts))
     title = title[:1].upper() + title[1:]
     if validation:
         title = _("{metric}, validation").format(metric=title)
     return MetricWords(title, group, validation, group in SHOWN_FIRST)
+
+
+def base_name(name: str) -> str:
+    """Return the metric that a validation metric belongs to; others are their own."""
+    for prefix in VALIDATION:
+        if name.startswith(prefix):
+            return name.removeprefix(prefix)
+    return name
 
 
 def _without_loss(parts: list[str]) -> list[str]:

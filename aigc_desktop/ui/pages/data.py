@@ -1,0 +1,343 @@
+"""The Data page: bring pictures or texts in, see what is in them, make them ready for training."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QKeySequence, QShortcut
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QInputDialog,
+    QListWidget,
+    QListWidgetItem,
+    QScrollArea,
+    QSizePolicy,
+    QStackedLayout,
+    QVBoxLayout,
+    QWidget,
+)
+
+from aigc_desktop.core.dataset import Dataset, DatasetInfo, write_info
+from aigc_desktop.core.errors import UserError, failure_of
+from aigc_desktop.core.i18n import N_, _, ngettext
+from aigc_desktop.ui.page import Page
+from aigc_desktop.ui.reveal import open_outside
+from aigc_desktop.ui.widgets.controls import button, icon_button, label
+
+SIDE_PX, SETTINGS_PX = 200, 300
+
+
+class DataPage(Page):
+    """Left the data sets, in the middle the items of one, right what is in it and the step to training."""
+
+    title = N_("Data")
+    icon = "data"
+    order = 20
+
+    def build(self) -> None:
+        """Make the widgets; those that read pictures are imported now, not when the window starts."""
+        from aigc_desktop.ui.widgets.import_panel import SCAN, DropPlace, ImportPanel
+
+        self.selected: Dataset | None = None
+        self.setAcceptDrops(True)
+        theme = self.services.theme
+        self.drop = DropPlace(theme)
+        self.drop.chosen.connect(self._chosen)
+        self.drop.paste_asked.connect(self.paste)
+        self.importing = ImportPanel(self.services)
+        self.importing.done.connect(self._imported)
+        self.importing.cancelled.connect(self._import_cancelled)
+        self.stack = QStackedLayout()
+        self.stack.addWidget(self.drop)
+        self.stack.addWidget(self._centred(self.importing))
+        self.stack.addWidget(self._make_viewer())
+        box = QHBoxLayout(self)
+        box.setContentsMargins(theme.px(24), theme.px(8), theme.px(24), theme.px(16))
+        box.setSpacing(theme.px(16))
+        box.addWidget(self._make_side())
+        box.addLayout(self.stack, 1)
+        QShortcut(QKeySequence(QKeySequence.StandardKey.Paste), self, self.paste)
+        for handle in self.services.jobs.handles:
+            if handle.request.task == SCAN:
+                self.importing.attach(handle)
+        self.refresh()
+
+    def shown(self, **arguments: Any) -> None:
+        """Open `dataset` (an id), or offer to import `paths`."""
+        self.refresh(str(arguments.get("dataset", "")))
+        if arguments.get("paths"):
+            self.choose(list(arguments["paths"]))
+
+    # bringing in
+
+    def choose(self, paths: list[Path], title: str = "") -> None:
+        """Offer to import these files and folders."""
+        if self.importing.busy:
+            self.services.notify(_("An import is running; wait for it or stop it first."))
+            return
+        choosing = self.stack.currentIndex() == 1 and self.importing.isVisible()
+        self.importing.choose(paths, title, add=choosing)
+        self.stack.setCurrentIndex(1)
+
+    def paste(self) -> None:
+        """Import what the clipboard holds: pictures, files or text."""
+        from aigc_desktop.ui.widgets.import_panel import clipboard_files
+
+        try:
+            paths = clipboard_files(self.services.workspace.folder)
+        except OSError as error:
+            self.services.show_failure(failure_of(error))
+            return
+        if paths:
+            self.choose(paths)
+        else:
+            self.services.notify(_("The clipboard holds no picture, file or text."))
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        mime = event.mimeData()
+        if mime.hasUrls() or mime.hasImage() or mime.hasText():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        from aigc_desktop.ui.widgets.import_panel import take_mime
+
+        try:
+            paths = take_mime(event.mimeData(), self.services.workspace.folder)
+        except OSError as error:
+            self.services.show_failure(failure_of(error))
+            return
+        if paths:
+            event.acceptProposedAction()
+            self.choose(paths)
+
+    def _chosen(self, choice: tuple[list[Path], str]) -> None:
+        self.choose(*choice)
+
+    def _imported(self, dataset_id: str) -> None:
+        self.refresh(dataset_id)
+
+    def _import_cancelled(self) -> None:
+        self.importing.paths = []
+        self.refresh(self.selected.id if self.selected else "")
+
+    # data sets
+
+    def refresh(self, dataset_id: str = "") -> None:
+        """Read the list of data sets again and show one: `dataset_id`, or the one shown before, or the newest."""
+        try:
+            infos = [dataset.info for dataset in self.services.workspace.datasets()]
+        except UserError as error:
+            self.services.show_failure(failure_of(error))
+            infos = []
+        wanted = dataset_id or (self.selected.id if self.selected else "")
+        self.list.blockSignals(True)
+        self.list.clear()
+        for info in infos:
+            self.list.addItem(self._item(info))
+        row = next((i for i, info in enumerate(infos) if info.id == wanted), 0 if infos else -1)
+        self.list.setCurrentRow(row)
+        self.list.blockSignals(False)
+        self.side.setVisible(bool(infos))
+        if self.importing.busy:
+            self.stack.setCurrentIndex(1)
+        else:
+            self._show_current()
+
+    def _item(self, info: DatasetInfo) -> QListWidgetItem:
+        item = QListWidgetItem(f"{info.title}\n{_count_words(info)}")
+        item.setData(Qt.ItemDataRole.UserRole, info.id)
+        icon = "image" if info.kind == "image" else "file-text"
+        item.setIcon(self.services.theme.icon(icon, "secondary"))
+        item.setToolTip(f"{info.title}\n{info.source}")
+        return item
+
+    def _show_current(self) -> None:
+        item = self.list.currentItem()
+        if item is None:
+            self.selected = None
+            self.view.show_dataset(None)
+            self.stack.setCurrentIndex(0)
+            return
+        try:
+            dataset = self.services.workspace.dataset(str(item.data(Qt.ItemDataRole.UserRole)))
+        except UserError as error:
+            self.services.show_failure(failure_of(error))
+            return
+        info = dataset.info
+        if self.selected is None or self.selected.info != info or self.selected.folder != dataset.folder:
+            self.selected = dataset
+            self.name.setText(info.title)
+            self.about.setText(_about(info))
+            self.health.show_info(info)
+            self.freezing.show_info(info)
+            self.view.show_dataset(dataset)
+        self.stack.setCurrentIndex(2)
+
+    def add_data(self) -> None:
+        """Show the place to drop or choose more."""
+        self.list.setCurrentRow(-1)
+        self.stack.setCurrentIndex(0)
+
+    def rename(self) -> None:
+        """Ask for another name."""
+        if self.selected is None:
+            return
+        dialog = QInputDialog(self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.setWindowTitle(_("Rename"))
+        dialog.setLabelText(_("Name of the data set"))
+        dialog.setTextValue(self.selected.info.title)
+        dialog.textValueSelected.connect(self._rename_to)
+        dialog.open()
+
+    def _rename_to(self, title: str) -> None:
+        if self.selected is not None and title.strip():
+            write_info(self.selected.folder, replace(self.selected.info, title=title.strip()))
+            self.refresh()
+
+    def delete(self) -> None:
+        """Move the data set to the trash; the message has Undo."""
+        dataset = self.selected
+        if dataset is None:
+            return
+        if any(handle.request.values.get("dataset") == dataset.id for handle in self.services.jobs.handles):
+            self.services.notify(_("“{title}” is in use by a running job; stop that first.").format(
+                title=dataset.info.title))  # fmt: skip
+            return
+        workspace, folder = self.services.workspace, dataset.folder
+        self.view.show_dataset(None)  # lets go of its files
+        self.selected = None
+        try:
+            trashed = workspace.trash(folder)
+        except (OSError, shutil.Error) as error:
+            self.services.show_failure(failure_of(error))
+            self.refresh()
+            return
+
+        def undo() -> None:
+            workspace.restore(trashed, folder)
+            self.refresh(dataset.id)
+
+        self.refresh()
+        self.services.notify(_("“{title}” was moved to the trash.").format(title=dataset.info.title), undo)
+
+    def open_folder(self) -> None:
+        """Show the data set's folder in the file manager."""
+        if self.selected is not None and not open_outside(self.selected.folder):
+            self.services.notify(_("The folder could not be opened: {path}").format(path=self.selected.folder))
+
+    def _frozen(self, dataset_id: str) -> None:
+        self.refresh(dataset_id)
+        self._train(dataset_id)
+
+    def _train(self, dataset_id: str) -> None:
+        self.services.navigate("train", dataset=dataset_id)
+
+    # making
+
+    def _make_side(self) -> QWidget:
+        theme = self.services.theme
+        self.side = QWidget()
+        self.side.setFixedWidth(theme.px(SIDE_PX))
+        box = QVBoxLayout(self.side)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(theme.px(8))
+        add = button(theme, _("Add data…"), "plus", "", _("Bring in more pictures or texts"))
+        add.clicked.connect(self.add_data)
+        self.list = QListWidget()
+        self.list.setAccessibleName(_("Data sets"))
+        self.list.setIconSize(QSize(theme.px(16), theme.px(16)))
+        self.list.setSpacing(theme.px(2))
+        self.list.setTextElideMode(Qt.TextElideMode.ElideRight)
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.list.currentRowChanged.connect(self._show_current)
+        box.addWidget(add)
+        box.addWidget(self.list, 1)
+        return self.side
+
+    def _make_viewer(self) -> QWidget:
+        from aigc_desktop.ui.widgets.dataset_health import HealthCard
+        from aigc_desktop.ui.widgets.dataset_view import DatasetView
+        from aigc_desktop.ui.widgets.freeze_panel import FreezePanel
+
+        theme = self.services.theme
+        self.name, self.about = label("", "card"), label("", "secondary")
+        head = QHBoxLayout()
+        texts = QVBoxLayout()
+        texts.setSpacing(theme.px(2))
+        texts.addWidget(self.name)
+        texts.addWidget(self.about)
+        head.addLayout(texts, 1)
+        for icon, text, slot in (
+            ("pencil", _("Rename"), self.rename), ("folder-open", _("Open the folder"), self.open_folder),
+            ("trash-2", _("Delete"), self.delete),
+        ):  # fmt: skip
+            made = icon_button(theme, icon, text)
+            made.clicked.connect(slot)
+            head.addWidget(made, 0, Qt.AlignmentFlag.AlignTop)
+        self.view = DatasetView(theme)
+        middle = QVBoxLayout()
+        middle.setSpacing(theme.px(8))
+        middle.addLayout(head)
+        middle.addWidget(self.view, 1)
+        self.health, self.freezing = HealthCard(theme), FreezePanel(self.services)
+        self.health.problem_chosen.connect(self.view.show_problem)
+        self.health.label_chosen.connect(self.view.show_label)
+        self.freezing.frozen.connect(self._frozen)
+        self.freezing.train_asked.connect(self._train)
+        settings = QWidget()
+        cards = QVBoxLayout(settings)
+        cards.setContentsMargins(0, 0, theme.px(4), 0)
+        cards.setSpacing(theme.px(16))
+        for part in (self.freezing, self.health):
+            cards.addWidget(part)
+        cards.addStretch(1)
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setWidget(settings)
+        area.setFixedWidth(theme.px(SETTINGS_PX))
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        viewer = QWidget()
+        row = QHBoxLayout(viewer)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(theme.px(16))
+        row.addLayout(middle, 1)
+        row.addWidget(area)
+        return viewer
+
+    def _centred(self, panel: QWidget) -> QScrollArea:
+        """Return the panel at reading width in a place that scrolls."""
+        panel.setMaximumWidth(self.services.theme.px(560))
+        panel.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Maximum)
+        inner = QWidget()
+        row = QHBoxLayout(inner)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addStretch(1)
+        row.addWidget(panel, 4, Qt.AlignmentFlag.AlignTop)
+        row.addStretch(1)
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setWidget(inner)
+        return area
+
+
+def _count_words(info: DatasetInfo) -> str:
+    if info.kind == "image":
+        words = ngettext("{count} picture", "{count} pictures", info.usable)
+    else:
+        words = ngettext("{count} text", "{count} texts", info.usable)
+    words = words.format(count=f"{info.usable:,}")
+    return _("{count} · ready").format(count=words) if info.frozen else words
+
+
+def _about(info: DatasetInfo) -> str:
+    lines = info.source.splitlines()
+    return lines[0] if len(lines) == 1 else _("{first} and {count} more").format(
+        first=lines[0], count=len(lines) - 1) if lines else ""  # fmt: skip
+
+
+PAGE = DataPage
