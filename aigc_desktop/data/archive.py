@@ -6,7 +6,6 @@ add up; files get numbers for names, so what the archive calls them never meets 
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import stat
@@ -172,8 +171,6 @@ def _extract_member(
             except _ZIP_ERRORS:  # wrong checksum, damaged stream: this entry is lost, the others are not
                 break
             if not chunk:
-                out.flush()
-                os.fsync(out.fileno())
                 break
             written += len(chunk)
             out.write(chunk)

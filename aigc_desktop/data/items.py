@@ -14,6 +14,8 @@ from typing import Any
 from aigc_desktop.core.dataset import ItemRecord
 from aigc_desktop.data.problems import describe_note, describe_problem
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_encode_ascii = json.JSONEncoder(separators=(",", ":")).encode
 _DEFAULTS = [(f.name, f.default) for f in fields(ItemRecord)]
 FIRST_PROBLEMS = 100
 MAX_LABEL = 200
@@ -23,10 +25,9 @@ def encode_item(record: ItemRecord) -> bytes:
     """Return the line of a record, with its newline; paths that are no UTF-8 are escaped."""
     values = {name: value for name, default in _DEFAULTS if (value := getattr(record, name)) != default}
     try:
-        line = json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()
+        return _encode(values).encode() + b"\n"
     except UnicodeEncodeError:
-        line = json.dumps(values, separators=(",", ":")).encode()
-    return line + b"\n"
+        return _encode_ascii(values).encode() + b"\n"
 
 
 def decode_item(line: bytes) -> ItemRecord:

@@ -138,9 +138,8 @@ def _layout(path: Path | str, encoding: str, options: TextOptions) -> tuple[str,
     separator = max(_SEPARATORS, key=lambda candidate: _agreement(lines, candidate))
     rows = [row for row in _probe(lines, separator) if row]
     first = [cell.strip().lstrip("\ufeff") for cell in rows[0]] if rows else []
-    known = {*_TEXT_NAMES, *_LABEL_NAMES, *_OTHER_NAMES}
     named = [name for name in (options.text_column, options.label_column) if name]
-    is_header = any(cell.casefold() in known for cell in first) or any(name in first for name in named)
+    is_header = _names_columns(first, rows[1:]) or any(name in first for name in named)
     header = first if is_header else []
     width = len(header) or Counter(len(row) for row in rows).most_common(1)[0][0] if rows else 1
     text_at = _column(options.text_column, header, width, path)
@@ -148,6 +147,15 @@ def _layout(path: Path | str, encoding: str, options: TextOptions) -> tuple[str,
     if text_at is None:
         text_at = _text_column(header, [row for row in rows[len(header) > 0 :] if len(row) == width], width, label_at)
     return separator, header, text_at, label_at, width
+
+
+def _names_columns(first: list[str], others: list[list[str]]) -> bool:
+    """Return whether the first row has a usual column name that is not also a value of that column."""
+    known = {*_TEXT_NAMES, *_LABEL_NAMES, *_OTHER_NAMES}
+    return any(
+        cell.casefold() in known and not any(len(row) > at and row[at].strip() == cell for row in others)
+        for at, cell in enumerate(first)
+    )
 
 
 def _column(name: str, header: list[str], width: int, path: Path | str) -> int | None:
