@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QSystemTrayIcon
 from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.widgets.choice_dialog import ChoiceDialog
+from aigc_desktop.ui.widgets.controls import ButtonKind
 
 
 class Closing(QObject):
@@ -34,12 +35,14 @@ class Closing(QObject):
             "{count} jobs are running. Stopped jobs save what they have; training goes on from there later.",
             count,
         ).format(count=count)
-        choices = [("stop", _("Stop and save"), ""), ("cancel", _("Cancel"), "")]
-        if QSystemTrayIcon.isSystemTrayAvailable():
+        tray = QSystemTrayIcon.isSystemTrayAvailable()
+        choices: list[tuple[str, str, ButtonKind]] = [
+            ("stop", _("Stop and save"), "" if tray else "primary"), ("cancel", _("Cancel"), ""),
+        ]  # fmt: skip
+        if tray:
             choices.insert(0, ("tray", _("Keep running in the tray"), "primary"))
-        self.dialog = ChoiceDialog(
-            self.services.theme, _("Close while something is running?"), sentence, choices, self.window  # type: ignore[arg-type]
-        )
+        title = _("Close while something is running?")
+        self.dialog = ChoiceDialog(self.services.theme, title, sentence, choices, self.window)
         self.dialog.chosen.connect(self.decide)
         self.dialog.finished.connect(self._forget_dialog)
         self.dialog.open()

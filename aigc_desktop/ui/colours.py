@@ -62,7 +62,7 @@ LIGHT = Colours(
     red="#b3261e",
     red_soft="#fbe5e3",
     on_red="#ffffff",
-    plot=("#0067a5", "#d55e00", "#00805c", "#b0408f", "#6f6100", "#33333b"),
+    plot=("#1f5fd0", "#d55e00", "#00805c", "#c04a9c", "#5a4f00", "#33333b"),
 )
 
 DARK = Colours(

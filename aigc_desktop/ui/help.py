@@ -75,6 +75,8 @@ class HelpDialog(QDialog):
         left.addWidget(self.search)
         left.addWidget(self.list, 1)
         row = QHBoxLayout(self)
+        row.setContentsMargins(*[theme.px(16)] * 4)
+        row.setSpacing(theme.px(12))
         row.addLayout(left)
         row.addWidget(self.text, 1)
         self.search.textChanged.connect(self._show_hits)

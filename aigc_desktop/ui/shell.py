@@ -41,7 +41,11 @@ class Shell(QWidget):
             head.addWidget(made)
         column = QVBoxLayout()
         column.addLayout(head)
-        column.addWidget(self.stack, 1)
+        centre = QWidget()  # messages lie on it, above whatever page the stack raises
+        inner = QVBoxLayout(centre)
+        inner.setContentsMargins(0, 0, 0, 0)
+        inner.addWidget(self.stack)
+        column.addWidget(centre, 1)
         column.addWidget(self.dock)
         upper = QHBoxLayout()
         upper.addWidget(self.rail)
@@ -52,7 +56,7 @@ class Shell(QWidget):
         rows.addWidget(self.status)
         for box in (column, upper, rows):
             box.setSpacing(0)
-        self.toast = Toast(theme, self)
+        self.toast = Toast(theme, centre)
 
     def add_page(self, place: str, page: Page) -> None:
         """Put a page into a scroll area, so that all of it can be reached in a small window."""

@@ -91,6 +91,8 @@ class Theme(QObject):
         else:
             font.setFamilies(self._families())
             font.setFeature(QFont.Tag("tnum"), 1)
+            if language() == "en":  # Chinese fonts draw “quotes” and · as wide as an ideograph
+                font.setFeature(QFont.Tag("palt"), 1)
         font.setPixelSize(self.px(FONT_SIZES[role]))
         if role in ("card", "title", "display"):
             font.setWeight(QFont.Weight.DemiBold)

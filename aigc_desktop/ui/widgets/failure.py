@@ -13,6 +13,7 @@ from aigc_desktop.core.i18n import _
 from aigc_desktop.core.logs import scrub, write_report
 from aigc_desktop.ui.facts import machine_facts
 from aigc_desktop.ui.theme import Theme
+from aigc_desktop.ui.widgets.cards import FlowLayout
 from aigc_desktop.ui.widgets.controls import IconView, button, copy_text, label
 
 
@@ -64,17 +65,16 @@ class FailureDialog(QDialog):
         row.addLayout(texts, 1)
         return row
 
-    def _make_buttons(self) -> QHBoxLayout:
-        row = QHBoxLayout()
+    def _make_buttons(self) -> QVBoxLayout:
+        helps, row = FlowLayout(self.theme.px(8)), QHBoxLayout()
         row.setSpacing(self.theme.px(8))
         self.details_button = button(self.theme, _("Details"), "chevron-down", "flat")
         self.copy_button = button(self.theme, _("Copy"), "copy", "flat", _("Copy message and details"))
         self.report_button = button(
             self.theme, _("Save report…"), "save", "flat", _("Save details and logs as a zip file; nothing is sent.")
         )
-        row.addWidget(self.details_button)
-        row.addWidget(self.copy_button)
-        row.addWidget(self.report_button)
+        for made in (self.details_button, self.copy_button, self.report_button):
+            helps.addWidget(made)
         row.addStretch(1)
         self.close_button = button(self.theme, _("Close"), kind="" if self.on_resume else "primary")
         row.addWidget(self.close_button)
@@ -89,7 +89,11 @@ class FailureDialog(QDialog):
         self.report_button.clicked.connect(self._save_report)
         self.close_button.clicked.connect(self.reject)
         self.resume_button.clicked.connect(self._resume)
-        return row
+        rows = QVBoxLayout()
+        rows.setSpacing(self.theme.px(12))
+        rows.addLayout(helps)
+        rows.addLayout(row)
+        return rows
 
     def text(self) -> str:
         """Return message, way out and details, as Copy gives them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from aigc_desktop.core.errors import UserError
@@ -30,6 +30,7 @@ class JobDock(QFrame):
         self.box.setSpacing(theme.px(4))
         self.title = QPushButton()
         self.title.setProperty("kind", "flat")
+        self.title.setIconSize(QSize(theme.px(20), theme.px(16)))
         self.title.setCheckable(True)
         self.title.setChecked(True)
         self.title.setToolTip(_("Show or hide what is running"))
@@ -81,15 +82,16 @@ class JobRow(QWidget):
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setAccessibleName(_("Progress"))
-        self.bar.setFixedWidth(theme.px(200))
+        self.bar.setMinimumWidth(theme.px(60))
+        self.bar.setMaximumWidth(theme.px(200))
         self.pause = icon_button(theme, "pause", _("Pause"))
         self.stop = icon_button(theme, "square", _("Stop…"))
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(theme.px(12))
         row.addWidget(self.name)
-        row.addWidget(self.bar)
-        row.addWidget(self.state, 1)
+        row.addWidget(self.bar, 1)
+        row.addWidget(self.state, 3)
         row.addWidget(self.pause)
         row.addWidget(self.stop)
         self.name.clicked.connect(self._open)

@@ -57,6 +57,8 @@ class LicencesDialog(QDialog):
         close = button(theme, _("Close"), kind="primary")
         close.clicked.connect(self.accept)
         box = QVBoxLayout(self)
+        box.setContentsMargins(*[theme.px(16)] * 4)
+        box.setSpacing(theme.px(12))
         box.addWidget(split, 1)
         box.addWidget(close, 0, Qt.AlignmentFlag.AlignRight)
         self.list.currentItemChanged.connect(self._show)

@@ -46,7 +46,7 @@ class CompareDialog(QDialog):
         self.metric_box.setAccessibleName(_("Metric"))
         self.metric_box.setToolTip(_("The number that is compared"))
         self.plot = pyqtgraph.PlotWidget(background=theme.colours.surface)
-        self.plot.addLegend(labelTextColor=theme.colours.text)
+        self.plot.addLegend(offset=(-10, 10), labelTextColor=theme.colours.text)
         self.plot.showGrid(x=True, y=True, alpha=0.2)
         for side in ("bottom", "left"):
             axis = self.plot.getAxis(side)
@@ -61,6 +61,8 @@ class CompareDialog(QDialog):
         close = button(theme, _("Close"), kind="primary")
         close.clicked.connect(self.accept)
         box = QVBoxLayout(self)
+        box.setContentsMargins(*[theme.px(16)] * 4)
+        box.setSpacing(theme.px(12))
         head = QHBoxLayout()
         head.addWidget(label(_("Metric"), wrap=False))
         head.addWidget(self.metric_box)
