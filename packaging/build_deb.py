@@ -49,8 +49,17 @@ def main() -> int:
     package = ROOT / "dist" / f"{NAME}_{version}_{architecture()}.deb"
     started = time.monotonic()
     pack(tree, package)
-    print(f"{package}: {package.stat().st_size / 1e6:.0f} MB, packed in {time.monotonic() - started:.0f} s")
+    seconds, megabytes = time.monotonic() - started, package.stat().st_size / 1e6
+    note_figures({"deb_s": round(seconds), "deb_mb": round(megabytes, 1)})
+    print(f"{package}: {megabytes:.0f} MB, packed in {seconds:.0f} s")
     return 0
+
+
+def note_figures(figures: dict[str, float]) -> None:
+    """Add to what build_app.sh noted about this build."""
+    path = ROOT / "build" / "package.json"
+    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    path.write_text(json.dumps(known | figures), encoding="utf-8")
 
 
 def project_version() -> str:

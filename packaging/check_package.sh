@@ -15,7 +15,14 @@ started=() checks=0
 
 say() { printf '[%3ds] %s\n' "$SECONDS" "$*"; }
 passed() { checks=$((checks + 1)); say "ok: $*"; }
-fail() { say "FAILED: $*" >&2; tail -n 30 "$work"/*.log >&2 2>/dev/null || true; exit 1; }
+fail() { # SENTENCE, with the end of the newest log before it
+    local log
+    # shellcheck disable=SC2012  # our own plain names
+    log=$(ls -t "$work"/*.log 2>/dev/null | head -n 1 || true)
+    [ -z "$log" ] || tail -n 20 "$log" >&2
+    say "FAILED: $*" >&2
+    exit 1
+}
 
 clean_up() {
     for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
@@ -37,7 +44,7 @@ wmctrl x11-utils imagemagick util-linux"
 make_root() {
     local mirror cache=build/debian-root-$suite.tar
     mirror=$(sed -n 's/^URIs: *\([^ ]*\).*/\1/p; s/^deb *\(\[[^]]*\]\)\? *\([^ ]*\) .*/\2/p' \
-        /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2>/dev/null | head -n 1)
+        /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2>/dev/null | head -n 1 || true)
     mkdir -p build "$root"
     if [ ! -f "$cache" ]; then
         debootstrap --variant=minbase "$suite" "$root" "${mirror:-http://deb.debian.org/debian}" \
@@ -111,6 +118,7 @@ close_window() { # by the button of its frame: WM_DELETE_WINDOW
 }
 
 trap clean_up EXIT
+trap 'say "FAILED in line $LINENO: $BASH_COMMAND" >&2' ERR
 need
 mkdir -p "$out"
 make_root

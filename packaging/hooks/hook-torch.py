@@ -1,10 +1,12 @@
 """Collect torch: what the import graph reaches, instead of every module with its source beside it.
 
 The stock hook collects all 2,285 modules twice (compiled and as text), half of them tests and the compiler back
-end. Only its settings modules must be there as text: torch reads flags from their comments at import.
+end. Only two sorts must be there as text: settings modules, from whose comments torch reads flags at import, and
+modules with overloaded TorchScript functions, whose text it looks for at import and warns when it is missing.
 """
 
 import importlib.metadata
+import re
 import sys
 from pathlib import Path
 
@@ -16,16 +18,22 @@ from PyInstaller.utils.hooks import (
     get_package_paths,
 )
 
+READS_ITS_OWN_TEXT = re.compile(
+    r"install_config_module\(sys\.modules|^ *@(torch\.jit\.|torch\._jit_internal\.)?_overload",
+    re.MULTILINE,
+)
 
-def settings_modules() -> list[str]:
-    """Return the modules of torch that hand themselves to install_config_module, which reads their text."""
+
+def modules_read_as_text() -> list[str]:
+    """Return the modules of torch whose text is read when they are imported."""
     base, package = (Path(folder) for folder in get_package_paths("torch"))
-    texts = (path for path in package.rglob("*config*.py") if "testing" not in path.parts)
-    found = [path for path in texts if "install_config_module(sys.modules" in path.read_text(encoding="utf-8")]
-    return [".".join(path.relative_to(base).with_suffix("").parts) for path in found]
+    texts = (path for path in package.glob("*/**/*.py") if not {"testing", "_inductor", "onnx"} & {*path.parts[:-1]})
+    found = [path for path in texts if READS_ITS_OWN_TEXT.search(path.read_text(encoding="utf-8"))]
+    names = [".".join(path.relative_to(base).with_suffix("").parts) for path in found]
+    return [*names, "torch.functional", "torch._inductor.config"]
 
 
-SOURCE_NEEDED = settings_modules()
+SOURCE_NEEDED = modules_read_as_text()
 module_collection_mode = {"torch": "pyz"} | dict.fromkeys(SOURCE_NEEDED, "pyz+py")
 warn_on_missing_hiddenimports = False
 
