@@ -1,0 +1,197 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.events import Checkpoint, Metric, Note, Sample
+from aigc_desktop.core.machine import Machine
+from aigc_desktop.core.workspace import Workspace
+from aigc_desktop.engine import gan_setup, warm_start
+from aigc_desktop.engine.checkpoint import read_model
+from aigc_desktop.engine.families import image_gan
+from aigc_desktop.engine.gan_setup import ImageGanConfig, plan
+from aigc_desktop.engine.weights import write_tensors
+from tests.engine.families.shapes import shapes
+
+TINY = {
+    "resolution": "32", "width": 8, "latent": 8, "batch_size": 4, "threads": 1, "device": "cpu",
+    "precision": "float32", "warmup": 1, "log_every": 1, "validate_every": 0, "sample_every": 0, "penalty_every": 2,
+    "copy_share": 0.34,
+}  # fmt: skip
+LAPTOP = Machine(cores=4, memory=16 * 2**30, processor="x")
+CARD = Machine(
+    cores=8, memory=32 * 2**30, processor="x", device="cuda", device_name="GPU", device_memory=24 * 2**30
+)  # fmt: skip
+
+
+def trained(workspace: Workspace, steps: int = 6, **values):
+    dataset = workspace.datasets()[0] if workspace.datasets() else shapes(workspace)
+    config = ImageGanConfig(**{**TINY, "dataset": dataset.id, "steps": steps, **values})
+    run = workspace.new_run("image_gan.train", config.model_dump(mode="json"))
+    return run, list(image_gan.train(config, run))
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory):
+    workspace = Workspace.open(tmp_path_factory.mktemp("gan"))
+    run, events = trained(workspace)
+    return workspace, run, events
+
+
+def made(workspace, run, **values) -> np.ndarray:
+    config = image_gan.GenerateConfig(run=run.id, checkpoint="last", device="cpu", **values)
+    return np.concatenate([e.images for e in image_gan.generate(config, run) if isinstance(e, Sample)])
+
+
+def test_it_copies_first_then_plays_and_reports_every_loss(story):
+    _workspace, _run, events = story
+    names = [set(event.values) for event in events if isinstance(event, Metric)]
+    assert names[0] == {"copy_error", "copy_kl"}
+    assert {"d_loss", "d_accuracy", "g_loss"} <= names[3]
+    assert {"r1", "r2"} <= set.union(*names)
+    assert {"validation_kid"} in names
+    assert any(isinstance(event, Checkpoint) for event in events)
+
+
+def test_previews_have_seeds_and_classes(story):
+    _workspace, _run, events = story
+    (sample,) = (event for event in events if isinstance(event, Sample))
+    assert sample.images.shape == (32, 32, 32, 3) and len(sample.seeds) == 32
+    assert set(sample.labels) == {"disc", "square"}
+
+
+def test_a_cell_of_a_preview_comes_out_the_same_alone(story):
+    workspace, run, events = story
+    (sample,) = (event for event in events if isinstance(event, Sample))
+    for cell in (0, 17, 31):
+        alone = made(workspace, run, count=1, seed=sample.seeds[cell])
+        assert np.array_equal(alone[0], sample.images[cell])
+        named = made(workspace, run, count=1, seed=sample.seeds[cell], label=sample.labels[cell])
+        assert np.array_equal(named[0], sample.images[cell])
+
+
+def test_the_batch_a_picture_is_made_in_does_not_matter(story):
+    workspace, run, _events = story
+    together = made(workspace, run, count=20, seed=5)
+    parts = np.concatenate([made(workspace, run, count=7, seed=5), made(workspace, run, count=13, seed=12)])
+    assert np.array_equal(together, parts)
+
+
+def test_class_and_wildness_change_the_picture(story):
+    workspace, run, _events = story
+    disc, square = (made(workspace, run, count=4, label=name) for name in ("disc", "square"))
+    assert not np.array_equal(disc, square)
+    tame = made(workspace, run, count=3, label="disc", wildness=0.0)
+    assert np.array_equal(tame[0], tame[1]) and np.array_equal(tame[1], tame[2])
+
+
+def test_an_unknown_class_is_said_with_the_known_ones(story):
+    workspace, run, _events = story
+    with pytest.raises(UserError, match="star") as caught:
+        made(workspace, run, count=1, label="star")
+    assert "disc, square" in caught.value.hint
+
+
+def test_the_sampler_of_evaluation_agrees_with_generate(story):
+    workspace, run, _events = story
+    sample = image_gan.sampler(run.checkpoint("last"), "cpu")
+    assert np.array_equal(sample(5, 3), made(workspace, run, count=5, seed=3))
+
+
+def test_stopped_training_goes_on_to_the_same_weights(workspace):
+    straight, _events = trained(workspace)
+    cut = workspace.new_run("image_gan.train", straight.config_values)
+    config = ImageGanConfig(**straight.config_values)
+    events = image_gan.train(config, cut)
+    for event in events:
+        if isinstance(event, Metric) and event.step == 4:
+            break
+    events.close()
+    list(image_gan.train(config, cut))
+    one, two = (read_model(run.checkpoint("last"))[1] for run in (straight, cut))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_small_pieces_of_a_batch_give_about_the_same_gradient(workspace):
+    dataset = shapes(workspace)
+    from aigc_desktop.engine.guard import Guard
+    from aigc_desktop.engine.step import Step
+
+    config = ImageGanConfig(**{**TINY, "dataset": dataset.id, "augmentation": 0.0, "latent": 2})
+    losses = []
+    for pieces in (1, 2):
+        torch.manual_seed(0)
+        trainee = image_gan.GanTrainee(config, dataset, torch.device("cpu"))
+        trainee.copying_steps = 0
+        step = Step(0, 10, np.arange(4), pieces, "float32", 0.0, Guard(trainee.device))
+        losses.append(trainee.train_step(step))
+    assert losses[0].keys() == losses[1].keys()
+    assert torch.allclose(losses[0]["r1"], losses[1]["r1"], rtol=1e-4)  # no noise in it: only real pictures
+
+
+def test_data_without_labels_train_without_classes(workspace):
+    run, events = trained(workspace, steps=2, use_labels=False)
+    card, weights = read_model(run.checkpoint("last"))
+    assert card.extra["classes"] == [] and not any("embedding" in name for name in weights)
+    (sample,) = (event for event in events if isinstance(event, Sample))
+    assert sample.labels == ()
+
+
+def test_the_plan_fits_data_and_machine(workspace):
+    dataset = shapes(workspace, size=64)
+    weak = plan({"dataset": dataset.id}, "auto", dataset, LAPTOP)
+    assert weak.preset == "cpu32" and weak.problems == [] and weak.items == dataset.info.train
+    assert weak.seconds > 0 and weak.good_after_s > 0 and weak.memory_mb > 0
+    painter_and_critic = image_gan.GanTrainee(ImageGanConfig(**weak.values), dataset, torch.device("cpu"))
+    modules = painter_and_critic.modules
+    assert weak.parameters == sum(
+        p.numel() for name in ("generator", "discriminator") for p in modules[name].parameters()
+    )
+
+
+def test_the_plan_names_every_problem_at_once(workspace):
+    dataset = shapes(workspace, count=12)
+    found = plan({"dataset": dataset.id, "device": "cuda"}, "cpu32", dataset, LAPTOP).problems
+    assert {problem.field for problem in found} == {"dataset", "device"}
+    wrong = plan({"dataset": dataset.id, "batch_size": 0, "width": 1}, "auto", dataset, LAPTOP)
+    assert {problem.field for problem in wrong.problems} >= {"batch_size", "width"}
+
+
+@pytest.mark.parametrize("preset", [preset for preset in gan_setup.PRESETS if preset.name.startswith("cpu")])
+def test_every_processor_preset_is_a_valid_configuration(preset):
+    config = ImageGanConfig(dataset="x", **preset.values)
+    assert len(gan_setup.widths_of(config)) >= 3
+
+
+def shipped(folder: Path, monkeypatch, **extra) -> None:
+    """Ship a model of the tiny sizes, with one tensor of another shape."""
+    config = ImageGanConfig(**{**TINY, "dataset": "x"})
+    painter = image_gan.Painter(32, gan_setup.widths_of(config)[::-1], 1, 8, 3)
+    critic = image_gan.Discriminator(32, gan_setup.widths_of(config), 1, 3)
+    tensors = {f"generator.{name}": tensor for name, tensor in painter.state_dict().items()}
+    tensors |= {f"discriminator.{name}": tensor for name, tensor in critic.state_dict().items()}
+    target = folder / "models" / "image_gan_emoji32"
+    target.mkdir(parents=True)
+    write_tensors(target / "model.safetensors", {name: t.half() for name, t in tensors.items()})
+    monkeypatch.setattr(warm_start, "resources", lambda: folder)
+    return tensors
+
+
+def test_warm_start_takes_what_fits_and_counts_it(workspace, tmp_path, monkeypatch):
+    tensors = shipped(tmp_path / "resources", monkeypatch)
+    painter = image_gan.Painter(32, (16, 12, 8), 1, 8, 2)  # two classes instead of three
+    before = painter.embedding.weight.clone()
+    sentence = warm_start.take_over(painter, "generator", "image_gan_emoji32")
+    total = len(painter.state_dict())
+    assert f"{total - 1} of {total}" in sentence
+    assert torch.equal(painter.embedding.weight, before)
+    assert torch.allclose(painter.first.weight, tensors["generator.first.weight"], atol=1e-3)
+
+
+def test_a_warm_start_is_told_and_skips_the_copying(workspace, tmp_path, monkeypatch):
+    shipped(tmp_path / "resources", monkeypatch)
+    _run, events = trained(workspace, steps=2, warm_start=True)
+    assert sum(isinstance(event, Note) and "Warm start" in event.message for event in events) == 2
+    assert not any("copy_error" in event.values for event in events if isinstance(event, Metric))
