@@ -51,7 +51,7 @@ def test_it_learns_and_reports_what_matters(story):
 
 
 def test_bits_fall_with_training(workspace):
-    run, _events = trained(workspace, steps=40, validate_every=10)
+    _run, _events = trained(workspace, steps=40, validate_every=10)
     bits = [row["validation_bits"] for row in run_metrics(_events)]
     assert len(bits) == 4 and bits[-1] < bits[0]
 
@@ -73,7 +73,7 @@ def test_the_saved_density_is_fitted_to_the_codes(story):
 
 
 def test_a_cell_of_a_preview_comes_out_the_same_alone(story):
-    workspace, run, events = story
+    _workspace, run, events = story
     sample = next(e for e in events if isinstance(e, Sample) and e.role == "samples")
     for cell in (0, 31):
         config = image_vae.GenerateConfig(

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import torch
@@ -27,7 +28,7 @@ def test_the_fit_finds_weights_means_and_covariances():
     assert torch.allclose(density.means[small], torch.tensor([5.0, 0.0]).double(), atol=0.1)
     covariance = density.factors[large] @ density.factors[large].T
     assert torch.allclose(covariance, torch.tensor([[1.0, 0.8], [0.8, 1.0]]).double(), atol=0.1)
-    assert all(later >= earlier - 1e-9 for earlier, later in zip(levels, levels[1:], strict=False))
+    assert all(later >= earlier - 1e-9 for earlier, later in itertools.pairwise(levels))
 
 
 def test_log_density_agrees_with_torch_distributions():
