@@ -17,6 +17,7 @@ from aigc_desktop.core.errors import OutOfSpace, UserError
 from aigc_desktop.core.i18n import _
 
 PARTIAL = ".partial"
+_MANY_FILES = 100
 _RESERVED = {
     "con",
     "prn",
@@ -28,10 +29,11 @@ _RESERVED = {
 
 
 @contextlib.contextmanager
-def atomic_file(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
+def atomic_file(path: Path, mode: str = "wb", sync_name: bool = True) -> Iterator[IO[Any]]:
     """Open a temporary neighbour of `path`; on success it is flushed to the disk and takes the name `path`.
 
-    On an error the neighbour is removed and `path` stays as it was.
+    On an error the neighbour is removed and `path` stays as it was. Without `sync_name` the name is left to the
+    next file of the folder to make lasting.
     """
     partial = path.with_name(path.name + PARTIAL)
     try:
@@ -44,7 +46,8 @@ def atomic_file(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    if sync_name:
+        sync_folder(path.parent)
 
 
 @contextlib.contextmanager
@@ -58,9 +61,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     try:
         partial.mkdir(parents=True)
         yield partial
-        for file in partial.rglob("*"):
-            if file.is_file():
-                _sync_file(file)
+        _sync_files(partial)
         os.rename(partial, path)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
@@ -129,6 +130,16 @@ def safe_name(text: str, limit: int = 60) -> str:
     if not text or text.split(".")[0].lower() in _RESERVED:
         text = f"_{text}"
     return text
+
+
+def _sync_files(folder: Path) -> None:
+    """Bring all files below `folder` to the disk; thousands of them by one call, which is far quicker than each."""
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    if len(files) > _MANY_FILES and hasattr(os, "sync"):
+        os.sync()
+        return
+    for file in files:
+        _sync_file(file)
 
 
 def _sync_file(file: Path) -> None:

@@ -1,0 +1,104 @@
+"""The card of a kept work: what it is and where it comes from, as a JSON file beside the work."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.files import write_json
+from aigc_desktop.core.i18n import _
+
+FORMAT = 1
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
+
+
+@dataclass(frozen=True)
+class Card:
+    """A kept work. `created` is a local ISO time; `sha256` is of the file; `excerpt` is the start of a text.
+
+    Origin: data set (id and hash) -> run -> checkpoint -> task with `settings` and `seed`; `parents` are the ids
+    of the works it was made from.
+    """
+
+    id: str
+    kind: Literal["image", "text"]
+    title: str
+    created: str
+    file: str
+    sha256: str = ""
+    excerpt: str = ""
+    width: int = 0
+    height: int = 0
+    dataset: str = ""
+    dataset_hash: str = ""
+    run: str = ""
+    run_title: str = ""
+    checkpoint: str = ""
+    task: str = ""
+    seed: int | None = None
+    label: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    starred: bool = False
+    parents: tuple[str, ...] = ()
+    format: int = FORMAT
+
+
+_FIELDS = {f.name for f in fields(Card)}
+_MUST = ("id", "kind", "title", "created", "file")
+
+
+def card_of(values: Any) -> Card:
+    """Return the card in a JSON value; ValueError when it is none. Fields of newer versions are left out."""
+    if not isinstance(values, dict) or not all(isinstance(values.get(name), str) for name in _MUST):
+        raise ValueError("not a card")
+    known = {name: value for name, value in values.items() if name in _FIELDS}
+    for name in ("tags", "parents"):
+        known[name] = tuple(str(item) for item in known.get(name, ()))
+    if Path(known["file"]).name != known["file"] or not re.fullmatch(r"[0-9a-f]{32}", known["id"]):
+        raise ValueError("a card that points elsewhere")
+    return Card(**known)
+
+
+def read_card(path: Path) -> Card:
+    """Return the card in a file; ValueError when it is damaged, OSError when it cannot be read."""
+    try:
+        return card_of(json.loads(path.read_bytes()))
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def write_card(path: Path, card: Card) -> None:
+    """Write a card atomically; fields that a newer version of the program put there stay."""
+    try:
+        before = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        before = {}
+    write_json(path, {**(before if isinstance(before, dict) else {}), **vars(card)})
+
+
+def clean_title(title: str) -> str:
+    """Return a title without control characters, at most 200 characters, and writable in any encoding."""
+    title = title.encode("utf-8", "replace").decode("utf-8")
+    return _CONTROL.sub(" ", title).strip()[:200]
+
+
+def clean_tags(tags: tuple[str, ...] | list[str]) -> tuple[str, ...]:
+    """Return tags without blanks and repetitions (case does not distinguish), in the order given."""
+    cleaned = (clean_title(tag)[:60].strip() for tag in tags)
+    return tuple({tag.casefold(): tag for tag in reversed([tag for tag in cleaned if tag])}.values())[::-1]
+
+
+def changed(card: Card, **changes: Any) -> Card:
+    """Return the card with a new title, tags or star; UserError for a title of nothing."""
+    if "title" in changes:
+        changes["title"] = clean_title(changes["title"])
+        if not changes["title"]:
+            raise UserError(_("A work needs a title."), _("Type at least one character."))
+    if "tags" in changes:
+        changes["tags"] = clean_tags(changes["tags"])
+    return replace(card, **changes)
