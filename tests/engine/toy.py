@@ -1,0 +1,168 @@
+"""The smallest trainings that use the whole core: a linear network, and data sets written in place."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from aigc_desktop.core.config import param
+from aigc_desktop.core.dataset import Dataset, DatasetInfo, write_info
+from aigc_desktop.core.events import Event, Metric, Note
+from aigc_desktop.core.files import write_json
+from aigc_desktop.core.run import Run
+from aigc_desktop.core.workspace import Workspace
+from aigc_desktop.engine.data import Sampler
+from aigc_desktop.engine.optim import adamw
+from aigc_desktop.engine.training import TrainConfig, Trainee, begin, fit
+
+
+class ToyConfig(TrainConfig):
+    steps: int = param(12, "steps", "")
+    batch_size: int = param(8, "batch", "")
+    log_every: int = param(1, "log", "")
+    validate_every: int = param(4, "validate", "")
+    sample_every: int = param(0, "sample", "")
+    checkpoint_every: int = param(5, "checkpoint", "")
+    precision: str = param("float32", "precision", "")
+    threads: int = param(1, "threads", "")
+    width: int = param(16, "width", "")
+
+
+class Toy(Trainee):
+    """Learns to copy its input through dropout; `before_step` is where tests put faults."""
+
+    family = "toy"
+    generates = ("net",)
+    unit, units_per_step = "items", 8
+
+    def __init__(self, config: ToyConfig, device: torch.device) -> None:
+        self.config, self.device = config, device
+        self.net = nn.Sequential(nn.Linear(8, config.width), nn.Dropout(0.1), nn.Linear(config.width, 8)).to(device)
+        self.modules = {"net": self.net}
+        self.optimizer = adamw([self.net], config.lr)
+        self.optimizers = {"net": self.optimizer}
+        self.sampler = Sampler(50, config.batch_size, config.seed)
+        self.x = torch.randn(50, 8, generator=torch.Generator().manual_seed(1))
+        self.before_step: Callable[[int, int], None] = lambda number, size: None
+        self.validations: Sequence[float] | None = None
+        self.validated = 0
+
+    def train_step(self, step):
+        total = None
+        for indices in step.micro_batches():
+            self.before_step(step.number, len(indices))
+            with step.autocast():
+                loss = F.mse_loss(self.net(self.x[indices]), self.x[indices])
+            step.backward(loss)
+            total = step.mean(total, loss)
+        norm = step.optimize(self.optimizer)
+        return {"loss": total, "grad_norm": norm}
+
+    def validate(self, models):
+        yield
+        torch.rand(3)  # draws must not disturb the training
+        if self.validations is not None:
+            self.validated += 1
+            return {"val_loss": self.validations[self.validated - 1]}
+        assert not models["net"].training
+        with torch.no_grad():
+            return {"val_loss": float(F.mse_loss(models["net"](self.x), self.x))}
+
+    def preview(self, step, models):
+        torch.rand(5)
+        yield Note(f"preview {step}")
+
+
+def toy_job(change: Callable[[Toy], None] = lambda toy: None):
+    def job(config, run):
+        toy = Toy(config, begin(config))
+        change(toy)
+        yield from fit(config, run, toy)
+
+    return job
+
+
+def new_run(workspace: Workspace, config: TrainConfig | None = None, task: str = "toy.train") -> Run:
+    return workspace.new_run(task, config.model_dump(mode="json") if config else {})
+
+
+def losses(events: Iterable[Event], name: str = "loss") -> list[tuple[int, str]]:
+    """Return (step, loss as hexadecimal) of the metrics in a stream."""
+    return [(e.step, e.values[name].hex()) for e in events if isinstance(e, Metric) and name in e.values]
+
+
+def weights_hash(run: Run, name: str = "last") -> str:
+    return hashlib.sha256((run.checkpoint(name) / "model.safetensors").read_bytes()).hexdigest()
+
+
+def write_dataset(workspace: Workspace, name: str, info: dict, arrays: dict, texts: bytes | None = None) -> Dataset:
+    folder = workspace.folder / "datasets" / name
+    snapshot = folder / "snapshot"
+    snapshot.mkdir(parents=True)
+    digest = hashlib.sha256(texts or b"")
+    for key, array in arrays.items():
+        np.save(snapshot / f"{key}.npy", array)
+        digest.update(array.tobytes())
+    if texts is not None:
+        (snapshot / "texts.bin").write_bytes(texts)
+    write_json(snapshot / "manifest.json", {"format": 1, "files": {}, "sha256": digest.hexdigest()})
+    split = arrays["split"]
+    counts = {"train": int((split == 0).sum()), "validation": int((split == 1).sum())}
+    write_info(folder, DatasetInfo(name, name, created="now", source="", found=len(split), usable=len(split),
+                                   frozen=True, **info, **counts))  # fmt: skip
+    return Dataset(folder)
+
+
+def text_dataset(workspace: Workspace, texts: Sequence[str], name: str = "texts", held_out: int = 1) -> Dataset:
+    """Freeze texts; the last `held_out` of them are for validation."""
+    parts = [text.encode() for text in texts]
+    split = np.zeros(len(parts), np.uint8)
+    if held_out:
+        split[-held_out:] = 1
+    arrays = {
+        "offsets": np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64),
+        "split": split,
+        "labels": np.full(len(parts), -1, np.int32),
+        "rows": np.arange(len(parts), dtype=np.int64),
+    }
+    info = {"kind": "text", "characters": sum(map(len, texts)), "bytes": sum(map(len, parts))}
+    return write_dataset(workspace, name, info, arrays, b"".join(parts))
+
+
+def image_dataset(workspace: Workspace, count: int = 40, size: int = 32, name: str = "images", held_out: int = 8):
+    """Freeze coloured discs on white, in two classes by colour."""
+    rng = np.random.default_rng(0)
+    labels = (np.arange(count) % 2).astype(np.int32)
+    rows, columns = np.mgrid[:size, :size]
+    images = np.full((count, size, size, 3), 255, np.uint8)
+    for i in range(count):
+        (y, x), r = rng.uniform(size * 0.3, size * 0.7, 2), rng.uniform(size * 0.15, size * 0.3)
+        images[i][(rows - y) ** 2 + (columns - x) ** 2 < r * r] = (220, 40, 40) if labels[i] else (40, 60, 220)
+    split = np.zeros(count, np.uint8)
+    split[count - held_out :] = 1
+    arrays = {"images": images, "labels": labels, "split": split, "rows": np.arange(count, dtype=np.int64)}
+    info = {"kind": "image", "size": size, "channels": 3, "classes": ["blue", "red"]}
+    info["class_counts"] = np.bincount(labels).tolist()
+    return write_dataset(workspace, name, info, arrays)
+
+
+def arguments(task: str) -> str:
+    """Return a program text that runs a job in a process of its own: workspace, run id and values as JSON follow."""
+    return f"""
+import json, sys
+from pathlib import Path
+from aigc_desktop.core.workspace import Workspace
+from aigc_desktop.core.events import Metric
+from aigc_desktop.core.job import run_job
+from tests.engine.toy import ToyConfig, toy_job
+workspace = Workspace(Path(sys.argv[1])); run = workspace.run(sys.argv[2])
+for event in run_job({task}, ToyConfig(**json.loads(sys.argv[3])), run):
+    if isinstance(event, Metric) and "loss" in event.values:
+        print(event.step, event.values["loss"].hex(), flush=True)
+print("ended", type(event).__name__, flush=True)
+"""
