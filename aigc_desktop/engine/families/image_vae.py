@@ -127,10 +127,10 @@ def interpolate(config: InterpolateConfig, run: Run) -> EventStream:
     card, weights, device, _trained = load_trained(config, run)
     modules = Model(card, weights, device).modules
     density: Any = modules["density"]
-    ends = [density.sample(seeded(seed)) for seed in (config.seed, config.to_seed)]
+    start_code, end_code = (density.sample(seeded(seed)) for seed in (config.seed, config.to_seed))
     for start in range(0, config.count, CHUNK):
         places = range(start, min(config.count, start + CHUNK))
-        codes = [between(*ends, place / max(1, config.count - 1)) for place in places]
+        codes = [between(start_code, end_code, place / max(1, config.count - 1)) for place in places]
         frames = one_by_one(lambda i: modules["decoder"](codes[i][None].to(device)), range(len(codes)))  # noqa: B023
         yield Sample(start, frames, role="interpolation")
         yield Progress(places[-1] + 1, config.count, unit="images")
@@ -261,7 +261,8 @@ class VaeTrainee(Trainee):
                 mean, logvar = models["encoder"](self.still.images(np.arange(start, min(count, start + BATCH))))
                 codes.append(draw(mean, logvar).cpu())
             yield
-        self.density.fit(torch.cat(codes), seeded(self.config.seed))
+        for _level in self.density.fit(torch.cat(codes), seeded(self.config.seed)):
+            yield
         models["density"].load_state_dict(self.density.state_dict())
         self.density_is_fresh = True
 

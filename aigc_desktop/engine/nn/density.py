@@ -7,6 +7,7 @@ their density afterwards and sampling from that is the ex-post estimation of Gho
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -42,14 +43,13 @@ class LatentDensity(nn.Module):
         mean, factor = self.means[component].cpu(), self.factors[component].cpu()
         return (mean + spread * (factor @ noise)).float()
 
-    @torch.no_grad()
     def fit(
         self, points: Tensor, generator: torch.Generator, iterations: int = 40, shrinkage: float = 0.1
-    ) -> list[float]:
-        """Fit to points (N, D) on the processor; return the mean log density before each step, in nats.
+    ) -> Iterator[float]:
+        """Fit to points (N, D) on the processor; yield the mean log density before each step, in nats.
 
-        `shrinkage` is the share of the overall covariance mixed into each component's, which keeps a component with
-        fewer points than dimensions from collapsing onto them.
+        The density changes when the iterator comes to its end. `shrinkage` is the share of the overall covariance
+        mixed into each component's, which keeps one with fewer points than dimensions from collapsing onto them.
         """
         points = points.double()
         overall = torch.cov(points.T, correction=0).reshape(points.shape[1], -1)
@@ -57,16 +57,17 @@ class LatentDensity(nn.Module):
         count = len(self.weights)
         weights = torch.full((count,), 1 / count, dtype=torch.float64)
         means, factors = _spread_seeds(points, count, generator), torch.linalg.cholesky(overall).repeat(count, 1, 1)
-        levels: list[float] = []
+        before = -math.inf
         for _ in range(iterations):
             joint = _joint(points, weights, means, factors)
-            levels.append(float(torch.logsumexp(joint, 1).mean()))
-            if len(levels) > 1 and levels[-1] - levels[-2] < 1e-4:
+            level = float(torch.logsumexp(joint, 1).mean())
+            yield level
+            if level - before < 1e-4:
                 break
+            before = level
             weights, means, factors = _maximise(points, joint.softmax(1), overall, shrinkage)
         for buffer, value in ((self.weights, weights), (self.means, means), (self.factors, factors)):
             buffer.copy_(value)
-        return levels
 
 
 def _joint(points: Tensor, weights: Tensor, means: Tensor, factors: Tensor) -> Tensor:

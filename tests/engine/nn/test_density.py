@@ -22,7 +22,7 @@ def test_an_unfitted_density_is_the_prior():
 
 def test_the_fit_finds_weights_means_and_covariances():
     density = LatentDensity(2, 2)
-    levels = density.fit(two_clouds(), torch.Generator().manual_seed(0), shrinkage=0.0)
+    levels = list(density.fit(two_clouds(), torch.Generator().manual_seed(0), shrinkage=0.0))
     small, large = density.weights.argsort().tolist()
     assert abs(density.weights[small].item() - 0.25) < 0.01
     assert torch.allclose(density.means[small], torch.tensor([5.0, 0.0]).double(), atol=0.1)
@@ -34,7 +34,7 @@ def test_the_fit_finds_weights_means_and_covariances():
 def test_log_density_agrees_with_torch_distributions():
     density = LatentDensity(2, 2)
     points = two_clouds(400)
-    density.fit(points, torch.Generator().manual_seed(0))
+    list(density.fit(points, torch.Generator().manual_seed(0)))
     normal = torch.distributions.MultivariateNormal(density.means, scale_tril=density.factors)
     mixture = torch.distributions.MixtureSameFamily(torch.distributions.Categorical(density.weights), normal)
     assert torch.allclose(density.log_density(points), mixture.log_prob(points), atol=1e-8)
@@ -43,7 +43,7 @@ def test_log_density_agrees_with_torch_distributions():
 def test_draws_have_the_moments_of_the_points():
     density = LatentDensity(2, 2)
     points = two_clouds()
-    density.fit(points, torch.Generator().manual_seed(0), shrinkage=0.0)
+    list(density.fit(points, torch.Generator().manual_seed(0), shrinkage=0.0))
     generator = torch.Generator().manual_seed(5)
     draws = torch.stack([density.sample(generator) for _ in range(3000)]).double()
     assert torch.allclose(draws.mean(0), points.mean(0), atol=0.25)
@@ -53,14 +53,14 @@ def test_draws_have_the_moments_of_the_points():
 def test_fewer_points_than_dimensions_still_fit():
     points = torch.randn(6, 16, generator=torch.Generator().manual_seed(0))
     density = LatentDensity(16, 3)
-    density.fit(points, torch.Generator().manual_seed(0))
+    list(density.fit(points, torch.Generator().manual_seed(0)))
     assert torch.isfinite(density.log_density(points)).all()
     assert torch.isfinite(density.sample(torch.Generator().manual_seed(0))).all()
 
 
 def test_one_seed_decides_a_draw_and_spread_zero_is_a_mean():
     density = LatentDensity(2, 2)
-    density.fit(two_clouds(), torch.Generator().manual_seed(0))
+    list(density.fit(two_clouds(), torch.Generator().manual_seed(0)))
     a, b = (density.sample(torch.Generator().manual_seed(9)) for _ in range(2))
     assert torch.equal(a, b)
     still = density.sample(torch.Generator().manual_seed(9), spread=0.0)
