@@ -13,8 +13,8 @@ from aigc_desktop.ui.jobs import JobHandle
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.widgets.cards import Card
 from aigc_desktop.ui.widgets.controls import button, label
+from aigc_desktop.ui.widgets.failure_card import FailureCard
 from aigc_desktop.ui.widgets.form import ConfigForm
-from aigc_desktop.ui.widgets.import_panel import FailureCard
 from aigc_desktop.ui.widgets.job_progress import JobProgress
 
 FREEZE = "data.freeze"

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QMimeData, Qt, Signal
+from PySide6.QtCore import QMimeData, Signal
 from PySide6.QtGui import QGuiApplication, QImage
 from PySide6.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
@@ -22,6 +22,7 @@ from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.cards import Card, FlowLayout
 from aigc_desktop.ui.widgets.controls import button, label
 from aigc_desktop.ui.widgets.empty_state import EmptyState
+from aigc_desktop.ui.widgets.failure_card import FailureCard
 from aigc_desktop.ui.widgets.form import ConfigForm
 from aigc_desktop.ui.widgets.job_progress import JobProgress
 
@@ -206,41 +207,6 @@ class ImportPanel(Card):
                 self.failure.show_failure(ending)
             case _:
                 self.cancelled.emit()
-
-
-class FailureCard(Card):
-    """What went wrong in one sentence, and the way out; details open in the dialog."""
-
-    def __init__(self, services: Services) -> None:
-        super().__init__(services.theme, tone="red")
-        self.services = services
-        self.failed: Failed | None = None
-        self.message = label("", "body", selectable=True)
-        self.hint = label("", "secondary", selectable=True)
-        self.details = button(services.theme, _("Details…"), kind="flat")
-        self.details.clicked.connect(self._show_details)
-        self.add(self.message)
-        self.add(self.hint)
-        self.body.addWidget(self.details, 0, Qt.AlignmentFlag.AlignRight)
-        self.clear()
-
-    def show_failure(self, failed: Failed) -> None:
-        """Show a failure; what the user can put right needs no details."""
-        self.failed = failed
-        self.message.setText(failed.message)
-        self.hint.setText(failed.hint)
-        self.hint.setVisible(bool(failed.hint))
-        self.details.setVisible(failed.kind not in ("UserError", "BadInput", "ConfigError", "OutOfSpace"))
-        self.show()
-
-    def clear(self) -> None:
-        """Show nothing."""
-        self.failed = None
-        self.hide()
-
-    def _show_details(self) -> None:
-        if self.failed is not None:
-            self.services.show_failure(self.failed)
 
 
 def take_mime(mime: QMimeData, workspace: Path) -> list[Path]:

@@ -1,0 +1,73 @@
+"""What a run left on the disk, read beside the window: its curves and its samples."""
+
+from __future__ import annotations
+
+import json
+from array import array
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.events import Event, Sample, Text
+from aigc_desktop.core.run import Run
+from aigc_desktop.data.samples import SampleSheet, read_samples
+from aigc_desktop.ui.widgets.metric_plot import Columns
+from aigc_desktop.ui.widgets.wall_rows import BUDGET_BYTES
+
+
+@dataclass
+class History:
+    """Curves, and samples as the events they were."""
+
+    columns: Columns = field(default_factory=dict)
+    samples: list[Event] = field(default_factory=list)
+    best_step: int | None = None
+
+
+def read_history(run: Run) -> History:
+    """Read it all; samples that would not fit into memory are left out evenly."""
+    best = run.info.best
+    samples = [event for sheet in _fitting(read_samples(run)) if (event := _event(sheet)) is not None]
+    return History(read_columns(run), samples, int(best) if best.isdecimal() else None)
+
+
+def read_columns(run: Run) -> Columns:
+    """Return metric name -> (steps, values, seconds); a line cut off by a crash is left out."""
+    lists: dict[str, tuple[array[float], array[float], array[float]]] = {}
+    if run.metrics_file.is_file():
+        with run.metrics_file.open(encoding="utf-8") as f:
+            for line in f:
+                try:
+                    row = json.loads(line)
+                    step, seconds = float(row.pop("step")), float(row.pop("seconds", 0.0))
+                except (ValueError, KeyError, TypeError, AttributeError):
+                    continue
+                for name, value in row.items():
+                    if isinstance(value, int | float):
+                        columns = lists.setdefault(name, (array("d"), array("d"), array("d")))
+                        for column, entry in zip(columns, (step, value, seconds), strict=True):
+                            column.append(entry)
+    return {name: tuple(np.frombuffer(c, np.float64) for c in columns) for name, columns in lists.items()}  # type: ignore[misc]
+
+
+def _fitting(sheets: list[SampleSheet]) -> list[SampleSheet]:
+    """Leave out sheets evenly until the rest fits; the real data, the first and the last stay."""
+    cost = sum(sheet.count * sheet.cell[0] * sheet.cell[1] * 3 for sheet in sheets)
+    every = -(-cost // BUDGET_BYTES)
+    if every <= 1:
+        return sheets
+    real = [sheet for sheet in sheets if sheet.role == "real"]
+    others = [sheet for sheet in sheets if sheet.role != "real"]
+    return [*real, *others[:-1:every], *others[-1:]]
+
+
+def _event(sheet: SampleSheet) -> Event | None:
+    """Return the recorded event, or None when its file is damaged: the others are still worth showing."""
+    if sheet.items:
+        role = "real" if sheet.role == "real" else "samples"
+        return Text(sheet.step, sheet.items, sheet.seeds, role)  # type: ignore[arg-type]
+    try:
+        return Sample(sheet.step, sheet.images(), sheet.seeds, sheet.labels, sheet.role)  # type: ignore[arg-type]
+    except (OSError, ValueError, UserError, ZeroDivisionError):
+        return None
