@@ -40,11 +40,11 @@ check-package: ## Install the .deb into a clean Debian root and try everything t
 bench: $(STAMPS)/bench ## Measure the figures of benchmarks/ into benchmarks/results/
 	packaging/bench.sh
 
-screenshots: $(STAMPS)/dev ## Take a picture of every page in both languages and both themes
-	QT_QPA_PLATFORM=offscreen $(BIN)/python packaging/screenshots.py
+screenshots: $(STAMPS)/dev $(STAMPS)/qt ## Take a picture of every page in both languages and both themes
+	QT_QPA_PLATFORM=offscreen $(BIN)/python packaging/screenshots.py build/screenshots
 
 locale: $(STAMPS)/dev ## Bring the catalogues of texts up to date and compile them
-	packaging/locale.sh
+	$(BIN)/python packaging/catalogues.py update
 
 lock: $(STAMPS)/bench ## Write requirements.lock anew from the installed environment
 	packaging/lock.sh

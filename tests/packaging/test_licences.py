@@ -78,3 +78,17 @@ def test_the_written_notices_point_to_each_text_once(licences, tmp_path):
     assert set(keys) == set(notices["texts"])
     assert len(keys) > len(set(keys)), "Qt and shiboken6 share the LGPL"
     assert len(re.findall("GNU LESSER GENERAL PUBLIC LICENSE\n", as_text.read_text(encoding="utf-8"))) == 1
+
+
+def test_about_shows_what_the_build_gathered(licences, tmp_path, monkeypatch):
+    from aigc_desktop.ui.widgets import licences as about
+
+    root = bundled_folder(tmp_path)
+    (root / "LICENSE").write_text("Apache License", encoding="utf-8")
+    licences.write([shiboken6.__file__], root, root / "resources" / "licences")
+    monkeypatch.setattr(about, "resources", lambda: root / "resources")
+    shown = {licence.part: licence for licence in about.licences()}
+    assert shown["AIGC Desktop"].text == "Apache License"
+    assert "GNU LESSER GENERAL PUBLIC LICENSE" in shown[f"shiboken6 {shiboken6.__version__}"].text
+    assert shown["models/net.safetensors"].text == "Apache"
+    assert all(licence.text for licence in shown.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -27,7 +28,11 @@ class Licence:
 
 
 def licences() -> list[Licence]:
-    """Return the licences that ship with this program, read from the files themselves."""
+    """Return the licences that ship with this program: as the build gathered them, else read from the files."""
+    gathered = resources() / "licences" / "third_party.json"
+    if gathered.is_file():
+        program = resources().parent / "LICENSE"
+        return [Licence(_place(program), "", _read(program)), *_of_build(gathered)]
     files = [*resources().parent.glob("LICENSE"), *resources().rglob("*LICENSE*")]
     own = [Licence(_place(path), "", _read(path)) for path in sorted(files) if path.is_file()]
     parts = [_of_distribution(found) for found in metadata.distributions()]
@@ -77,6 +82,19 @@ class LicencesDialog(QDialog):
 
     def _failed(self, failed: Failed) -> None:
         self.text.setPlainText(failed.message)
+
+
+def _of_build(path: Path) -> list[Licence]:
+    """Read what packaging/licences.py wrote: components, whose texts are shared by key."""
+    gathered = json.loads(path.read_text(encoding="utf-8"))
+    return [
+        Licence(
+            f"{item['name']} {item['version']}".strip(),
+            item["licence"][:40],
+            "\n\n".join([item["note"], *(gathered["texts"][key] for key in item["texts"].values())]).strip(),
+        )
+        for item in gathered["components"]
+    ]
 
 
 def _of_distribution(found: metadata.Distribution) -> Licence:
