@@ -41,6 +41,9 @@ class OutOfSpace(UserError):
         super().__init__(message, _("Free some space or choose another folder, then try again."), kind="OutOfSpace")
 
 
+_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # a used-up quota is a full disk to its user
+
+
 def readable_size(count: float) -> str:
     """Return a size in bytes as people read it: 1.2 GB, 34 MB."""
     for unit in ("B", "KB", "MB"):
@@ -68,7 +71,7 @@ def _known_failure(error: BaseException) -> tuple[str, str, str]:
             _("Not enough memory."),
             _("Choose a smaller size or a smaller batch, or close other programs."),
         )
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    if isinstance(error, OSError) and error.errno in _FULL:
         full = OutOfSpace()
         return full.kind, full.message, full.hint
     if isinstance(error, PermissionError):

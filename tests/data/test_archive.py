@@ -63,8 +63,10 @@ def test_names_are_decoded(do_scan: Import, tmp_path: Path, raw: bytes, shown: s
     assert do_scan(archive)[shown].problem == ""
 
 
-@pytest.mark.parametrize("name", ["../evil.png", "a/../../evil.png", "/etc/evil.png", "C:/evil.png", "C:evil.png", "..\\evil.png",
-                                  "a\\b.png", "//host/x.png"])  # fmt: skip
+@pytest.mark.parametrize("name", [
+    "../evil.png", "a/../../evil.png", "/etc/evil.png", "C:/evil.png", "C:evil.png", "..\\evil.png", "a\\b.png",
+    "//host/x.png",
+])  # fmt: skip
 def test_names_that_leave_the_folder_refuse_the_archive(do_scan: Import, tmp_path: Path, workspace, name: str) -> None:
     archive = make_zip(tmp_path / "evil.zip", {"good.png": encoded(picture()), name: b"x"})
     before = sorted(tmp_path.rglob("*"))

@@ -17,18 +17,33 @@ from aigc_desktop.data.problems import ItemProblem
 from tests.data.conftest import Import
 from tests.data.test_bad_pictures import assert_told
 
-ZH = "春天来了，花园里的花都开了。小猫在树下睡觉，孩子们在草地上跑来跑去。\n他们说这是一年中最好的时候，我们应该到外面去看一看。\n"
-ZH_TW = "春天來了，花園裡的花都開了。小貓在樹下睡覺，孩子們在草地上跑來跑去。\n他們說這是一年中最好的時候，我們應該到外面去看一看。\n"
-JA = "春が来て、庭の花がみんな咲きました。子猫は木の下で眠っています。\n子供たちは芝生の上を走り回っています。カメラを持って行きましょう。\n"
-KO = "봄이 와서 정원에 꽃이 모두 피었습니다. 고양이는 나무 아래에서 자고 있습니다.\n아이들은 잔디밭에서 뛰어다니고 있습니다. 밖으로 나가 봅시다.\n"
-FR = "Le printemps est arrivé, les fleurs du jardin sont écloses. Le chat dort près de l’arbre.\nÀ midi, les élèves reviennent.\n"
+ZH = (
+    "春天来了，花园里的花都开了。小猫在树下睡觉，孩子们在草地上跑来跑去。\n"
+    "他们说这是一年中最好的时候，我们应该到外面去看一看。\n"
+)
+ZH_TW = (
+    "春天來了，花園裡的花都開了。小貓在樹下睡覺，孩子們在草地上跑來跑去。\n"
+    "他們說這是一年中最好的時候，我們應該到外面去看一看。\n"
+)
+JA = (
+    "春が来て、庭の花がみんな咲きました。子猫は木の下で眠っています。\n"
+    "子供たちは芝生の上を走り回っています。カメラを持って行きましょう。\n"
+)
+KO = (
+    "봄이 와서 정원에 꽃이 모두 피었습니다. 고양이는 나무 아래에서 자고 있습니다.\n"
+    "아이들은 잔디밭에서 뛰어다니고 있습니다. 밖으로 나가 봅시다.\n"
+)
+FR = (
+    "Le printemps est arrivé, les fleurs du jardin sont écloses. Le chat dort près de l’arbre.\n"
+    "À midi, les élèves reviennent.\n"
+)
 RU = "Пришла весна, и в саду расцвели цветы. Кошка спит под деревом.\nДети бегают по траве и смеются весь день.\n"
 
 
 @pytest.mark.parametrize(("text", "codec"), [
     (ZH, "utf-8"), (ZH, "utf-8-sig"), (ZH, "utf-16"), (ZH, "utf-16-le"), (ZH, "utf-16-be"), (ZH, "utf-32"),
-    (ZH, "gb18030"), (ZH, "gbk"), (ZH + "𠮷㐀", "gb18030"), (ZH_TW, "big5"), (JA, "cp932"), (JA, "euc_jp"), (KO, "cp949"),
-    (FR, "cp1252"), (RU, "cp1251"), ("plain ascii text\nsecond line\n", "utf-16-le"),
+    (ZH, "gb18030"), (ZH, "gbk"), (ZH + "𠮷㐀", "gb18030"), (ZH_TW, "big5"), (JA, "cp932"), (JA, "euc_jp"),
+    (KO, "cp949"), (FR, "cp1252"), (RU, "cp1251"), ("plain ascii text\nsecond line\n", "utf-16-le"),
 ])  # fmt: skip
 def test_encoding_is_found_and_the_text_is_equal(do_scan: Import, source: Path, text: str, codec: str) -> None:
     (source / "t.txt").write_bytes((text * 3).encode(codec))
