@@ -5,11 +5,12 @@ from __future__ import annotations
 import gc
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent
+from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop
 from PySide6.QtWidgets import QApplication
 
 from aigc_desktop.core.dataset import DatasetInfo, write_info
@@ -17,6 +18,7 @@ from aigc_desktop.core.files import write_json
 from aigc_desktop.core.i18n import set_language
 from aigc_desktop.core.settings import Preferences
 from aigc_desktop.core.workspace import Workspace
+from aigc_desktop.ui.background import Background
 from aigc_desktop.ui.main_window import MainWindow
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.theme import Theme
@@ -40,6 +42,22 @@ def flush_deleted() -> None:
         QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
         application.processEvents()
     gc.collect()
+
+
+def settle(qtbot: object) -> None:
+    """Wait until nothing works beside the window any more and what it brought is shown."""
+    application = QApplication.instance()
+    assert isinstance(application, QApplication)
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        application.processEvents()
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+        busy = [w for top in application.topLevelWidgets() for w in top.findChildren(Background)]
+        if not busy:
+            application.processEvents()
+            return
+        application.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents, 20)
+    raise AssertionError("something still works beside the window after 10 s")
 
 
 @pytest.fixture

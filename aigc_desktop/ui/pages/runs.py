@@ -148,6 +148,7 @@ class RunsPage(Page):
         table = QTableView()
         table.setModel(self.filter)
         table.setAccessibleName(_("Runs"))
+        table.setToolTip(_("A double click opens the run; a click on the star marks it."))
         table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         table.setEditTriggers(QAbstractItemView.EditTrigger.EditKeyPressed)
