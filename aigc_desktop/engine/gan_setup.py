@@ -19,6 +19,7 @@ WARM_MODEL = "image_gan_emoji32"
 GROWTH = (1.0, 1.5, 2.0, 3.0, 4.0)  # channels of each stage, fine to coarse, in units of the finest
 LEAST_ITEMS = 16
 LEAST_PER_CLASS = 10  # with fewer pictures a class of its own teaches nothing
+WARM_SHARE = 0.25  # of these that a warm start leaves to be done
 GOOD_IMAGES = {32: 400_000, 64: 1_000_000, 128: 2_000_000}  # shown to the networks until pictures are good
 
 
@@ -168,13 +169,13 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
     draft.check_machine(machine, memory)
     # a step: generator 1 + 3 passes, discriminator 6 + 3; penalties cost about 12 more in float32 every few steps
     passes = 4 * painter.gigaflops + (9 + 24 / config.penalty_every) * critic.gigaflops
-    per_image = passes * seconds_per_gigaflop(size, config.width, machine)
-    images = config.steps * config.batch_size
+    pace = seconds_per_gigaflop(size, config.width, config.device, machine)
+    seconds = pace and pace * passes * config.steps * config.batch_size
+    good = pace and pace * passes * GOOD_IMAGES[size] * (WARM_SHARE if config.warm_start else 1.0)
     return Plan(
         chosen.name, PRESETS, draft.values, painter.parameters + critic.parameters,
-        dataset.info.train if dataset is not None else 0, config.steps, per_image * images,
-        per_image * GOOD_IMAGES[size] * (0.25 if config.warm_start else 1.0), memory, disk,
-        machine.device_name or machine.device, draft.problems, _notes(config, dataset, per_image * images),
+        dataset.info.train if dataset is not None else 0, config.steps, seconds, good, memory, disk,
+        machine.device_name or machine.device, draft.problems, _notes(config, dataset, seconds or 0.0),
     )  # fmt: skip
 
 

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from aigc_desktop.core.dataset import Dataset
+from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.machine import Machine
-from aigc_desktop.engine.device import autocast, choose_precision
+from aigc_desktop.engine.device import autocast, choose_device, choose_precision
 from aigc_desktop.engine.nn.convnet import Trunk, stages_of
 
 
@@ -53,9 +54,16 @@ def _count(network: nn.Module) -> Cost:
     return Cost(sum(p.numel() for p in network.parameters()), flops / 1e9, activations)
 
 
-def seconds_per_gigaflop(size: int, width: int, machine: Machine) -> float:
-    """Return the pace of a training of pictures on this machine, from a short training of a trunk like the planned."""
-    return _pace(machine.device, min(size, 64), min(width, 64))
+def seconds_per_gigaflop(size: int, width: int, wish: str, machine: Machine) -> float | None:
+    """Return the pace of a training on the device `wish`, from a short training of a network like the planned one.
+
+    None when there is no such device, which is a problem that the plan names.
+    """
+    try:
+        device = choose_device(machine.device if wish == "auto" else wish)
+    except UserError:
+        return None
+    return _pace(device.type, min(size, 64), min(width, 64))
 
 
 @functools.lru_cache(maxsize=16)

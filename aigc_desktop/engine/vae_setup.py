@@ -125,10 +125,12 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
     activations = 4.0 * config.batch_size * 5 * (encoder.activations + decoder.activations)
     memory, disk = training_megabytes(parameters, parameters, activations)
     draft.check_machine(machine, memory)
-    per_image = 3 * (encoder.gigaflops + decoder.gigaflops) * seconds_per_gigaflop(size, widths[0], machine)
+    pace = seconds_per_gigaflop(size, widths[0], config.device, machine)
+    per_image = pace and pace * 3 * (encoder.gigaflops + decoder.gigaflops)
     return Plan(
         chosen.name, PRESETS, draft.values, parameters, dataset.info.train if dataset is not None else 0,
-        config.steps, per_image * config.steps * config.batch_size, per_image * GOOD_IMAGES[size], memory, disk,
+        config.steps, per_image and per_image * config.steps * config.batch_size,
+        per_image and per_image * GOOD_IMAGES[size], memory, disk,
         machine.device_name or machine.device, draft.problems, _notes(config, dataset),
     )  # fmt: skip
 

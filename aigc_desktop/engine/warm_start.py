@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.files import read_json
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.paths import resources
@@ -24,6 +25,11 @@ def shipped_extra(model: str) -> dict[str, object] | None:
 
 def take_over(module: nn.Module, name: str, model: str) -> str:
     """Give `module` the shipped tensors of its own shapes and return a sentence that says how many there were."""
+    if shipped_extra(model) is None:
+        raise UserError(
+            _("The weights “{model}” for a warm start are not part of this installation.").format(model=model),
+            _("Turn the warm start off, or install the program again."),
+        )
     shipped = part(read_tensors(resources() / "models" / model / "model.safetensors"), name)
     own = module.state_dict()
     fitting = {key: value for key, value in shipped.items() if key in own and own[key].shape == value.shape}

@@ -6,6 +6,7 @@ import torch
 
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Checkpoint, Metric, Note, Sample
+from aigc_desktop.core.files import write_json
 from aigc_desktop.core.machine import Machine
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine import gan_setup, warm_start
@@ -165,7 +166,7 @@ def test_every_processor_preset_is_a_valid_configuration(preset):
     assert len(gan_setup.widths_of(config)) >= 3
 
 
-def shipped(folder: Path, monkeypatch, **extra) -> None:
+def shipped(folder: Path, monkeypatch, **extra):
     """Ship a model of the tiny sizes, with one tensor of another shape."""
     config = ImageGanConfig(**{**TINY, "dataset": "x"})
     painter = image_gan.Painter(32, gan_setup.widths_of(config)[::-1], 1, 8, 3)
@@ -175,6 +176,7 @@ def shipped(folder: Path, monkeypatch, **extra) -> None:
     target = folder / "models" / "image_gan_emoji32"
     target.mkdir(parents=True)
     write_tensors(target / "model.safetensors", {name: t.half() for name, t in tensors.items()})
+    write_json(target / "model.json", {"extra": extra})
     monkeypatch.setattr(warm_start, "resources", lambda: folder)
     return tensors
 
@@ -188,6 +190,23 @@ def test_warm_start_takes_what_fits_and_counts_it(workspace, tmp_path, monkeypat
     assert f"{total - 1} of {total}" in sentence
     assert torch.equal(painter.embedding.weight, before)
     assert torch.allclose(painter.first.weight, tensors["generator.first.weight"], atol=1e-3)
+
+
+def test_a_warm_start_without_the_weights_says_what_to_do(workspace, tmp_path, monkeypatch):
+    monkeypatch.setattr(warm_start, "resources", lambda: tmp_path)
+    with pytest.raises(UserError, match="not part of this installation"):
+        trained(workspace, steps=1, warm_start=True)
+
+
+def test_the_plan_offers_a_warm_start_only_when_the_shapes_fit(workspace, tmp_path, monkeypatch):
+    dataset = shapes(workspace)
+    shipped(tmp_path / "other", monkeypatch, resolution=32, widths=[8, 8, 8], blocks=1, latent=64)
+    assert not plan({"dataset": dataset.id}, "cpu32", dataset, LAPTOP).values["warm_start"]
+    asked = plan({"dataset": dataset.id, "warm_start": True}, "cpu32", dataset, LAPTOP)
+    assert asked.values["warm_start"] and any("parts that fit" in note for note in asked.notes)
+    shipped(tmp_path / "same", monkeypatch, resolution=32, widths=[128, 96, 64], blocks=1, latent=64)
+    assert plan({"dataset": dataset.id}, "cpu32", dataset, LAPTOP).values["warm_start"]
+    assert not plan({"dataset": dataset.id}, "gpu32", dataset, CARD).values["warm_start"]
 
 
 def test_a_warm_start_is_told_and_skips_the_copying(workspace, tmp_path, monkeypatch):
