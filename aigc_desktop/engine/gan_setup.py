@@ -83,7 +83,7 @@ class ImageGanConfig(TrainConfig):
     )  # fmt: skip
     augmentation: float = param(
         0.6, N_("Augmentation"),
-        N_("How often colour, place and a hole are changed in what the discriminator sees, at the end; it starts at 0."),
+        N_("How often the discriminator sees changed colours, places and holes at the end; it starts at 0."),
         ge=0.0, le=1.0, advanced=True,
     )  # fmt: skip
     copy_share: float = param(

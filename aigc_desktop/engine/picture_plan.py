@@ -42,7 +42,7 @@ def _count(network: nn.Module) -> Cost:
     def count(layer: nn.Module, _inputs: object, output: Tensor) -> None:
         nonlocal flops, activations
         pixels = output.shape[-1] * output.shape[-2] if output.ndim == 4 else 1
-        flops += 2.0 * layer.weight.numel() * pixels  # type: ignore[operator,union-attr]
+        flops += 2.0 * layer.weight.numel() * pixels  # type: ignore[operator]
         activations += output.numel()
 
     layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
