@@ -56,10 +56,14 @@ class ItemIndex:
         return len(self.starts) - 1
 
     def __getitem__(self, row: int) -> ItemRecord:
-        """Return the record of a line of items.jsonl."""
+        """Return the record of a line of items.jsonl; LookupError when there is none or the index was closed."""
         if not 0 <= row < len(self):
             raise IndexError(row)
-        return decode_item(self.data[self.starts[row] : self.starts[row + 1]])
+        try:
+            line = self.data[self.starts[row] : self.starts[row + 1]]
+        except ValueError as error:  # closed by another thread
+            raise LookupError("the list was closed") from error
+        return decode_item(line)
 
     def close(self) -> None:
         """Let go of the files."""

@@ -58,6 +58,10 @@ PROBLEMS: dict[str, tuple[str, str]] = {
         N_("“{name}” holds bytes that are not valid in the encoding {encoding}: {bytes}."),
         N_("Choose another text encoding, or save the file as UTF-8."),
     ),
+    "encoding": (
+        N_("“{name}” is in a text encoding that was not recognised."),
+        N_("Choose the text encoding yourself, or save the file as UTF-8."),
+    ),
     "ragged": (
         N_("“{name}” has {found} cells where the table has {expected}."),
         N_("Put quotation marks around texts that contain the separator."),
@@ -82,6 +86,7 @@ TITLES: dict[str, str] = {
     "unreadable": N_("unreadable"), "special": N_("no ordinary file"), "link": N_("link"),
     "archive": N_("archive inside"),
     "about": N_("read-me or licence"), "not_text": N_("not a text"), "bad_bytes": N_("wrong encoding"),
+    "encoding": N_("unknown encoding"),
     "ragged": N_("wrong number of cells"), "bad_json": N_("not valid JSON"), "no_text": N_("no text"),
     "changed": N_("changed since"), "mislabelled": N_("wrong ending"), "animated": N_("animated"),
     "split": N_("cut into pieces"),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from aigc_desktop.data.encodings import bad_bytes, detect_encoding, open_text
+from aigc_desktop.data.problems import ItemProblem
 
 Unit = Literal["auto", "line", "paragraph", "document", "row"]
 MAX_CHARACTERS = 4_000_000
@@ -46,7 +47,12 @@ class TextOptions:
 
 def encoding_of(path: Path | str, options: TextOptions) -> str:
     """Return the encoding to read a file with; ItemProblem when it is no text."""
-    found = detect_encoding(path)  # also with an encoding given: it refuses empty and binary files
+    try:
+        found = detect_encoding(path)  # also with an encoding given: it refuses empty and binary files
+    except ItemProblem as problem:
+        if problem.code != "encoding" or options.encoding == "auto":
+            raise
+        return options.encoding
     return found if options.encoding == "auto" else options.encoding
 
 

@@ -44,6 +44,8 @@ def test_pictures_by_label_problem_split_and_name(do_scan: Import, do_freeze, so
     with pytest.raises(IndexError):
         index[8]
     index.close()
+    with pytest.raises(LookupError):
+        index[0]
 
 
 def test_texts_are_shown_and_found_by_their_words(do_scan: Import, source: Path) -> None:

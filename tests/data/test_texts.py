@@ -58,6 +58,15 @@ def test_a_chosen_encoding_overrides_the_guess(do_scan: Import, source: Path) ->
     assert do_scan(source, encoding="cp932").texts() == ["日本語"]
 
 
+def test_an_unknown_encoding_says_so_and_can_be_chosen(do_scan: Import, source: Path) -> None:
+    (source / "good.txt").write_text("good", encoding="utf-8")
+    (source / "odd.txt").write_bytes(bytes([0x98, 0xFF, 0x81, 0x98, 0xFD, 0x8D, 0xFF, 0x90, 0x98]))
+    assert_told(do_scan(source)["odd.txt"], "encoding", "Choose the text encoding yourself")
+    assert do_scan(source, encoding="cp1251").result["usable"] == 1  # 0x98 is no letter there either
+    (source / "odd.txt").write_bytes(bytes([0x99, 0xFF, 0x81, 0xFD, 0x8D, 0xFF, 0x90]))
+    assert do_scan(source, encoding="cp1251").result["usable"] == 2
+
+
 def test_line_ends_of_all_systems(do_scan: Import, source: Path) -> None:
     (source / "t.txt").write_bytes(b"one\r\ntwo\rthree\n\n\nfour\xe2\x80\xa8still four")
     assert do_scan(source, text_item="line").texts() == ["one", "two", "three", "four\u2028still four"]
