@@ -18,7 +18,10 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
 
 @dataclass(frozen=True)
 class Card:
-    """A kept work. `created` is a local ISO time; `sha256` is of the file; `excerpt` is the start of a text.
+    """A kept work.
+
+    `created` is a local ISO time; `sha256` is of the file; `excerpt` is the start of a text; works with the same
+    `fingerprint` are the same work.
 
     Origin: data set (id and hash) -> run -> checkpoint -> task with `settings` and `seed`; `parents` are the ids
     of the works it was made from.
@@ -30,6 +33,7 @@ class Card:
     created: str
     file: str
     sha256: str = ""
+    fingerprint: str = ""
     excerpt: str = ""
     width: int = 0
     height: int = 0

@@ -70,13 +70,15 @@ class Library:
     def add(self, kind: Literal["image", "text"], content: bytes, title: str, **facts: Any) -> Card:
         """Keep a work (PNG or UTF-8 bytes) and return its card; `facts` are further fields of the card.
 
-        The same file from the same run, version and seed is kept once: the card that is there is returned.
+        A work with the same `fingerprint` (by default of file, run, version and seed) is kept once: the card that
+        is there is returned.
         """
         digest = hashlib.sha256(content).hexdigest()
-        origin = tuple(facts.get(name) or None for name in ("run", "checkpoint", "seed"))
-        for known in self._read(lambda index: index.find(digest)):
-            if (known.run or None, known.checkpoint or None, known.seed or None) == origin:
-                return known
+        origin = "|".join(str(facts.get(name) or "") for name in ("run", "checkpoint", "seed"))
+        facts.setdefault("fingerprint", hashlib.sha256(f"{digest}|{origin}".encode("utf-8", "replace")).hexdigest())
+        known = self._read(lambda index: index.find(facts["fingerprint"]))
+        if known:
+            return known[0]
         item = facts.pop("id", "") or uuid.uuid4().hex
         facts["tags"] = clean_tags(facts.get("tags", ()))
         card = Card(

@@ -25,12 +25,12 @@ from aigc_desktop.core.i18n import _
 _SCHEMA = """
 CREATE TABLE shards (name TEXT PRIMARY KEY, mtime INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE items (
-    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, shard TEXT NOT NULL, run TEXT NOT NULL, sha256 TEXT NOT NULL,
-    card TEXT NOT NULL, crc INTEGER NOT NULL);
+    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, shard TEXT NOT NULL, run TEXT NOT NULL,
+    fingerprint TEXT NOT NULL, card TEXT NOT NULL, crc INTEGER NOT NULL);
 CREATE INDEX by_number ON items (number);
 CREATE INDEX by_shard ON items (shard);
 CREATE INDEX by_run ON items (run, number);
-CREATE INDEX by_sha256 ON items (sha256);
+CREATE INDEX by_fingerprint ON items (fingerprint);
 CREATE TABLE tags (tag TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (tag, number)) WITHOUT ROWID;
 CREATE INDEX tags_by_number ON tags (number);
 CREATE TABLE parents (parent TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (parent, number)) WITHOUT ROWID;
@@ -107,7 +107,7 @@ class LibraryIndex:
         text = json.dumps(vars(card), ensure_ascii=False)
         self.drop([card.id])
         number = self._free_number(card)
-        row = (number, card.id, card.id[:2], card.run, card.sha256, text, _crc(text))
+        row = (number, card.id, card.id[:2], card.run, card.fingerprint, text, _crc(text))
         self.db.execute("INSERT INTO items VALUES (?,?,?,?,?,?,?)", row)
         tags = {_fold(tag) for tag in card.tags}
         self.db.executemany("INSERT INTO tags VALUES (?,?)", [(tag, number) for tag in tags])
@@ -160,9 +160,9 @@ class LibraryIndex:
         with _faults():
             return int(self.db.execute(f"SELECT count(*) {found}", (match, item) if match else (item,)).fetchone()[0])
 
-    def find(self, sha256: str) -> list[Card]:
-        """Return the works whose file has this hash."""
-        return self._cards("WHERE sha256 = ?", (sha256,))
+    def find(self, fingerprint: str) -> list[Card]:
+        """Return the works with this fingerprint."""
+        return self._cards("WHERE fingerprint = ?", (fingerprint,))
 
     def children(self, item: str) -> list[Card]:
         """Return the works made from one."""

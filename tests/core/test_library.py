@@ -97,7 +97,7 @@ def test_pages_follow_each_other_and_positions_agree(library):
 
 def test_works_kept_in_the_same_microsecond_are_both_there(library):
     first = library.add("text", b"a", "a")
-    twin = replace(first, id="0" * 32, file="0" * 32 + ".txt", sha256="other")
+    twin = replace(first, id="0" * 32, file="0" * 32 + ".txt", fingerprint="other")
     shard = library.items / "00"
     shard.mkdir()
     (shard / twin.file).write_bytes(b"b")
@@ -372,7 +372,7 @@ def test_a_hundred_thousand_works_stay_fast(tmp_path, capsys):
         stamp = f"2026-01-{i % 28 + 1:02d}T00:00:{i % 60:02d}.{i:06d}+00:00"
         card = replace(
             base, id=item, file=item + ".txt", title=f"{dice.choice(['茶杯', 'cup', 'horse'])} {i}", created=stamp,
-            run=f"run{i % 40}", starred=i % 11 == 0, tags=(f"t{i % 200}", "common"), sha256=item,
+            run=f"run{i % 40}", starred=i % 11 == 0, tags=(f"t{i % 200}", "common"), fingerprint=item,
         )  # fmt: skip
         folder = library.items / item[:2]
         folder.mkdir(exist_ok=True)

@@ -1,0 +1,160 @@
+"""From what a run in `results` made to pieces, to kept works, and to exported files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from aigc_desktop.core.errors import BadInput, UserError
+from aigc_desktop.core.i18n import _
+from aigc_desktop.core.library import Card, Library
+from aigc_desktop.core.run import Run
+from aigc_desktop.core.workspace import Workspace
+from aigc_desktop.data.samples import read_pictures, read_samples
+from aigc_desktop.export.export import export_pieces, format_named
+from aigc_desktop.export.label import need_label, new_label
+from aigc_desktop.export.piece import Options, Piece
+
+TITLE_LETTERS = 40
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What all works of one result share."""
+
+    task: str
+    model: str
+    model_title: str
+    checkpoint: str
+    dataset: str
+    dataset_hash: str
+    settings: dict[str, Any]
+
+    def of(self, seed: int | None, label: str) -> dict[str, Any]:
+        """Return the origin of one work."""
+        return {**vars(self), "seed": seed, "label": label}
+
+
+def origin_of(result: Run) -> Origin:
+    """Return where the works of a result come from; "best" and "last" become the version they meant."""
+    config = result.config_values
+    model, checkpoint = str(config.get("run", "")), str(config.get("checkpoint", ""))
+    title = dataset = dataset_hash = ""
+    try:
+        trained = Workspace(result.workspace).run(model)
+        title, dataset, dataset_hash = trained.info.title, trained.info.dataset, trained.info.dataset_hash
+        checkpoint = trained.checkpoint(checkpoint or "best").name
+    except UserError:
+        pass  # the model was removed since; what it made is still worth keeping
+    return Origin(result.info.task, model, title or model, checkpoint, dataset, dataset_hash, config)
+
+
+def pieces_of(result: Run) -> Iterator[Piece]:
+    """Yield what a result made, in the order it came; pictures are decoded when they are asked for."""
+    origin = origin_of(result)
+    for picture in read_pictures(result):
+        title = work_title(origin.model_title, picture.seed, picture.label, picture.index)
+        yield Piece("image", title, read_picture(picture.file), origin=origin.of(picture.seed, picture.label))
+    for sheet in read_samples(result):
+        if sheet.role == "samples":
+            for index, text in enumerate(sheet.items):
+                seed = sheet.seeds[index] if index < len(sheet.seeds) else None
+                yield Piece("text", text_title(text), text=text, origin=origin.of(seed, ""))
+
+
+def export_result(result: Run, out: Path, format: str = "") -> list[Path]:  # noqa: A002 - the option's own name
+    """Export all works of a result into a folder; `format` "" means PNG for pictures and TXT for texts."""
+    files: list[Path] = []
+    pieces = list(pieces_of(result))
+    for kind in ("image", "text"):
+        group = [piece for piece in pieces if piece.kind == kind]
+        if group:
+            files += export_pieces(group, out, format_named(format, group[0].kind))
+    return files
+
+
+def keep_result(library: Library, result: Run) -> list[Card]:
+    """Keep all works of a result in the library."""
+    return [keep(library, piece) for piece in pieces_of(result)]
+
+
+def keep(library: Library, piece: Piece, tags: Sequence[str] = (), parents: Sequence[str] = ()) -> Card:
+    """Keep one work in the library, a picture as a labelled PNG with its settings."""
+    origin = piece.origin
+    facts: dict[str, Any] = {
+        "run": origin.get("model", ""), "run_title": origin.get("model_title", ""), "tags": tuple(tags),
+        "parents": tuple(parents), "settings": dict(origin.get("settings", {})), "seed": origin.get("seed"),
+        "fingerprint": fingerprint(piece),
+        **{name: origin.get(name) or "" for name in ("checkpoint", "dataset", "dataset_hash", "task", "label")},
+    }  # fmt: skip
+    if piece.kind == "text":
+        return library.add("text", piece.text.encode("utf-8", "replace"), piece.title, **facts)
+    height, width = piece.pixels.shape[:2]
+    return library.add("image", labelled_png(piece), piece.title, width=width, height=height, **facts)
+
+
+def piece_of_card(library: Library, card: Card) -> Piece:
+    """Return a kept work for export; UserError when its file is gone or damaged."""
+    origin = {
+        "task": card.task, "model": card.run, "model_title": card.run_title, "checkpoint": card.checkpoint,
+        "dataset": card.dataset, "dataset_hash": card.dataset_hash, "settings": card.settings, "seed": card.seed,
+        "label": card.label,
+    }  # fmt: skip
+    if card.kind == "image":
+        return Piece("image", card.title, read_picture(library.path(card)), origin=origin)
+    return Piece("text", card.title, text=library.path(card).read_text(encoding="utf-8"), origin=origin)
+
+
+def read_picture(path: Path) -> npt.NDArray[np.uint8]:
+    """Return the pixels of a picture this program made, uint8 (H, W, C); BadInput when it is damaged."""
+    try:
+        with Image.open(path, formats=("PNG",)) as image:
+            pixels = np.asarray(image if image.mode in ("L", "RGB", "RGBA") else image.convert("RGBA"))
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise BadInput(path.name, _("the picture is damaged"), _("Make it again from its settings.")) from error
+    return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def labelled_png(piece: Piece) -> bytes:
+    """Return a picture as a PNG file with label and settings, read back."""
+    png, label = format_named("png", "image"), new_label()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "piece.png"
+        png.write(file, [piece], label, Options())
+        need_label(png.read_label(file), label)
+        return file.read_bytes()
+
+
+def fingerprint(piece: Piece) -> str:
+    """Return a hash of a work and its origin, by which the library knows that it is kept already."""
+    digest = hashlib.sha256(piece.text.encode("utf-8", "replace"))
+    if piece.image is not None:
+        digest.update(f"{piece.image.shape}".encode() + np.ascontiguousarray(piece.image).tobytes())
+    origin = [piece.origin.get(name) for name in ("task", "model", "checkpoint", "seed")]
+    digest.update(json.dumps(origin).encode())
+    return digest.hexdigest()
+
+
+def work_title(model: str, seed: int | None, label: str, index: int) -> str:
+    """Return the title a new picture gets."""
+    number = f"#{seed}" if seed is not None else f"{index + 1}"
+    return " ".join(part for part in (model, label, number) if part)
+
+
+def text_title(text: str) -> str:
+    """Return the title a new text gets: how it begins."""
+    line: str = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    return line if len(line) <= TITLE_LETTERS else line[:TITLE_LETTERS].rstrip() + "…"
+
+
