@@ -123,7 +123,8 @@ need
 mkdir -p "$out"
 make_root
 say "a clean $suite root is ready"
-find "$root" -xdev -not -path "$root/home/*" | sort >"$work/before.txt"
+traces() { (cd "$root" && find . -xdev -path '*aigc*' -not -path './home/*' | sort); }
+[ -z "$(traces)" ] || fail "the root already holds $(traces)"
 
 install_package "$package"
 [ -z "$(in_root sh -c 'command -v python3' || true)" ] || fail "the root has a Python of its own, so this proves little"
@@ -167,8 +168,7 @@ close_window
 passed "upgraded: the user's files are as they were, and the window opens"
 
 in_root apt-get purge -y -q aigc-desktop >>"$work/apt.log" 2>&1 || fail "apt-get purge"
-left=$(find "$root" -xdev -path '*aigc*' -not -path "$root/home/*" -not -path "$root/tmp/*" | grep -vxFf "$work/before.txt" || true)
-[ -z "$left" ] || fail "purge left $left"
+[ -z "$(traces)" ] || fail "purge left $(traces)"
 find "$root/home/designer" -type f | sort >"$work/user-after.txt"
 comm -23 "$work/user-before.txt" "$work/user-after.txt" | { ! grep .; } || fail "purge took files of the user"
 passed "purged: nothing is left but the user's files"
