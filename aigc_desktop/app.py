@@ -21,14 +21,18 @@ builtins.__import__ = _plain_import
 from aigc_desktop import __version__
 from aigc_desktop.core import paths
 from aigc_desktop.core.engine_process import EngineFacts
-from aigc_desktop.core.events import Event
-from aigc_desktop.core.i18n import set_language
+from aigc_desktop.core.errors import UserError, failure_of
+from aigc_desktop.core.events import Event, Failed
+from aigc_desktop.core.logs import start_logging, stop_watching, watch_for_crashes
 from aigc_desktop.core.offline import go_offline
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.settings import Preferences, load_preferences
 from aigc_desktop.core.workspace import Workspace
+from aigc_desktop.ui.crash import Border, crash_failure
 from aigc_desktop.ui.jobs import Engine, JobCenter, process_engines
+from aigc_desktop.ui.language import use_language
 from aigc_desktop.ui.main_window import MainWindow
+from aigc_desktop.ui.single_instance import SingleInstance
 from aigc_desktop.ui.theme import Theme
 
 GARBAGE_INTERVAL_MS = 10_000
@@ -39,20 +43,45 @@ def main(arguments: list[str]) -> int:
     go_offline()
     sys.setswitchinterval(0.0005)  # threads that hold the interpreter lock give way ten times as often
     gc.disable()  # a cyclic collection in a worker thread may destroy widgets there
+    files = [Path(argument) for argument in arguments if not argument.startswith("-")]
     application = make_application(arguments)
+    instance = SingleInstance()
+    if not instance.first:
+        instance.forward(files)
+        return 0
+    start_logging()
+    trace = watch_for_crashes()
     preferences = load_preferences()
-    set_language(preferences.language)
-    folder = Path(preferences.workspace) if preferences.workspace else paths.default_workspace()
-    theme = Theme(application, preferences)
-    jobs = JobCenter(engine_starter(preferences))
-    window = MainWindow(Workspace.open(folder), preferences, jobs, theme)
+    use_language(preferences.language)
+    workspace, problem = open_workspace(preferences)
+    window = MainWindow(workspace, preferences, JobCenter(engine_starter(preferences)), Theme(application, preferences))
+    jobs = window.services.jobs
+    Border(window.show_failure, window).install()
+    instance.asked.connect(window.come_to_front)
     window.show()
     QTimer.singleShot(0, window, jobs.warm_up)  # after the first paint
     collector = QTimer(window)
     collector.timeout.connect(_collect_garbage)
     collector.start(GARBAGE_INTERVAL_MS)
-    window.open_paths([Path(argument) for argument in arguments if not argument.startswith("-")])
-    return application.exec()
+    window.open_paths(files)
+    for failed in [problem, crash_failure(trace) if trace else None]:
+        if failed is not None:
+            window.show_failure(failed)
+    code = application.exec()
+    stop_watching()
+    instance.release()
+    return code
+
+
+def open_workspace(preferences: Preferences) -> tuple[Workspace, Failed | None]:
+    """Open the workspace of the preferences; when it cannot be used, the default one and what to tell."""
+    folder = Path(preferences.workspace) if preferences.workspace else paths.default_workspace()
+    try:
+        return Workspace.open(folder), None
+    except UserError as error:
+        if folder == paths.default_workspace():
+            raise
+        return Workspace.open(paths.default_workspace()), failure_of(error)
 
 
 def make_application(arguments: list[str]) -> QApplication:

@@ -30,6 +30,8 @@ from aigc_desktop.ui.stopping import ask_stop
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.failure import FailureDialog
 
+FAILURES_AT_ONCE = 3
+
 
 class MainWindow(QMainWindow):
     """Shows one page at a time; pages are built on their first visit."""
@@ -77,9 +79,10 @@ class MainWindow(QMainWindow):
         self.shell.toast.show_message(text, undo)
 
     def show_failure(self, failed: Failed, on_resume: Callable[[], None] | None = None) -> None:
-        """Show what went wrong, without stopping the window."""
-        dialog = FailureDialog(self.services.theme, failed, on_resume, self)
-        dialog.open()
+        """Show what went wrong, without stopping the window; the same thing twice is shown once."""
+        shown = [dialog.failed.message for dialog in self.findChildren(FailureDialog)]
+        if failed.message not in shown and len(shown) < FAILURES_AT_ONCE:  # a timer may fail 30 times a second
+            FailureDialog(self.services.theme, failed, on_resume, self).open()
 
     def change_preferences(self, preferences: Preferences) -> None:
         """Save the preferences and apply them at once; a new language, scale or workspace rebuilds the pages."""

@@ -28,6 +28,7 @@ class FailureDialog(QDialog):
     ) -> None:
         super().__init__(parent)
         self.theme, self.failed, self.on_resume = theme, failed, on_resume
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(_("Something went wrong"))
         self.setSizeGripEnabled(True)
         self.setMinimumWidth(theme.px(480))
