@@ -29,10 +29,11 @@ class Sparkline(QWidget):
 
     def show_values(self, values: Sequence[float]) -> None:
         """Show another curve."""
-        self.values = thin([value for value in values if math.isfinite(value)])
+        finite = [value for value in values if math.isfinite(value)]
+        self.values = thin(finite)
         text = ""
-        if self.values:
-            text = _("from {first} to {last}").format(first=f"{self.values[0]:.3g}", last=f"{self.values[-1]:.3g}")
+        if finite:
+            text = _("from {first} to {last}").format(first=f"{finite[0]:.3g}", last=f"{finite[-1]:.3g}")
         self.setToolTip(text)
         self.setAccessibleName(text)
         self.update()

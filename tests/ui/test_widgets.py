@@ -1,0 +1,128 @@
+"""Shared widgets: the plan card, sparkline, flow of items, numbers in words."""
+
+import math
+from datetime import datetime, timedelta
+
+import pytest
+from PySide6.QtWidgets import QLabel, QWidget
+
+from aigc_desktop.core.family import Plan, Preset, Problem
+from aigc_desktop.ui.format import readable_count, readable_date, readable_time
+from aigc_desktop.ui.theme import Theme
+from aigc_desktop.ui.widgets.cards import ActionCard, FlowLayout
+from aigc_desktop.ui.widgets.empty_state import EmptyState
+from aigc_desktop.ui.widgets.plan_card import PlanCard, facts_of
+from aigc_desktop.ui.widgets.sparkline import Sparkline, thin
+
+PLAN = Plan(
+    "small", [Preset("small", "Small", "Fast.", {}), Preset("large", "Large", "Better.", {})], {"steps": 2000},
+    parameters=3_100_000, items=312, steps=2000, seconds=754.0, good_after_s=3600.0, memory_mb=800, disk_mb=40,
+    device="cpu", notes=["Pictures are made smaller."],
+)  # fmt: skip
+
+
+def texts(widget: QWidget) -> str:
+    return "\n".join(label.text() for label in widget.findChildren(QLabel) if not label.isHidden())
+
+
+def test_the_plan_shows_what_will_happen(theme: Theme, qtbot):
+    card = PlanCard(theme)
+    qtbot.addWidget(card)
+    assert not card.ready and card.reason
+    card.show_plan(PLAN)
+    assert card.ready and card.reason == ""
+    for part in ("3.1 M weights", "312 items", "2,000 steps", "about 13 min", "about 1 h 0 min", "800 MB", "40 MB"):
+        assert part in texts(card), part
+    assert "Pictures are made smaller." in texts(card) and "Fast." in texts(card)
+
+
+def test_every_problem_of_a_plan_is_shown_at_once(theme: Theme, qtbot):
+    card = PlanCard(theme)
+    qtbot.addWidget(card)
+    card.show_plan(Plan("small", [], {}, problems=[Problem("Too few pictures."), Problem("Disk too small.", "size")]))
+    assert not card.ready
+    assert "Too few pictures." in texts(card) and "Disk too small." in texts(card)
+    assert card.reason == "Too few pictures.\nDisk too small."
+
+
+def test_a_figure_that_is_not_known_is_not_made_up():
+    facts = dict(facts_of(Plan("x", [], {})))
+    assert facts == {"Time": "not known yet"}
+
+
+def test_choosing_a_preset_is_told(theme: Theme, qtbot):
+    card = PlanCard(theme)
+    qtbot.addWidget(card)
+    card.show_plan(PLAN)
+    assert card.presets.currentData() == "small"
+    with qtbot.waitSignal(card.preset_chosen) as signal:
+        card.presets.setCurrentIndex(1)
+        card.presets.activated.emit(1)
+    assert signal.args == ["large"]
+
+
+@pytest.mark.parametrize(("seconds", "text"), [
+    (0.2, "under 1 s"), (8, "8 s"), (59, "59 s"), (61, "1 min"), (3540, "59 min"), (5400, "1 h 30 min"),
+    (93600, "1 d 2 h"),
+])  # fmt: skip
+def test_times_are_as_exact_as_one_needs(seconds: float, text: str):
+    assert readable_time(seconds) == text
+
+
+@pytest.mark.parametrize(("count", "text"), [
+    (812, "812"), (9999, "9,999"), (12_400, "12.4 K"), (3.1e6, "3.1 M"), (1.2e9, "1.2 B"),
+])  # fmt: skip
+def test_counts_have_units(count: float, text: str):
+    assert readable_count(count) == text
+
+
+def test_dates_near_now_are_relative():
+    now = datetime.now().astimezone()
+    assert readable_date(now.isoformat()) == "just now"
+    assert readable_date((now - timedelta(minutes=5)).isoformat()) == "5 minutes ago"
+    assert readable_date((now - timedelta(hours=1, minutes=2)).isoformat()) == "1 hour ago"
+    assert readable_date("2020-02-03T04:05:06+00:00") == "2020-02-03 04:05"
+    assert readable_date("no date") == "no date"
+
+
+def test_a_sparkline_thins_and_leaves_out_what_is_no_number(theme: Theme, qtbot):
+    line = Sparkline(theme, [math.nan, *range(1000), math.inf])
+    qtbot.addWidget(line)
+    assert len(line.values) == 60 and line.values == sorted(line.values)
+    assert line.toolTip() == "from 0 to 999"
+    line.resize(100, 30)
+    assert line.grab().toImage().pixelColor(1, 26) != line.grab().toImage().pixelColor(1, 3)
+    assert thin([1.0, 2.0]) == [1.0, 2.0] and thin([]) == []
+
+
+def test_items_flow_into_as_many_columns_as_fit(qtbot):
+    root = QWidget()
+    qtbot.addWidget(root)
+    flow = FlowLayout(10, 200)
+    root.setLayout(flow)
+    for _number in range(4):
+        item = QWidget()
+        item.setMinimumHeight(50)
+        flow.addWidget(item)
+    assert [flow.heightForWidth(width) for width in (1000, 700, 450, 200)] == [50, 110, 110, 230]
+    root.resize(450, 200)
+    root.show()
+    assert flow.itemAt(0).geometry().width() == 220 and flow.itemAt(2).geometry().topLeft().toTuple() == (0, 60)
+
+
+def test_an_action_card_is_a_button_with_name_and_description(theme: Theme, qtbot):
+    card = ActionCard(theme, "image", "New from pictures", "Choose a folder.")
+    qtbot.addWidget(card)
+    assert (card.accessibleName(), card.accessibleDescription(), card.toolTip()) == (
+        "New from pictures", "Choose a folder.", "Choose a folder.")  # fmt: skip
+    assert card.heightForWidth(240) >= card.heightForWidth(600) > 0
+    with qtbot.waitSignal(card.clicked):
+        card.click()
+
+
+def test_an_empty_state_offers_one_thing_to_do(theme: Theme, qtbot):
+    state = EmptyState(theme, "data", "No data yet", "Drop a folder here.", "Choose a folder", drop=True)
+    qtbot.addWidget(state)
+    with qtbot.waitSignal(state.acted):
+        state.button.click()
+    assert not state.grab().isNull()
