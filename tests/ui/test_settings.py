@@ -51,6 +51,22 @@ def test_defaults_puts_everything_back(page: SettingsPage, record: Record, qtbot
     assert record.preferences[-1] == Preferences()
 
 
+def test_settings_go_to_a_file_and_come_back(page: SettingsPage, record: Record, tmp_path: Path):
+    page.services.preferences = Preferences(theme="dark", scale=125, workspace="/here")
+    page.export_to(tmp_path / "s.json")
+    assert "/here" not in (tmp_path / "s.json").read_text()
+    page.services.preferences = Preferences(language="en", workspace="/there")
+    page.import_from(tmp_path / "s.json")
+    assert record.preferences == [Preferences(theme="dark", scale=125, workspace="/there")]
+
+
+@pytest.mark.parametrize("text", ["[1]", "{", '{"scale": 9000}', '{"theme": "pink"}'])
+def test_a_file_without_settings_changes_nothing_and_says_why(page: SettingsPage, record: Record, tmp_path: Path, text):
+    (tmp_path / "s.json").write_text(text)
+    page.import_from(tmp_path / "s.json")
+    assert not record.preferences and record.failures[0].message
+
+
 def test_a_change_of_the_engine_says_when_it_holds(page: SettingsPage, record: Record, qtbot):
     page.form.set_values({"host": "thread"})
     page.apply()

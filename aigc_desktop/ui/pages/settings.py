@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QLabel, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from aigc_desktop.core.config import ConfigError, FieldSpec, check, describe
+from aigc_desktop.core.errors import UserError, failure_of
 from aigc_desktop.core.family import Problem
+from aigc_desktop.core.files import read_json, write_json
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.settings import Preferences
 from aigc_desktop.ui.page import Page
-from aigc_desktop.ui.widgets.cards import Card
+from aigc_desktop.ui.widgets.cards import Card, FlowLayout
 from aigc_desktop.ui.widgets.controls import button
 from aigc_desktop.ui.widgets.empty_state import EmptyState
 from aigc_desktop.ui.widgets.form import ConfigForm
@@ -81,10 +84,46 @@ class SettingsPage(Page):
         self.form.set_values(self.services.preferences.model_dump())
         self.form.changed.connect(self.apply)
         card.add(self.form)
-        reset = button(theme, _("Defaults"), "rotate-ccw", "flat", _("Put all general settings back to their defaults"))
-        reset.clicked.connect(self.form.reset)
-        card.add_action(reset)
+        row = FlowLayout(theme.px(8))
+        for text, icon, tip, slot in (
+            (_("Defaults"), "rotate-ccw", _("Put all general settings back to their defaults"), self.form.reset),
+            (_("Export…"), "upload", _("Save the settings as a file, for another machine"), self._choose_export),
+            (_("Import…"), "download", _("Take the settings from a file"), self._choose_import),
+        ):
+            made = button(theme, text, icon, "flat", tip)
+            made.clicked.connect(slot)
+            row.addWidget(made)
+        card.add(row)
         return card
+
+    def export_to(self, path: Path) -> None:
+        """Write the settings to a file; the workspace stays out, it is a folder of this machine."""
+        values = self.services.preferences.model_dump(exclude=OWN_CARD)
+        write_json(path, values)
+
+    def import_from(self, path: Path) -> None:
+        """Take the settings from a file, all or none, and put them to work."""
+        try:
+            values = read_json(path)
+            if not isinstance(values, dict):
+                raise UserError(_("“{name}” holds no settings.").format(name=path.name), _("Choose an exported file."))
+            known = {name: value for name, value in values.items() if name in self.form.rows}
+            preferences = check(Preferences, {**self.services.preferences.model_dump(), **known})
+        except (OSError, UserError) as error:
+            self.services.show_failure(failure_of(error))
+            return
+        self.form.set_values(preferences.model_dump())
+        self.apply()
+
+    def _choose_export(self) -> None:
+        name, _filter = QFileDialog.getSaveFileName(self, _("Export…"), "aigc-desktop-settings.json", "*.json")
+        if name:
+            self.export_to(Path(name))
+
+    def _choose_import(self) -> None:
+        name, _filter = QFileDialog.getOpenFileName(self, _("Import…"), "", "*.json")
+        if name:
+            self.import_from(Path(name))
 
     def apply(self) -> None:
         """Check what is entered and put it to work at once."""
