@@ -21,6 +21,7 @@ from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Failed, Result
 from aigc_desktop.core.family import Plan
 from aigc_desktop.core.i18n import LANGUAGES, _, language, set_language
+from aigc_desktop.core.machine import THREADS_VARIABLE, usable_cores
 from aigc_desktop.core.offline import go_offline
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.settings import load_preferences
@@ -31,6 +32,7 @@ from aigc_desktop.terminal import DONE, WRONG, Shell
 def main(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code."""
     go_offline()
+    os.environ.setdefault(THREADS_VARIABLE, str(usable_cores()))  # no window needs a core of its own
     common, _rest = _common_flags().parse_known_args(arguments)
     set_language(common.language or load_preferences().language)
     folder = Path(common.workspace).absolute() if common.workspace else paths.default_workspace()

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import psutil
 
+THREADS_VARIABLE = "AIGC_DESKTOP_THREADS"
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -40,5 +42,6 @@ def usable_cores() -> int:
 
 
 def engine_threads() -> int:
-    """Return how many threads a computation may use beside a window: one core stays free for it."""
-    return max(1, usable_cores() - 1)
+    """Return how many threads a computation may use: beside a window one core stays free, headless none needs to."""
+    wanted = os.environ.get(THREADS_VARIABLE, "")
+    return int(wanted) if wanted.isdecimal() and int(wanted) else max(1, usable_cores() - 1)
