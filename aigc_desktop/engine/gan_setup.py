@@ -57,7 +57,7 @@ class ImageGanConfig(TrainConfig):
         ge=2, le=1024, advanced=True,
     )  # fmt: skip
     lr: float = param(
-        4e-4, N_("Learning rate"), N_("How far an update goes; too high breaks the balance of both networks."),
+        2e-4, N_("Learning rate"), N_("How far an update goes; too high breaks the balance of both networks."),
         ge=1e-7, le=1.0, advanced=True,
     )  # fmt: skip
     schedule: Literal["constant", "cosine", "wsd"] = param(
@@ -73,7 +73,7 @@ class ImageGanConfig(TrainConfig):
         ge=0.0, le=1000.0, advanced=True,
     )  # fmt: skip
     gamma: float = param(
-        1.0, N_("Gradient penalty"),
+        2.0, N_("Gradient penalty"),
         N_("Weight of R1 and R2 at the start; more keeps the discriminator smoother. It falls to a fifth."),
         ge=0.0, le=1000.0, advanced=True,
     )  # fmt: skip
@@ -87,8 +87,7 @@ class ImageGanConfig(TrainConfig):
         ge=0.0, le=1.0, advanced=True,
     )  # fmt: skip
     copy_share: float = param(
-        0.15, N_("Copying first"),
-        N_("Share of the steps in which both networks first learn to copy pictures; not used with a warm start."),
+        0.25, N_("Copying first"), N_("Share of the steps in which both networks first learn to copy pictures."),
         ge=0.0, le=0.9, advanced=True,
     )  # fmt: skip
     copy_lr: float = param(

@@ -3,14 +3,15 @@
 Recipe of R3GAN (arXiv:2501.05441) made small: penalties every few steps (arXiv:1912.04958, appendix B), augmentation in
 the discriminator's input (arXiv:2006.10738), projection of classes (arXiv:1802.05637). Training begins with a share of
 steps in which both networks together learn to copy pictures through a narrow code, as a variational autoencoder: it
-gives the generator shapes and colours, and the discriminator features, many times faster than the game does.
+gives the generator shapes and colours, and the discriminator features, many times faster than the game does. What
+the generator draws from in the game is then a Gaussian per class, fitted to the codes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +26,7 @@ from aigc_desktop.core.run import Run
 from aigc_desktop.engine.checkpoint import Card, part, read_model
 from aigc_desktop.engine.data import Sampler, open_dataset
 from aigc_desktop.engine.device import choose_device
-from aigc_desktop.engine.gan_setup import ImageGanConfig, plan, widths_of
+from aigc_desktop.engine.gan_setup import WARM_MODEL, ImageGanConfig, plan, widths_of
 from aigc_desktop.engine.nn.adversarial import decayed, gradient_penalty, pairing_loss
 from aigc_desktop.engine.nn.convnet import Discriminator, Encoder
 from aigc_desktop.engine.nn.convnet import Generator as Painter
@@ -50,6 +51,7 @@ from aigc_desktop.engine.warm_start import take_over
 
 GAMMA_FALL = 5.0  # the penalties end at this part of their start
 PREVIEW_CELLS = 32
+MOST_CODES = 20_000  # pictures whose codes are remembered while copying
 VALIDATION_SEED = 1_000_000  # far from the seeds of previews
 
 
@@ -73,8 +75,7 @@ def train(config: ImageGanConfig, run: Run) -> EventStream:
     trainee = GanTrainee(config, dataset, device)
     if config.warm_start and not run.checkpoints():
         for name, module in trainee.modules.items():
-            if name != "encoder":
-                yield Note(take_over(module, name, "image_gan_emoji32"))
+            yield Note(take_over(module, name, WARM_MODEL))
     yield from fit(config, run, trainee)
 
 
@@ -120,7 +121,7 @@ def sampler(folder: Path, device: str) -> Callable[[int, int], Pictures]:
 
 
 def paint(
-    painter: nn.Module, extra: Mapping[str, Any], seeds: Sequence[int], label: int = -1, wildness: float = 1.0
+    painter: Painter, extra: Mapping[str, Any], seeds: Sequence[int], label: int = -1, wildness: float = 1.0
 ) -> tuple[Pictures, tuple[str, ...]]:
     """Return the pictures of `seeds` and the names of their classes (none without classes)."""
     labels: list[int] = []
@@ -128,11 +129,12 @@ def paint(
 
     def make(seed: int) -> Tensor:
         generator = seeded(seed)
-        z = torch.randn(1, extra["latent"], generator=generator) * wildness
+        noise = (torch.randn(1, extra["latent"], generator=generator) * wildness).to(device)
         if not extra["classes"]:
-            return painter(z.to(device))
+            return painter(painter.codes(noise))
         labels.append(known_class(label, extra["shares"], generator))
-        return painter(z.to(device), torch.tensor(labels[-1:], device=device))
+        which = torch.tensor(labels[-1:], device=device)
+        return painter(painter.codes(noise, which), which)
 
     pictures = one_by_one(make, seeds)
     return pictures, tuple(extra["classes"][label] for label in labels)
@@ -160,44 +162,63 @@ class GanTrainee(Trainee):
         self.sampler = Sampler(len(self.pictures), config.batch_size, config.seed)
         self.units_per_step = config.batch_size
         self.kid = KidMeter(dataset, self.size)
-        self.copying_steps = 0 if config.warm_start else round(config.copy_share * config.steps)
+        self.copying_steps = round(config.copy_share * config.steps)
+        remembered = min(MOST_CODES, len(self.pictures))
+        self.codes = torch.zeros(remembered, config.latent)  # the latest code of each picture while copying
+        self.coded = torch.zeros(remembered, dtype=torch.bool)
 
     def train_step(self, step: Step) -> dict[str, Tensor]:
         """Copy pictures at first; then one step of the discriminator and one of the generator."""
         if step.number < self.copying_steps:
             return self._copy_step(step)
+        if step.number == self.copying_steps and self.coded.sum() > 1:
+            known = self.coded.nonzero()[:, 0]
+            self.painter.fit_codes(self.codes[known], self._classes(known.numpy()).cpu())
         return self._discriminator_step(step) | self._generator_step(step)
 
     def _batch(self, indices: Any) -> tuple[Tensor, Tensor]:
         """Return pictures (B, 3, R, R) and their classes (B,)."""
-        labels = self.pictures.labels(indices)
-        return self.pictures.images(indices), torch.where(labels < 0, max(0, len(self.classes) - 1), labels)
+        return self.pictures.images(indices), self._classes(indices)
 
-    def _noise(self, count: int) -> Tensor:
-        return torch.randn(count, self.config.latent, device=self.device)
+    def _classes(self, indices: Any) -> Tensor:
+        """Return the classes (B,); pictures without a label are in the last one."""
+        labels = self.pictures.labels(indices)
+        return torch.where(labels < 0, max(0, len(self.classes) - 1), labels)
+
+    def _fakes(self, labels: Tensor) -> Tensor:
+        noise = torch.randn(len(labels), self.config.latent, device=self.device)
+        return self.painter(self.painter.codes(noise, labels), labels)
 
     def _copy_step(self, step: Step) -> dict[str, Tensor]:
         """Encode with the discriminator's trunk, decode with the generator; a σ-VAE in all but name."""
         error: Tensor | None = None
-        code: Tensor | None = None
+        price: Tensor | None = None
         for indices in step.micro_batches():
             images, labels = self._batch(indices)
             with step.autocast():
                 mean, logvar = self.encoder(self.critic.trunk(images))
+            code = draw(mean, logvar)
             with step.autocast():
-                copies = self.painter(draw(mean, logvar), labels)
+                copies = self.painter(code, labels)
+            self._remember(indices, code.detach())
             squared = (copies.float() - images).square().mean()
             kl = kl_per_dimension(mean, logvar).sum(1).mean()
             dimensions = images[0].numel()
             weight = min(1.0, 2 * step.number / self.copying_steps)
             step.backward((reconstruction_nats(squared, dimensions) + weight * kl) / dimensions)
-            error, code = step.mean(error, squared), step.mean(code, kl)
+            error, price = step.mean(error, squared), step.mean(price, kl)
         factor = max(0.05, 1 - step.number / self.copying_steps)
         for group in self.optimizers["copying"].param_groups:
             group["lr"] *= factor
         step.optimize(self.optimizers["copying"])
-        assert error is not None and code is not None
-        return {"copy_error": error, "copy_kl": code}
+        assert error is not None and price is not None
+        return {"copy_error": error, "copy_kl": price}
+
+    def _remember(self, indices: Any, codes: Tensor) -> None:
+        places = torch.from_numpy(indices)
+        kept = places < len(self.codes)
+        self.codes[places[kept]] = codes.cpu()[kept]
+        self.coded[places[kept]] = True
 
     def _discriminator_step(self, step: Step) -> dict[str, Tensor]:
         config, values = self.config, dict[str, Tensor | None]()
@@ -210,7 +231,7 @@ class GanTrainee(Trainee):
         for indices in step.micro_batches():
             images, labels = self._batch(indices)
             with torch.no_grad(), step.autocast():
-                fakes = self.painter(self._noise(len(images)), labels).float()
+                fakes = self._fakes(labels).float()
             images, fakes = images.requires_grad_(penalised), fakes.requires_grad_(penalised)
             real, fake = self._judge(step, torch.cat([images, fakes]), labels, exact=penalised).chunk(2)
             loss = pairing_loss(real, fake)
@@ -233,7 +254,7 @@ class GanTrainee(Trainee):
             with torch.no_grad():
                 real = self._judge(step, images, labels)
             with step.autocast():
-                fakes = self.painter(self._noise(len(images)), labels)
+                fakes = self._fakes(labels)
             loss = pairing_loss(self._judge(step, fakes.float(), labels), real)
             step.backward(loss)
             total = step.mean(total, loss)
@@ -255,15 +276,24 @@ class GanTrainee(Trainee):
         """Return KID of averaged pictures against held-out ones, in EfficientNet-Lite0 features."""
         if not self.kid.possible:
             return {}
-        painter, extra = models["generator"], self.card()
+        painter, extra = cast(Painter, models["generator"]), self.card()
         value = yield from self.kid.measure(lambda seeds: paint(painter, extra, seeds)[0], VALIDATION_SEED)
         return {"validation_kid": value}
 
     def preview(self, step: int, models: Mapping[str, nn.Module]) -> Iterable[Event]:
         """Give the same seeds every time."""
         seeds = range(self.config.seed, self.config.seed + PREVIEW_CELLS)
-        pictures, labels = paint(models["generator"], self.card(), seeds)
+        pictures, labels = paint(cast(Painter, models["generator"]), self.card(), seeds)
         yield Sample(step, pictures, tuple(seeds), labels)
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the codes seen so far, which decide what the generator draws from after copying."""
+        return {"codes": self.codes, "coded": self.coded}
+
+    def load_state(self, tensors: dict[str, Tensor]) -> None:
+        """Take them back."""
+        self.codes.copy_(tensors["codes"])
+        self.coded.copy_(tensors["coded"])
 
     def card(self) -> dict[str, Any]:
         """Return what `load_painter` and `paint` need."""

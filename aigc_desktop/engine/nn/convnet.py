@@ -44,12 +44,20 @@ class Residual(nn.Module):
 
 
 class Generator(nn.Module):
-    """From noise (B, Z) and classes (B,) to pictures (B, 3, R, R), about in [-1, 1]; `widths` are coarse to fine."""
+    """From codes (B, Z) and classes (B,) to pictures (B, 3, R, R), about in [-1, 1]; `widths` are coarse to fine.
+
+    It keeps the distribution its codes are drawn from: a Gaussian per class, N(0, I) until `fit_codes`.
+    """
+
+    code_means: Tensor
+    code_factors: Tensor
 
     def __init__(self, resolution: int, widths: tuple[int, ...], blocks: int, latent: int, classes: int = 0) -> None:
         super().__init__()
         _check(resolution, widths)
         self.latent = latent
+        self.register_buffer("code_means", torch.zeros(max(1, classes), latent))
+        self.register_buffer("code_factors", torch.eye(latent).repeat(max(1, classes), 1, 1))
         self.embedding = nn.Embedding(classes, latent) if classes else None
         self.first = scaled_linear(latent * (2 if classes else 1), widths[0] * COARSEST**2)
         self.stages = nn.ModuleList(nn.Sequential(*(Residual(width) for _ in range(blocks))) for width in widths)
@@ -62,9 +70,30 @@ class Generator(nn.Module):
             z = torch.cat([z, self.embedding(labels)], 1)
         x = self.first(z).view(len(z), -1, COARSEST, COARSEST)
         x = self.stages[0](x)
-        for change, stage in zip(self.changes, self.stages[1:], strict=False):  # type: ignore[arg-type]
+        for change, stage in zip(self.changes, self.stages[1:], strict=False):
             x = stage(F.interpolate(change(x), scale_factor=2, mode="bilinear", align_corners=False))
         return F.pixel_shuffle(self.last(act(x)), BLOCK)
+
+    def codes(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return codes (B, Z) of the classes from standard normal noise (B, Z)."""
+        which = torch.zeros(len(noise), dtype=torch.long, device=noise.device) if self.embedding is None else labels
+        spread = (self.code_factors[which] @ noise[:, :, None])[:, :, 0]
+        return self.code_means[which] + spread
+
+    @torch.no_grad()
+    def fit_codes(self, codes: Tensor, labels: Tensor, shrinkage: float = 0.2) -> None:
+        """Draw from now on from Gaussians fitted to codes (N, Z) of the classes (N,); a class without codes gets all.
+
+        `shrinkage` is the share of the covariance of all codes in that of each class.
+        """
+        codes = codes.double()
+        overall = torch.cov(codes.T, correction=0) + 1e-4 * torch.eye(self.latent, dtype=torch.float64)
+        for k in range(len(self.code_means)):
+            own = codes[labels == k] if self.embedding is not None else codes
+            own = own if len(own) > 1 else codes
+            covariance = (1 - shrinkage) * torch.cov(own.T, correction=0) + shrinkage * overall
+            self.code_means[k] = own.mean(0)
+            self.code_factors[k] = torch.linalg.cholesky(covariance)
 
     def example(self) -> tuple[Tensor, Tensor]:
         """Return inputs for one picture."""
@@ -86,7 +115,7 @@ class Trunk(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return features (B, F)."""
         x = self.stages[0](self.first(F.pixel_unshuffle(images, BLOCK)))
-        for change, stage in zip(self.changes, self.stages[1:], strict=False):  # type: ignore[arg-type]
+        for change, stage in zip(self.changes, self.stages[1:], strict=False):
             x = stage(F.avg_pool2d(change(x), 2))
         return act(self.last(act(x))).flatten(1)
 

@@ -41,6 +41,21 @@ def test_pictures_at_the_start_have_about_unit_spread():
     assert 0.2 < images.std().item() < 2.0
 
 
+def test_codes_follow_the_gaussian_of_their_class():
+    torch.manual_seed(0)
+    painter = Generator(32, (8, 8, 8), 1, 2, 3)
+    noise = torch.randn(4000, 2)
+    assert torch.equal(painter.codes(noise, torch.zeros(4000, dtype=torch.long)), noise)
+    first, second = torch.randn(500, 2) * 0.5 + 3, torch.randn(500, 2) @ torch.tensor([[2.0, 1.0], [0.0, 1.0]]) - 3
+    painter.fit_codes(torch.cat([first, second]), torch.arange(1000) // 500, shrinkage=0.0)
+    for k, own in enumerate((first, second)):
+        drawn = painter.codes(noise, torch.full((4000,), k))
+        assert torch.allclose(drawn.mean(0), own.mean(0), atol=0.15)
+        assert torch.allclose(torch.cov(drawn.T), torch.cov(own.T), atol=0.3)
+    unseen = painter.codes(noise, torch.full((4000,), 2))
+    assert torch.allclose(unseen.mean(0), torch.cat([first, second]).mean(0), atol=0.3)
+
+
 def test_cost_counts_the_operations_of_a_convolution():
     network = Discriminator(32, (4, 4, 4), 1)
     cost = cost_of(lambda: Discriminator(32, (4, 4, 4), 1))
