@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from aigc_desktop.engine.families.gpt import GPTConfig, make_optimizers
-from aigc_desktop.engine.nn.attention import CausalSelfAttention, rms_norm, rotary_table, rotate
+from aigc_desktop.engine.nn.attention import CausalSelfAttention, rotary_table
 from aigc_desktop.engine.nn.language_model import LanguageModel, Shape
+from aigc_desktop.engine.nn.lean import relu_squared, rms_norm, rotate
 
 SHAPE = Shape(vocab=50, layers=2, width=32, heads=2, context=24)
 
@@ -40,6 +41,14 @@ def test_rotation_keeps_lengths():
 def test_norm_gives_a_mean_square_of_one():
     x = 7 * torch.randn(4, 5, 32)
     torch.testing.assert_close(rms_norm(x).square().mean(-1), torch.ones(4, 5), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["norm", "rotation", "relu"])
+def test_gradients_by_hand_are_right(name):
+    cos, sin = (table.double() for table in rotary_table(5, 6))
+    function = {"norm": rms_norm, "rotation": lambda x: rotate(x, cos, sin), "relu": relu_squared}[name]
+    x = torch.randn(2, 3, 5, 6, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(function, (x,))
 
 
 @torch.no_grad()

@@ -10,10 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-
-def rms_norm(x: Tensor) -> Tensor:
-    """Return x / RMS(x) over the last dimension; there is no gain, the next matrix has it."""
-    return F.rms_norm(x, (x.shape[-1],))
+from aigc_desktop.engine.nn.lean import relu_squared, rms_norm, rotate
 
 
 def rotary_table(length: int, head_dim: int, base: float = 10_000.0) -> tuple[Tensor, Tensor]:
@@ -21,13 +18,6 @@ def rotary_table(length: int, head_dim: int, base: float = 10_000.0) -> tuple[Te
     frequencies = base ** (-torch.arange(0, head_dim, 2, dtype=torch.float64) / head_dim)
     angles = torch.outer(torch.arange(length, dtype=torch.float64), frequencies)
     return angles.cos().float(), angles.sin().float()
-
-
-def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotate pairs (i, i + D/2) of x (B, H, T, D) by the angles of T positions, so q·k depends on their distance."""
-    a, b = x.chunk(2, dim=-1)
-    cos, sin = cos.to(x.dtype), sin.to(x.dtype)
-    return torch.cat((a * cos - b * sin, a * sin + b * cos), dim=-1)
 
 
 class Cache:
@@ -92,7 +82,7 @@ class FeedForward(nn.Module):
         if self.gated:
             gate, value = h.chunk(2, dim=-1)
             return self.out(F.silu(gate) * value)
-        return self.out(F.relu(h).square())
+        return self.out(relu_squared(h))
 
 
 class Block(nn.Module):

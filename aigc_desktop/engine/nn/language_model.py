@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from aigc_desktop.engine.nn.attention import Block, Cache, rms_norm, rotary_table
+from aigc_desktop.engine.nn.attention import Block, Cache, rotary_table
+from aigc_desktop.engine.nn.lean import rms_norm
 
 
 @dataclass(frozen=True)
