@@ -189,7 +189,7 @@ class _TintedSvg(QIconEngine):
         picture = self._picture(round(side / scale), mode, state, scale)
         if size.width() == size.height():
             return picture
-        wide = QPixmap(size)
+        wide = QPixmap(size.expandedTo(QSize(1, 1)))  # a squeezed button asks for a picture without extent
         wide.fill(Qt.GlobalColor.transparent)
         wide.setDevicePixelRatio(scale)
         with QPainter(wide) as painter:

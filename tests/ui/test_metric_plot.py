@@ -26,7 +26,7 @@ def plot(qtbot, theme):
 
 
 def _drawn(qtbot, plot):
-    qtbot.waitUntil(lambda: plot.canvas is not None, timeout=30_000)
+    qtbot.waitUntil(lambda: plot.canvas is not None, timeout=10_000)
     plot.redraw()
     return plot.canvas
 
@@ -131,6 +131,7 @@ def test_metrics_are_named_in_plain_words_and_grouped_by_scale():
 def test_values_appear_in_the_curves_and_the_legend(qtbot, plot):
     for step in range(1, 101):
         plot.append(step, {"loss": 1 / step, "accuracy": step / 100}, step * 0.5)
+    plot.metrics["accuracy"].chip.click()
     canvas = _drawn(qtbot, plot)
     assert list(canvas.panels) == ["loss", "share"]
     x, y = canvas.panels["loss"].lines["loss"].raw.getData()

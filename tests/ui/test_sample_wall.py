@@ -23,6 +23,7 @@ def wall(qtbot, theme):
     wall = SampleWall(theme)
     qtbot.addWidget(wall)
     wall.resize(700, 320)
+    wall.canvas.edge = 32
     wall.show()
     wall.clear("run 1")
     return wall

@@ -22,7 +22,7 @@ from aigc_desktop.ui.widgets.controls import button, label
 from aigc_desktop.ui.widgets.empty_state import EmptyState
 from aigc_desktop.ui.widgets.sample_wall import SampleOrigin
 
-RIGHT_PX = 320
+RIGHT_PX = 300
 
 
 class TrainPage(Page):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,8 @@ class DatasetView(QWidget):
         self.index: ItemIndex | None = None
         self.rows: Rows = np.zeros(0, np.int64)
         self._work: Background | None = None
+        self._opened: list[ItemIndex] = []
+        self.destroyed.connect(partial(_close, self._opened))
         self._build()
 
     # what the page calls
@@ -149,9 +152,14 @@ class DatasetView(QWidget):
         if self._work is not None:
             self._work.cancel()
 
+        opened = self._opened
+
         def work() -> tuple[ItemIndex, Rows]:
-            opened = index or ItemIndex(dataset)
-            return opened, opened.select(wanted)
+            if index is not None:
+                return index, index.select(wanted)
+            made = ItemIndex(dataset)
+            opened.append(made)
+            return made, made.select(wanted)
 
         self._work = Background(self, work, self._show_rows, self._show_failure)
 
@@ -185,9 +193,8 @@ class DatasetView(QWidget):
         self.grid.clear_source()
         self.table.show_rows(0, None, False, False)
         self.rows = np.zeros(0, np.int64)
-        if self.index is not None:
-            self.index.close()
-            self.index = None
+        self.index = None
+        _close(self._opened)
 
     # what grid and table ask for; `_picture` is called on other threads
 
@@ -218,3 +225,9 @@ class DatasetView(QWidget):
         if self.index is None or self.dataset is None:
             return []
         return [self.dataset.path_of(self.index[int(self.rows[position])]) for position in positions]
+
+
+def _close(indices: list[ItemIndex], _widget: object = None) -> None:
+    """Let go of the files of all lists that were opened, also those nobody waited for."""
+    while indices:
+        indices.pop().close()

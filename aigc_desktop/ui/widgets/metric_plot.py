@@ -93,6 +93,9 @@ class MetricPlot(QWidget):
         self.metrics = {}
         self.best_step = None
         self._panels_stale = self.fitting = True
+        self.waiting.show()
+        if self.canvas is not None:
+            self.canvas.hide()
         self.update_soon()
 
     def mark_best(self, step: int | None) -> None:
@@ -151,6 +154,8 @@ class MetricPlot(QWidget):
             return
         from aigc_desktop.ui.widgets.plot_canvas import View
 
+        self.canvas.setVisible(bool(self.metrics))
+        self.waiting.setVisible(not self.metrics)
         if self._panels_stale:
             self.canvas.set_panels(self._panels())
             self._panels_stale = False
@@ -183,7 +188,7 @@ class MetricPlot(QWidget):
         box.addWidget(chips)
         box.addLayout(self.place, 1)
         box.addLayout(foot)
-        self.setMinimumHeight(px(160))
+        self.setMinimumHeight(px(230))
 
     def _controls(self) -> list[QWidget]:
         theme = self.theme
@@ -310,6 +315,7 @@ class MetricPlot(QWidget):
         self.canvas = PlotCanvas(self.theme)
         self.canvas.hovered.connect(self._hover)
         self.canvas.zoomed.connect(self._zoomed)
+        self.canvas.rearranged.connect(self.update_soon)
         self.canvas.setAccessibleName(_("Curves of the training"))
         self.waiting.hide()
         self.place.addWidget(self.canvas, 1)

@@ -93,7 +93,7 @@ _GROUPS = (
     ("share", {"accuracy", "acc", "share", "fraction", "precision", "recall", "density", "coverage"}),
     ("loss", {"loss", "kl", "nll", "mse", "recon", "reconstruction", "elbo", "error"}),
 )
-SHOWN_FIRST = ("loss", "bits", "kid", "share")
+SHOWN_FIRST = ("loss", "bits", "kid")
 
 
 def words_for(name: str) -> MetricWords:
@@ -102,8 +102,8 @@ def words_for(name: str) -> MetricWords:
     validation = base != name
     parts = base.lower().split("_")
     group = next((group for group, marks in _GROUPS if marks & set(parts)), "other")
-    title = " ".join(_(_WORDS[part]) if part in _WORDS else part for part in _without_loss(parts))
-    title = title[:1].upper() + title[1:]
+    words = [_(_WORDS[part]) if part in _WORDS else part for part in _without_loss(parts)]
+    title = " ".join([words[0][:1].upper() + words[0][1:], *(_inside(word) for word in words[1:])])
     if validation:
         title = _("{metric}, validation").format(metric=title)
     return MetricWords(title, group, validation, group in SHOWN_FIRST)
@@ -115,6 +115,11 @@ def base_name(name: str) -> str:
         if name.startswith(prefix):
             return name.removeprefix(prefix)
     return name
+
+
+def _inside(word: str) -> str:
+    """Return a word as it stands inside a phrase: without its capital, unless it is an abbreviation."""
+    return word[:1].lower() + word[1:] if word[1:2].islower() else word
 
 
 def _without_loss(parts: list[str]) -> list[str]:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPointF, Qt, Signal
-from PySide6.QtGui import QColor
+from PySide6.QtGui import QColor, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy
 
 from aigc_desktop.ui.theme import Theme
@@ -23,6 +23,8 @@ from aigc_desktop.ui.widgets.series import Floats, Series
 PALE = 80
 """Opacity of the raw curve under the smoothed one, of 255."""
 CLIP_SHARE = 0.02
+FLAT_PX = 110
+"""Plots lower than this stand side by side instead of above each other."""
 FINE_LINE = 600
 """Curves of fewer points are drawn smooth-edged; beyond, it costs twice the time and shows nothing."""
 
@@ -83,14 +85,18 @@ class PlotCanvas(pg.GraphicsLayoutWidget):  # type: ignore[misc]
 
     hovered = Signal(object)
     """Where the crosshair is on the horizontal axis, or None."""
+    rearranged = Signal()
     zoomed = Signal()
     """The user changed the range by hand."""
+
+    made = False  # pyqtgraph resizes the view while it is still being made
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         self.theme = theme
         self.panels: dict[str, _Panel] = {}
         self.view = View()
+        self.beside = False
         self.best: float | None = None
         self.best_text = ""
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
@@ -98,13 +104,17 @@ class PlotCanvas(pg.GraphicsLayoutWidget):  # type: ignore[misc]
         self.ci.layout.setContentsMargins(0, 0, 0, 0)
         self.ci.layout.setVerticalSpacing(theme.px(4))
         self.scene().sigMouseMoved.connect(self._point_at)
+        self.made = True
         self.restyle()
 
     def set_panels(self, groups: dict[str, tuple[str, list[Curve]]]) -> None:
         """Show one plot per group: name -> (label of its axis, curves)."""
         if list(groups) != list(self.panels):
             self.clear()
-            self.panels = {name: self._panel(row) for row, name in enumerate(groups)}
+            self.panels = {}
+            for name in groups:
+                self.panels[name] = self._panel()
+            self._place_panels()
         for name, (title, curves) in groups.items():
             panel = self.panels[name]
             panel.plot.getAxis("left").setLabel(title)
@@ -119,7 +129,7 @@ class PlotCanvas(pg.GraphicsLayoutWidget):  # type: ignore[misc]
         for name, panel in self.panels.items():
             bottom = panel.plot.getAxis("bottom")
             bottom.kind = "time" if view.by_time else "step"
-            last = name == list(self.panels)[-1]
+            last = name == list(self.panels)[-1] or self.beside
             bottom.setLabel(x_title if last else None)
             bottom.setStyle(showValues=last)
             panel.plot.getAxis("left").setLogMode(view.log)
@@ -154,9 +164,31 @@ class PlotCanvas(pg.GraphicsLayoutWidget):  # type: ignore[misc]
 
     # making
 
-    def _panel(self, row: int) -> _Panel:
+    def _place_panels(self) -> None:
+        """Put the plots above each other, or side by side where that would leave them flat."""
+        self.beside = self._flat()
+        plots = [panel.plot for panel in self.panels.values()]
+        for plot in plots:
+            if plot in self.ci.items:
+                self.ci.removeItem(plot)
+        for place, plot in enumerate(plots):
+            self.ci.addItem(plot, 0 if self.beside else place, place if self.beside else 0)
+            self.ci.layout.setRowStretchFactor(place, 3 if place == 0 else 0 if self.beside else 2)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if self.made and self.beside != self._flat():
+            self._place_panels()
+            self.rearranged.emit()
+
+    def _flat(self) -> bool:
+        """Return whether plots above each other would be too low."""
+        count = len(self.panels)
+        return count > 1 and self.viewport().height() / count < self.theme.px(FLAT_PX)
+
+    def _panel(self) -> _Panel:
         axes = {"left": Axis("left"), "bottom": Axis("bottom")}
-        plot = self.addPlot(row=row, col=0, axisItems=axes)
+        plot = pg.PlotItem(axisItems=axes)
         plot.setMenuEnabled(False)
         plot.hideButtons()
         plot.disableAutoRange()
@@ -164,9 +196,8 @@ class PlotCanvas(pg.GraphicsLayoutWidget):  # type: ignore[misc]
         axes["left"].enableAutoSIPrefix(False)
         axes["bottom"].enableAutoSIPrefix(False)
         plot.vb.sigRangeChangedManually.connect(self.zoomed)
-        self.ci.layout.setRowStretchFactor(row, 3 if row == 0 else 2)
-        if row:
-            plot.setXLink(self.getItem(0, 0))
+        if self.panels:
+            plot.setXLink(next(iter(self.panels.values())).plot)
         cross = pg.InfiniteLine(angle=90, movable=False)
         best = pg.InfiniteLine(angle=90, movable=False, label="", labelOpts={"position": 0.92, "anchors": [(0, 0)] * 2})
         for mark in (cross, best):

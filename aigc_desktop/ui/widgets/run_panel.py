@@ -247,10 +247,16 @@ class RunPanel(QWidget):
             facts[_("Best version")] = _("step {step}").format(step=f"{self.best_step:,}")
         self._fill_grid(facts)
 
+    def _fact_names(self) -> tuple[str, ...]:
+        """Return what the card tells, from top to bottom."""
+        return (
+            _("Step"), _("Speed"), _("Time left"), _("Elapsed"), _("Device"), _("Memory"), _("Best version"),
+        )  # fmt: skip
+
     def _fill_grid(self, facts: dict[str, str]) -> None:
         for name, value in facts.items():
             if name not in self.facts:
-                row = len(self.facts)
+                row = list(self._fact_names()).index(name)
                 left, right = label(name, "secondary", wrap=False), label("", wrap=False)
                 right.setAlignment(Qt.AlignmentFlag.AlignRight)
                 right.setFont(self.services.theme.font("number"))

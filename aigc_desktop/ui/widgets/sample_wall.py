@@ -133,7 +133,7 @@ class SampleWall(QWidget):
         self.bar = QWidget()
         self.bar.setLayout(self._make_bar())
         box.addWidget(self.bar)
-        self.setMinimumHeight(theme.px(160))
+        self.setMinimumHeight(theme.px(220))
 
     def _make_bar(self) -> QHBoxLayout:
         theme = self.theme

@@ -21,7 +21,7 @@ from aigc_desktop.ui.widgets.form import ConfigForm
 from aigc_desktop.ui.widgets.plan_card import PlanCard
 from aigc_desktop.ui.widgets.preset_menu import PresetMenu
 
-RIGHT_PX = 320
+RIGHT_PX = 300
 ICONS = {"image": "image", "text": "file-text"}
 
 
@@ -94,12 +94,15 @@ class TrainSetup(QWidget):
     def _make_left(self) -> QWidget:
         theme = self.services.theme
         left = QWidget()
+        left.setMaximumWidth(theme.px(900))
         box = QVBoxLayout(left)
         box.setContentsMargins(0, 0, theme.px(8), 0)
         box.setSpacing(theme.px(16))
         self.datasets = QComboBox()
         self.datasets.setAccessibleName(_("Data to learn from"))
         self.datasets.setToolTip(_("What the model learns from; make more ready on the Data page"))
+        self.datasets.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.datasets.setMinimumContentsLength(8)
         self.datasets.activated.connect(self._dataset_chosen)
         guard_wheel(self.datasets)
         more = button(theme, _("Other data…"), "data", "flat", _("Bring in data or make it ready on the Data page"))

@@ -58,7 +58,8 @@ class WallCanvas(QAbstractScrollArea):
         self.real: WallRow | None = None
         self.mode: Mode = "wall"
         self.row, self.column = 0, 0
-        self.edge = EDGES[2]
+        self.edge: int | None = None
+        """Longest side of a cell of the wall before scaling, None to fill the width."""
         self._count = 0
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -106,7 +107,8 @@ class WallCanvas(QAbstractScrollArea):
 
     def enlarge(self, steps: int) -> None:
         """Make the cells of the wall larger or smaller."""
-        place = min(range(len(EDGES)), key=lambda i: abs(EDGES[i] - self.edge))
+        edge = self._target() / self.theme.px(100) * 100
+        place = min(range(len(EDGES)), key=lambda i: abs(EDGES[i] - edge))
         self.edge = EDGES[max(0, min(len(EDGES) - 1, place + steps))]
         self._measure()
         self._reveal()
@@ -124,12 +126,22 @@ class WallCanvas(QAbstractScrollArea):
     def _head(self) -> int:
         return self.theme.px(76)
 
-    def _cell_size(self) -> QSize:
-        """Return the size of a cell of the wall: whole multiples of small pictures, so pixels stay square."""
-        target = self.theme.px(self.edge)
+    def _target(self) -> int:
+        """Return the longest side a cell of the wall may have."""
+        if self.edge is not None:
+            return self.theme.px(self.edge)
         row = self.current()
         if row is None or row.images is None:
-            return QSize(TEXT_SIZE) * (target / EDGES[2])
+            return self.theme.px(EDGES[2])
+        room = (self.viewport().width() - self._head()) // max(1, len(row)) - self._gap()
+        return max(self.theme.px(EDGES[2]), min(self.theme.px(160), room))
+
+    def _cell_size(self) -> QSize:
+        """Return the size of a cell of the wall: whole multiples of small pictures, so pixels stay square."""
+        target = self._target()
+        row = self.current()
+        if row is None or row.images is None:
+            return TEXT_SIZE * (target / EDGES[2])
         height, width = row.images.shape[1:3]
         factor = max(1, target // max(height, width))
         if max(height, width) > target:
