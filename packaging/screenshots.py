@@ -20,8 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 from PIL import Image
-from PySide6.QtCore import QCoreApplication, QEvent
-from PySide6.QtGui import QPixmap
+from PySide6.QtCore import QCoreApplication, QEvent, QPoint
+from PySide6.QtGui import QPixmap, QRegion
 from PySide6.QtWidgets import QApplication, QWidget
 
 from aigc_desktop.core.dataset import DatasetInfo, write_info
@@ -30,10 +30,12 @@ from aigc_desktop.core.i18n import set_language
 from aigc_desktop.core.paths import resources
 from aigc_desktop.core.settings import Preferences
 from aigc_desktop.core.workspace import Workspace
+from aigc_desktop.engine.catalog import describe_catalogue
+from aigc_desktop.engine.host import execute
 from aigc_desktop.ui.language import use_language
 from aigc_desktop.ui.main_window import MainWindow
 from aigc_desktop.ui.theme import Theme
-from tests.fakes import FakeJobCenter, fake_catalogue
+from tests.fakes import FakeJobCenter
 
 SIZES = {100: (1280, 720), 200: (1280, 720)}
 
@@ -61,7 +63,9 @@ def shoot(
     """Open the window with these preferences and grab each page once it has come to rest."""
     use_language(preferences.language)
     set_language(preferences.language)
-    jobs = FakeJobCenter(fake_catalogue())
+    tasks = describe_catalogue()
+    jobs = FakeJobCenter(tasks)
+    jobs.scripts = {f"{task.key}:plan": execute for task in tasks if task.planned}
     window = MainWindow(workspace, preferences, jobs, Theme(application, preferences))  # type: ignore[arg-type]
     window.resize(*size)
     window.show()
@@ -74,7 +78,7 @@ def shoot(
         if area.verticalScrollBar().maximum():
             whole = QPixmap(area.widget().size())
             whole.fill(window.services.theme.colour("window"))
-            area.widget().render(whole, flags=QWidget.RenderFlag.DrawChildren)
+            area.widget().render(whole, QPoint(), QRegion(), QWidget.RenderFlag.DrawChildren)
             whole.save(str(out / name.replace(".png", "-whole.png")))
     window.close()
     window.deleteLater()
@@ -82,9 +86,8 @@ def shoot(
 
 
 def settle(application: QApplication, seconds: float = 0.4) -> None:
-    """Let timers, threads and layouts do what they have to."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    """Let timers, threads and layouts do what they have to, however long one of them holds the loop."""
+    for _round in range(round(seconds / 0.01)):
         application.processEvents()
         QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
         time.sleep(0.01)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -11,6 +12,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from aigc_desktop.core.config import FieldKind, FieldSpec
 from aigc_desktop.core.events import Event, Failed, Finished, Progress, Stopped
 from aigc_desktop.core.family import TaskSpec
+from aigc_desktop.core.i18n import language
 from aigc_desktop.core.machine import Machine
 from aigc_desktop.core.request import JobRequest
 
@@ -94,6 +96,7 @@ class FakeJobCenter(QObject):
         self.was_shut_down = False
 
     def run(self, request: JobRequest) -> FakeHandle:
+        request = replace(request, language=language())
         handle = FakeHandle(request, self)
         self.requests.append(request)
         self.handles.append(handle)

@@ -33,7 +33,7 @@ class Rail(QFrame):
                 box.addStretch(1)
                 box.addWidget(hairline())
             box.addWidget(self._make_button(place, page, number))
-        area = QScrollArea()
+        self.area = area = QScrollArea()
         area.setWidgetResizable(True)
         area.setWidget(inner)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -51,6 +51,7 @@ class Rail(QFrame):
         """Show which place is open."""
         if place in self.buttons:
             self.buttons[place].setChecked(True)
+            self.area.ensureWidgetVisible(self.buttons[place])
 
     def _make_button(self, place: str, page: type[Page], number: int) -> QToolButton:
         made = QToolButton()

@@ -13,7 +13,7 @@ from aigc_desktop.core.events import Event, Failed, Finished, Result, Sample, St
 from aigc_desktop.core.family import TaskSpec
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.library import Library
-from aigc_desktop.core.rehearsal import COUNT, SAMPLES, lessons, sample_path, short_values
+from aigc_desktop.core.rehearsal import COUNT, lessons, scan_values, short_values
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
@@ -93,9 +93,7 @@ class Tour(QObject):
         """Yield each job to run and take the data of its Result; None means that files are being written beside."""
         workspace, task, folder = self.services.workspace, self.task, str(self.services.workspace.folder)
         self.step = "import"
-        title = _(SAMPLES[task.kind][1])
-        source = [str(sample_path(task.kind))]
-        found = yield JobRequest("data.scan", {"source": source, "title": title}, folder)
+        found = yield JobRequest("data.scan", scan_values(task.kind), folder)
         self.outcome.dataset = str(found["id"])
         self._go_to("freeze")
         yield JobRequest("data.freeze", {"dataset": self.outcome.dataset}, folder)

@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 from PySide6.QtWidgets import QLabel, QPushButton
 
+from aigc_desktop.core.config import check
 from aigc_desktop.core.events import Event, Failed, Finished, Progress, Result, Sample, Stopped
 from aigc_desktop.core.family import Plan
 from aigc_desktop.core.machine import Machine
 from aigc_desktop.core.rehearsal import SECONDS
 from aigc_desktop.core.request import JobRequest
+from aigc_desktop.data.freeze import FreezeConfig
+from aigc_desktop.data.scan import ScanConfig
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.pages.start import StartPage
 from aigc_desktop.ui.recent import recent_workspaces, remember_workspace
@@ -36,8 +39,11 @@ def script(jobs: FakeJobCenter) -> None:
     """Let every job of the tour play by itself."""
 
     def scan(request: JobRequest) -> Iterable[Event]:
-        assert Path(request.values["source"][0]).is_dir()
+        assert Path(check(ScanConfig, request.values).source).is_dir()
         return [Progress(1, 2), Result("dataset", {"id": "Emoji"}), Finished()]
+
+    def freeze(request: JobRequest) -> Iterable[Event]:
+        return [Result("dataset", {"id": check(FreezeConfig, request.values).dataset}), Finished()]
 
     def plan(request: JobRequest) -> Iterable[Event]:
         made = Plan("small", [], {"dataset": request.values["dataset"], "steps": 1000}, steps=1000, seconds=700.0)
@@ -47,7 +53,7 @@ def script(jobs: FakeJobCenter) -> None:
         return [Progress(10, 20, "Training"), Sample(10, IMAGES), Finished()]
 
     jobs.scripts = {
-        "data.scan": scan, "data.freeze": lambda _request: [Result("dataset", {"id": "Emoji"}), Finished()],
+        "data.scan": scan, "data.freeze": freeze,
         "image_gan.train:plan": plan, "image_gan.train": train,
         "image_gan.generate": lambda _request: [Sample(0, IMAGES), Finished()],
     }  # fmt: skip

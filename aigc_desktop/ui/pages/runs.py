@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtCore import QModelIndex, Qt
-from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtCore import QModelIndex, QSize, Qt
+from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -112,6 +112,7 @@ class RunsPage(Page):
                 self.table.selectionModel().select(index, flags.Select | flags.Rows)
         self.stack.setCurrentWidget(self.table if rows else self.empty)
         self.tools.setVisible(bool(rows))
+        self._widen_title()
         self._selection_changed()
 
     def _make_tools(self) -> QWidget:
@@ -157,11 +158,12 @@ class RunsPage(Page):
         table.setShowGrid(False)
         table.setAlternatingRowColors(True)
         table.setTabKeyNavigation(False)
+        table.setIconSize(QSize(self.services.theme.px(16), self.services.theme.px(16)))
         table.verticalHeader().hide()
         table.verticalHeader().setDefaultSectionSize(self.services.theme.px(36))
         header = table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(TITLE, QHeaderView.ResizeMode.Stretch)
+        header.setSectionResizeMode(TITLE, QHeaderView.ResizeMode.Interactive)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         table.clicked.connect(self._clicked)
         table.doubleClicked.connect(self._double_clicked)
@@ -170,6 +172,16 @@ class RunsPage(Page):
         delete.setContext(Qt.ShortcutContext.WidgetShortcut)
         delete.activated.connect(self.delete_selected)
         return table
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        self._widen_title()
+
+    def _widen_title(self) -> None:
+        """Give the title what the other columns leave, but never less than can be read."""
+        header = self.table.horizontalHeader()
+        others = sum(header.sectionSize(column) for column in range(len(COLUMNS)) if column != TITLE)
+        room = self.table.viewport().width() - others
+        header.resizeSection(TITLE, max(self.services.theme.px(200), room))
 
     def _search(self, text: str) -> None:
         self.filter.search(text)
