@@ -21,7 +21,7 @@ from aigc_desktop.core.events import Event
 from aigc_desktop.core.i18n import _
 from aigc_desktop.data.pool import Pace
 from aigc_desktop.data.problems import shown_name
-from aigc_desktop.data.sources import Found
+from aigc_desktop.data.sources import Found, is_about
 
 MAX_ENTRIES = 200_000
 MAX_DIRECTORY_BYTES = 100_000_000
@@ -65,8 +65,9 @@ def extract(archive: Path, folder: Path, root: Path) -> Generator[Event, str | N
         found: list[Found] = []
         written = 0
         for number, (name, member) in enumerate(members):
-            if name.lower().endswith(_ARCHIVES):
-                found.append(Found("", shown_name(name), problem="archive"))
+            left_out = "archive" if name.lower().endswith(_ARCHIVES) else "about" if is_about(Path(name).name) else ""
+            if left_out:
+                found.append(Found("", shown_name(name), problem=left_out))
                 continue
             target = folder / f"{number // 1000:03d}" / f"{number:06d}{_suffix(name)}"
             target.parent.mkdir(parents=True, exist_ok=True)

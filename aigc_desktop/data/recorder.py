@@ -81,8 +81,11 @@ def _next(steps: Any, request: str | None) -> Event | None:
 
 
 def _close(steps: Any) -> None:
+    """Close the job; when its last save fails as well, the first failure is the one to tell."""
     if hasattr(steps, "close"):
-        steps.close()
+        # a host that wants to tell of that failure "ignores" the closing, which Python reports as RuntimeError
+        with contextlib.suppress(OSError, UserError, RuntimeError):
+            steps.close()
 
 
 class _Recorder:

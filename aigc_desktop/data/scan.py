@@ -97,7 +97,7 @@ def scan(config: ScanConfig, run: Run) -> EventStream:
         _need_usable(items, paths, kind)
         classes, counts = items.labels()
         info = DatasetInfo(
-            id=target.name, title=title, kind=kind, source=shown_name("\n".join(paths)),
+            id=target.name, title=title, kind=kind, source="\n".join(shown_name(path) for path in paths),
             created=datetime.now().astimezone().isoformat(timespec="seconds"),
             found=items.found, usable=items.usable, problems=dict(items.problems), notes=dict(items.notes),
             classes=classes, class_counts=counts, characters=items.characters, bytes=items.bytes,

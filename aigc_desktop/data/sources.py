@@ -15,7 +15,7 @@ from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.i18n import _
 from aigc_desktop.data.problems import shown_name
 
-_ABOUT = re.compile(r"(readme|licen[sc]e|copying|notice|changelog)([ ._-].*)?(\.(txt|md|rst|html))?", re.IGNORECASE)
+_ABOUT = re.compile(r"(readme|licen[sc]e|copying)([._-].*)?(\.(txt|md|rst|html))?", re.IGNORECASE)
 _JUNK = {"thumbs.db", "desktop.ini", "__macosx", "$recycle.bin", "system volume information"}
 
 
@@ -105,15 +105,16 @@ def label_by_folder(found: list[Found]) -> list[Found]:
     When everything lies in one folder that itself has folders, as in most archives, the next level counts.
     """
     parts = [item.name.split("/") for item in found]
+    counted = [path for item, path in zip(found, parts, strict=True) if not item.problem]  # not a licence beside it
     depth = 0
-    while parts and all(len(p) > depth + 1 for p in parts) and len({p[depth] for p in parts}) == 1:
-        if len({p[depth + 1] for p in parts if len(p) > depth + 2}) < 2:
+    while counted and all(len(p) > depth + 1 for p in counted) and len({p[depth] for p in counted}) == 1:
+        if len({p[depth + 1] for p in counted if len(p) > depth + 2}) < 2:
             break
         depth += 1
-    labelled = []
-    for item, path in zip(found, parts, strict=True):
-        labelled.append(item._replace(label=path[depth] if len(path) > depth + 1 else item.label))
-    return labelled
+    return [
+        item._replace(label=path[depth] if len(path) > depth + 1 else item.label)
+        for item, path in zip(found, parts, strict=True)
+    ]
 
 
 def _found(entry: os.DirEntry[str], name: str, inside: str) -> Found:
@@ -126,10 +127,11 @@ def _found(entry: os.DirEntry[str], name: str, inside: str) -> Found:
         return Found(entry.path, shown, problem="unreadable", reason=error.strerror or "")
     if not stat.S_ISREG(mode):
         return Found(entry.path, shown, problem="special")
-    return Found(entry.path, shown, problem="about" if _is_about(entry.name) else "")
+    return Found(entry.path, shown, problem="about" if is_about(entry.name) else "")
 
 
-def _is_about(name: str) -> bool:
+def is_about(name: str) -> bool:
+    """Return whether a file of this name tells about a data set, such as LICENSE.txt or README.md."""
     return _ABOUT.fullmatch(name) is not None and Path(name).suffix.lower() in ("", ".txt", ".md", ".rst", ".html")
 
 

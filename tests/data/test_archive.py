@@ -42,10 +42,14 @@ def test_pictures_from_a_zip_outlive_it(do_scan: Import, do_freeze, tmp_path: Pa
     entries = {
         f"set/{label}/{n}.png": encoded(picture(n + 10 * i)) for i, label in enumerate(["猫", "dog"]) for n in (1, 2)
     }
-    archive = make_zip(tmp_path / "素 材.zip", {**entries, "set/broken.png": b"no", "__MACOSX/._x.png": b"junk"})
+    archive = make_zip(
+        tmp_path / "素 材.zip",
+        {**entries, "set/broken.png": b"no", "set/LICENSE.txt": b"free", "__MACOSX/._x.png": b"junk"},
+    )
     found = do_scan(archive, labels="folders")
     assert (found.result["usable"], found.result["classes"]) == (4, ["dog", "猫"])
     assert found["set/broken.png"].problem == "unsupported"
+    assert found["set/LICENSE.txt"].problem == "about"
     archive.unlink()
     frozen = do_freeze(found.dataset, size=32, validation=0)
     assert frozen.result["train"] == 4

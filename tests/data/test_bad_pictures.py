@@ -360,6 +360,7 @@ def test_labels_come_from_sub_folders(do_scan: Import, do_freeze, source: Path) 
     for number, label in enumerate(["cats", "cats", "狗", "狗", "狗"]):
         (source / "set" / label / "more").mkdir(parents=True, exist_ok=True)
         (source / "set" / label / "more" / f"{number}.png").write_bytes(encoded(picture(number)))
+    (source / "LICENSE.txt").write_text("free", encoding="utf-8")
     found = do_scan(source, labels="folders")
     assert (found.result["classes"], found.result["class_counts"]) == (["cats", "狗"], [2, 3])
     dataset = do_freeze(found.dataset, size=32, validation=0).dataset

@@ -205,3 +205,22 @@ def test_a_full_disk_while_recording_is_one_plain_failure(training: Run, monkeyp
     assert saved == [True]
     assert [sheet.step for sheet in read_samples(training)] == [0]
     assert not list(training.folder.rglob("*.partial"))
+
+
+def test_a_job_that_cannot_save_either_still_ends_in_one_failure(
+    training: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def job(_config: object, _run: Run) -> Generator[Event, str | None, None]:
+        try:
+            for step in range(10):
+                yield Sample(step, images(2))
+        finally:
+            raise OSError(28, os.strerror(28))
+
+    def full(_handle: int) -> None:
+        raise OSError(28, os.strerror(28))
+
+    stream = record(training, run_job(job, None, training))
+    next(stream)
+    monkeypatch.setattr(os, "fsync", full)
+    assert [(event.kind, event.message) for event in stream] == [("OutOfSpace", "The disk is full.")]
