@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import builtins
 import gc
 import locale
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -43,7 +45,7 @@ def main(arguments: list[str]) -> int:
     go_offline()
     sys.setswitchinterval(0.0005)  # threads that hold the interpreter lock give way ten times as often
     gc.disable()  # a cyclic collection in a worker thread may destroy widgets there
-    files = [Path(argument) for argument in arguments if not argument.startswith("-")]
+    files = read_arguments(arguments)
     application = make_application(arguments)
     instance = SingleInstance()
     if not instance.first:
@@ -73,9 +75,21 @@ def main(arguments: list[str]) -> int:
     return code
 
 
+def read_arguments(arguments: list[str]) -> list[Path]:
+    """Return the files and folders to open; `--workspace FOLDER` goes before what the preferences say."""
+    parser = argparse.ArgumentParser(paths.APP_NAME, add_help=False, allow_abbrev=False)
+    parser.add_argument("--workspace", "--data-dir", type=Path)
+    parser.add_argument("files", nargs="*", type=Path)
+    options, _qt = parser.parse_known_args(arguments)
+    if options.workspace is not None:
+        os.environ["AIGC_DESKTOP_WORKSPACE"] = str(options.workspace.absolute())
+    files: list[Path] = options.files
+    return files
+
+
 def open_workspace(preferences: Preferences) -> tuple[Workspace, Failed | None]:
     """Open the workspace of the preferences; when it cannot be used, the default one and what to tell."""
-    folder = Path(preferences.workspace) if preferences.workspace else paths.default_workspace()
+    folder = paths.chosen_workspace(preferences.workspace)
     try:
         return Workspace.open(folder), None
     except UserError as error:

@@ -95,7 +95,7 @@ def check_pages(workspace: Any, language: str) -> None:
     application = QApplication.instance() or make_application([])
     assert isinstance(application, QApplication)
     set_language(language)
-    preferences = Preferences(language=language)  # type: ignore[arg-type]
+    preferences = Preferences(language=language)
     theme = Theme(application, preferences)
     jobs = JobCenter(ThreadEngine)
     window = MainWindow(workspace, preferences, jobs, theme)

@@ -32,6 +32,13 @@ def default_workspace() -> Path:
     return _overridden("AIGC_DESKTOP_WORKSPACE") or Path(platformdirs.user_documents_dir()) / "AIGC Desktop"
 
 
+def chosen_workspace(preferred: str) -> Path:
+    """Return the workspace to open: what the command or the environment names, else the preferred, else the default."""
+    if preferred and not os.environ.get("AIGC_DESKTOP_WORKSPACE"):
+        return Path(preferred)
+    return default_workspace()
+
+
 def command() -> list[str]:
     """Return the command that starts this program again, for the engine process."""
     if getattr(sys, "frozen", False):

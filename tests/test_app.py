@@ -1,0 +1,50 @@
+"""The start of the window as a process: arguments, workspace, a clean end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from aigc_desktop.app import read_arguments
+from aigc_desktop.core import paths
+from aigc_desktop.core.settings import Preferences, save_preferences
+
+
+def test_arguments_name_files_and_workspace(tmp_path, monkeypatch):
+    monkeypatch.delenv("AIGC_DESKTOP_WORKSPACE")
+    assert read_arguments(["--workspace", str(tmp_path), "a.png", "杯子"]) == [Path("a.png"), Path("杯子")]
+    assert paths.chosen_workspace("/elsewhere") == tmp_path
+
+
+def test_the_environment_goes_before_the_preferences(tmp_path, monkeypatch):
+    monkeypatch.setenv("AIGC_DESKTOP_WORKSPACE", str(tmp_path))
+    assert paths.chosen_workspace("/elsewhere") == tmp_path
+    monkeypatch.delenv("AIGC_DESKTOP_WORKSPACE")
+    assert paths.chosen_workspace("/elsewhere") == Path("/elsewhere")
+
+
+CLOSE_SOON = """
+import sys
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication
+import aigc_desktop.app as app
+real = app.make_application
+def make(arguments):
+    application = real(arguments)
+    QTimer.singleShot(1500, application.closeAllWindows)
+    return application
+app.make_application = make
+sys.exit(app.main(sys.argv[1:]))
+"""
+
+
+def test_the_window_opens_and_closes_with_code_0(tmp_path):
+    save_preferences(Preferences(language="zh_CN"))
+    done = subprocess.run(
+        [sys.executable, "-c", CLOSE_SOON, "--workspace", str(tmp_path / "工作区")],
+        env={**os.environ, "QT_QPA_PLATFORM": "offscreen"}, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "工作区" / "runs").is_dir()
