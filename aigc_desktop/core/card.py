@@ -93,8 +93,12 @@ def clean_title(title: str) -> str:
 
 def clean_tags(tags: tuple[str, ...] | list[str]) -> tuple[str, ...]:
     """Return tags without blanks and repetitions (case does not distinguish), in the order given."""
-    cleaned = (clean_title(tag)[:60].strip() for tag in tags)
-    return tuple({tag.casefold(): tag for tag in reversed([tag for tag in cleaned if tag])}.values())[::-1]
+    kept: dict[str, str] = {}
+    for tag in tags:
+        cleaned = clean_title(tag)[:60].strip()
+        if cleaned:
+            kept.setdefault(cleaned.casefold(), cleaned)
+    return tuple(kept.values())
 
 
 def changed(card: Card, **changes: Any) -> Card:

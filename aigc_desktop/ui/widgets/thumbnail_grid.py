@@ -132,7 +132,7 @@ class ThumbnailGrid(GridView):
         self.theme = theme
         self.grid_model = ThumbnailModel(self)
         self.menu_of: Callable[[list[int]], QMenu | None] | None = None
-        self._edge = 160
+        self._edge = theme.px(160) if theme is not None else 160
         self.setModel(self.grid_model)
         self.painter = CellPainter(THUMBNAIL_ROLE, BADGE_ROLE, FAINT_ROLE, self)
         self.setItemDelegate(self.painter)

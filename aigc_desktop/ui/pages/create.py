@@ -1,0 +1,371 @@
+"""The Create page: make works with a trained model, judge them, keep and export the good ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QKeySequence, QShortcut
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
+
+from aigc_desktop.core.errors import failure_of
+from aigc_desktop.core.events import Event, Failed, Finished, Sample, Stopped, Text
+from aigc_desktop.core.i18n import N_, _, ngettext
+from aigc_desktop.core.library import Card
+from aigc_desktop.core.request import JobRequest
+from aigc_desktop.core.run import Run
+from aigc_desktop.ui.jobs import JobHandle
+from aigc_desktop.ui.page import Page
+from aigc_desktop.ui.reveal import open_outside
+from aigc_desktop.ui.widgets.controls import icon_button, label
+from aigc_desktop.ui.widgets.empty_state import EmptyState
+from aigc_desktop.ui.widgets.result_history import ResultHistory
+
+PANEL_PX = 320
+
+
+class CreatePage(Page):
+    """Left what was made, right what to make."""
+
+    title = N_("Create")
+    icon = "create"
+    order = 40
+
+    def build(self) -> None:
+        """Make the widgets; those that read pictures are imported now, not when the window starts."""
+        from aigc_desktop.ui.keeper import Keeper
+        from aigc_desktop.ui.widgets.create_panel import CreatePanel
+        from aigc_desktop.ui.widgets.works_view import WorksView
+        from aigc_desktop.ui.works import Batch
+
+        self.make_batch = Batch
+        self.batch: Batch | None = None
+        self.handle: JobHandle | None = None
+        self.follows_disk = False
+        self.wants_go = False
+        self.setAcceptDrops(True)
+        theme = self.services.theme
+        self.keeper = Keeper(self, self.services.workspace)
+        self.panel = CreatePanel(self.services)
+        self.panel.setFixedWidth(theme.px(PANEL_PX))
+        self.view = WorksView(theme)
+        self.empty = EmptyState(
+            theme, "create", _("No trained model yet"),
+            _("Train a model on your pictures or texts; then it makes new ones here."), _("Go to Train"),
+        )  # fmt: skip
+        self.first = EmptyState(
+            theme, "sparkles", _("Ready to create"),
+            _("Press Generate. Or drop a picture made here to use its settings again."), drop=True,
+        )  # fmt: skip
+        self._lay_out()
+        self.empty.acted.connect(self._go_to_train)
+        self.panel.generate.connect(self.generate)
+        self.panel.progress.ended.connect(self._progress_ended)
+        self.view.asked.connect(self._asked)
+        self.services.jobs.ready.connect(self._engine_ready)
+        for keys in ("Ctrl+Return", "Ctrl+Enter"):
+            QShortcut(QKeySequence(keys), self, self.generate)
+        QShortcut(QKeySequence(QKeySequence.StandardKey.Paste), self, self._paste)
+        self._resume_watching()
+
+    def shown(self, **arguments: Any) -> None:
+        """Use model `run`; with a `seed` make that very work, `count` and `label` as given."""
+        run = str(arguments.get("run", ""))
+        if not run:
+            self.panel.refresh()
+            self._show_place()
+            return
+        if not self.panel.choose(run, str(arguments.get("checkpoint", "")), str(arguments.get("task", ""))):
+            self.services.notify(_("That version of the model is not there any more; the nearest choice is shown."))
+        seed = arguments.get("seed")
+        values = {"label": arguments.get("label") or "", "seed": seed}
+        if seed is not None:
+            values["count"] = arguments.get("count", 1)
+        self.panel.set_values({**dict(arguments.get("settings") or {}), **values})
+        self._show_place()
+        if seed is not None:
+            self._go_when_ready()
+
+    # making
+
+    def generate(self) -> None:
+        """Make works with what is chosen."""
+        if self.handle is not None:
+            return
+        if not self.panel.seed.lock.isChecked():
+            self.panel.seed.throw()
+        chosen = self.panel.chosen()
+        if chosen is None:
+            return
+        task, values = chosen
+        workspace = self.services.workspace
+        try:
+            result = workspace.new_run(task.key, values, _(task.title), parent="results")
+        except OSError as error:
+            self.services.show_failure(failure_of(error))
+            return
+        self._watch(result, self.services.jobs.run(
+            JobRequest(task.key, values, str(workspace.folder), str(result.folder))
+        ))  # fmt: skip
+
+    def like_this(self, origin: Mapping[str, Any]) -> None:
+        """Make a work again from its origin: same model, version, settings and seed."""
+        if self.recall(origin):
+            self._go_when_ready()
+
+    def recall(self, origin: Mapping[str, Any]) -> bool:
+        """Show the settings a work was made with; False when its model is not in this workspace."""
+        task, model = str(origin.get("task", "")), str(origin.get("model", ""))
+        exact = self.panel.choose(model, str(origin.get("checkpoint", "")), task)
+        if self.panel.run_input.value() != model:
+            self.services.notify(
+                _("The model this was made with is not in this workspace: {name}").format(name=model or "?")
+            )
+            return False
+        if not exact:
+            self.services.notify(_("The version this was made with is not there any more; the best one is shown."))
+        settings = dict(origin.get("settings") or {})
+        if isinstance(origin.get("seed"), int):
+            settings |= {"seed": origin["seed"], "count": 1}
+        self.panel.set_values(settings)
+        self._show_place()
+        return True
+
+    def recall_file(self, path: Path) -> None:
+        """Show the settings in a file this program made."""
+        from aigc_desktop.export.export import read_settings
+
+        origin = read_settings(path)
+        if origin is None:
+            self.services.notify(_("“{name}” holds no settings of this program.").format(name=path.name))
+        elif self.recall(origin):
+            self.services.notify(_("The settings of “{name}” are shown. Press Generate.").format(name=path.name))
+
+    def _go_when_ready(self) -> None:
+        """Generate at once, or as soon as the engine has told what it can do."""
+        if self.panel.task() is None and not self.services.jobs.catalogue:
+            self.wants_go = True
+            return
+        self.wants_go = False
+        self.generate()
+
+    def _engine_ready(self) -> None:
+        self.panel.refresh()
+        if self.panel.form is None:
+            self.panel._run_chosen()
+        if self.wants_go:
+            self._go_when_ready()
+
+    # watching
+
+    def _watch(self, result: Run, handle: JobHandle, follows_disk: bool = False) -> None:
+        self.handle, self.follows_disk = handle, follows_disk
+        self.batch = self.make_batch(result)
+        if follows_disk:
+            self.batch.load()
+        handle.events.connect(self._take)
+        handle.ended.connect(self._ended)
+        self.panel.progress.follow(handle)
+        self.panel.set_busy(True)
+        self.view.show_batch(self.batch)
+        self._show_place()
+
+    def _resume_watching(self) -> None:
+        """Find a job of this page that runs, after the page was built anew."""
+        for handle in self.services.jobs.handles:
+            folder = handle.run_folder
+            if folder is not None and folder.parent.name == "results" and handle.request.mode == "run":
+                self._watch(Run(folder, self.services.workspace.folder), handle, follows_disk=True)
+
+    def _take(self, events: list[Event]) -> None:
+        if self.batch is None:
+            return
+        changed: list[int] = []
+        if self.follows_disk:
+            if any(isinstance(event, Sample | Text) for event in events):
+                self.batch.final_texts = 0
+                self.batch.load()
+        else:
+            for event in events:
+                if isinstance(event, Sample) and event.role != "real":
+                    self.batch.add_pictures(event)
+                elif isinstance(event, Text) and event.role == "samples":
+                    changed += self.batch.add_texts(event.items, event.seeds, event.partial)
+        if len(self.view.rows) != len(self.batch.works) or changed:
+            self.view.grow(changed)
+
+    def _ended(self, ending: Finished | Stopped | Failed) -> None:
+        self.handle = None
+        self.panel.set_busy(False)
+        if self.batch is not None:
+            self.batch.settle_texts()
+            self.view.grow(range(len(self.batch.works)) if self.batch.final_texts else ())
+        if isinstance(ending, Failed):
+            self.services.show_failure(ending)
+        elif isinstance(ending, Stopped) and self.batch is not None:
+            count = len(self.batch.works)
+            text = ngettext(
+                "Stopped; {count} finished work is here.", "Stopped; {count} finished works are here.", count
+            )
+            self.services.notify(text.format(count=count))
+        self.history.fill(self.batch.result.folder if self.batch else None)
+
+    def _progress_ended(self, _ending: object) -> None:
+        self.panel.progress.hide()
+
+    # judging
+
+    def _asked(self, action: str, places: list[int]) -> None:
+        works = [self.batch.works[place] for place in places] if self.batch else []
+        if not works:
+            return
+        match action:
+            case "like":
+                self.like_this(works[0].origin)
+            case "keep":
+                self._keep(places)
+            case "reject":
+                self._reject(places)
+            case "compare":
+                self.view.compare()
+            case "export":
+                self._export(places)
+            case "copy":
+                self.view.copy()
+            case "folder":
+                self._open_folder(works[0].file)
+
+    def _keep(self, places: list[int]) -> None:
+        """Keep works in the library; the mark shows at once, the files follow."""
+        batch = self.batch
+        assert batch is not None
+        chosen = [place for place in places if not batch.works[place].partial]
+        batch.mark(chosen, "kept")
+        self.view.remark(chosen)
+
+        def kept(cards: list[Card]) -> None:
+            count = len(cards)
+            if not count:
+                self.services.notify(_("Kept in the Library already."))
+                return
+            text = ngettext("{count} work kept in the Library", "{count} works kept in the Library", count)
+            ids = [card.id for card in cards]
+            self.services.notify(text.format(count=count), lambda: self._unkeep(batch, chosen, ids))
+
+        def failed(failure: Failed) -> None:
+            batch.mark(chosen, "")
+            self.view.remark(chosen)
+            self.services.show_failure(failure)
+
+        self.keeper.keep([batch.works[place] for place in chosen], kept, failed)
+        self.view.advance()
+
+    def _unkeep(self, batch: Any, places: list[int], ids: list[str]) -> None:
+        batch.mark(places, "")
+        if batch is self.batch:
+            self.view.remark(places)
+        self.keeper.delete(ids, lambda _ids: None, self.services.show_failure)
+
+    def _reject(self, places: list[int]) -> None:
+        """Mark works as rejected; the same key takes it back."""
+        batch = self.batch
+        assert batch is not None
+        back = all(batch.marks.get(place) == "rejected" for place in places)
+        batch.mark(places, "" if back else "rejected")
+        self.view.remark(places)
+        if not back:
+            self.view.advance()
+
+    def _export(self, places: list[int]) -> None:
+        from aigc_desktop.ui.widgets.export_dialog import ExportDialog
+
+        assert self.batch is not None
+        works = [self.batch.works[place] for place in places]
+        dialog = ExportDialog(self.services, works[0].kind, [work.piece for work in works], self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.open()
+
+    def _open_folder(self, file: Path | None) -> None:
+        folder = file.parent if file is not None else self.batch.result.samples_dir if self.batch else None
+        if folder is not None and not open_outside(folder):
+            self.services.notify(_("The folder could not be opened: {path}").format(path=folder))
+
+    # earlier results
+
+    def _open_result(self, folder: Path) -> None:
+        """Show what was made before; not while works are being made."""
+        if self.handle is None:
+            self.batch = self.make_batch(Run(folder, self.services.workspace.folder))
+            self.batch.load()
+            self.batch.settle_texts()
+            self.view.show_batch(self.batch)
+        self._show_place()
+
+    # inside
+
+    def _lay_out(self) -> None:
+        theme = self.services.theme
+        self.history = ResultHistory(self.services.workspace)
+        self.history.opened.connect(self._open_result)
+        recall = icon_button(theme, "upload", _("Use the settings of a file made here…"))
+        recall.clicked.connect(self._choose_file)
+        label_line = label(_("AI生成 · AI generated"), "secondary", wrap=False)
+        head = QHBoxLayout()
+        head.setSpacing(theme.px(8))
+        head.addWidget(self.history, 1)
+        head.addWidget(recall)
+        head.addWidget(label_line)
+        self.left = QStackedLayout()
+        self.left.addWidget(self.first)
+        self.left.addWidget(self.view)
+        middle = QVBoxLayout()
+        middle.setSpacing(theme.px(8))
+        middle.addLayout(head)
+        middle.addLayout(self.left, 1)
+        work = QWidget()
+        row = QHBoxLayout(work)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(theme.px(16))
+        row.addLayout(middle, 1)
+        row.addWidget(self.panel)
+        self.stack = QStackedLayout(self)
+        self.stack.setContentsMargins(theme.px(24), theme.px(8), theme.px(24), theme.px(16))
+        self.stack.addWidget(self.empty)
+        self.stack.addWidget(work)
+
+    def _show_place(self) -> None:
+        self.history.fill(self.batch.result.folder if self.batch else None)
+        nothing = not self.panel.has_models and self.batch is None and self.history.count() == 0
+        self.stack.setCurrentIndex(0 if nothing else 1)
+        self.left.setCurrentIndex(0 if self.batch is None else 1)
+
+    def _go_to_train(self) -> None:
+        self.services.navigate("train")
+
+    def _choose_file(self) -> None:
+        path, _filter = QFileDialog.getOpenFileName(self, _("Use the settings of a file made here…"))
+        if path:
+            self.recall_file(Path(path))
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if event.mimeData().hasUrls() and event.source() is None:
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        files = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
+        if files:
+            event.acceptProposedAction()
+            self.recall_file(files[0])
+
+    def _paste(self) -> None:
+        from PySide6.QtGui import QGuiApplication
+
+        urls = QGuiApplication.clipboard().mimeData().urls()
+        files = [Path(url.toLocalFile()) for url in urls if url.isLocalFile()]
+        if files:
+            self.recall_file(files[0])
+
+
+PAGE = CreatePage

@@ -1,0 +1,356 @@
+"""The Library page: everything that was kept, found again by words, kind, model, tag and star."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication, QImage, QKeySequence, QShortcut
+from PySide6.QtWidgets import QHBoxLayout, QMenu, QStackedLayout, QVBoxLayout, QWidget
+
+from aigc_desktop.core.errors import UserError, failure_of
+from aigc_desktop.core.i18n import N_, _, ngettext
+from aigc_desktop.core.library import Card, Library, Query
+from aigc_desktop.ui.background import Background
+from aigc_desktop.ui.dragging import LIMIT, files_to_drag
+from aigc_desktop.ui.page import Page
+from aigc_desktop.ui.reveal import open_outside
+from aigc_desktop.ui.widgets.controls import label
+from aigc_desktop.ui.widgets.empty_state import EmptyState
+
+if TYPE_CHECKING:
+    from aigc_desktop.export.piece import Piece
+
+PANEL_PX = 320
+EXPORT_LIMIT = 10_000
+
+
+class LibraryPage(Page):
+    """Filters on top, the works in the middle, the chosen one on the right."""
+
+    title = N_("Library")
+    icon = "library"
+    order = 70
+
+    def build(self) -> None:
+        """Make the widgets and open the library beside the window."""
+        from aigc_desktop.ui.shelf import Shelf
+        from aigc_desktop.ui.widgets.card_panel import CardPanel
+        from aigc_desktop.ui.widgets.image_viewer import ImageViewer
+        from aigc_desktop.ui.widgets.library_filters import LibraryFilters
+        from aigc_desktop.ui.widgets.thumbnail_grid import ThumbnailGrid
+
+        theme = self.services.theme
+        self.make_shelf = Shelf
+        self.shelf: Shelf | None = None
+        self.library: Library | None = None
+        self._wanted_item = ""
+        self.grid = ThumbnailGrid(theme)
+        self.grid.setAccessibleName(_("Kept works"))
+        self.grid.setToolTip(_("Enter looks closely, S stars, Delete moves to the trash"))
+        self.filters = LibraryFilters(theme)
+        self.panel = CardPanel(theme)
+        self.panel.setFixedWidth(theme.px(PANEL_PX))
+        self.viewer = ImageViewer(theme)
+        self.empty = EmptyState(
+            theme, "library", _("Nothing kept yet"),
+            _("Works you keep on the Create page lie here, with everything needed to make them again."),
+            _("Go to Create"),
+        )  # fmt: skip
+        self.opening = label(_("The library is being opened…"), "secondary")
+        self._lay_out()
+        self._connect()
+        Background(self, self._open_library, self._opened, self._open_failed)
+
+    def shown(self, **arguments: Any) -> None:
+        """Read what was kept meanwhile; `item` is chosen."""
+        self._wanted_item = str(arguments.get("item", ""))
+        if self.library is not None:
+            self.refresh()
+
+    # opening
+
+    def _open_library(self) -> Library:
+        return Library(self.services.workspace.folder)
+
+    def _opened(self, library: Library) -> None:
+        self.library = library
+        if library.damaged:
+            count = len(library.damaged)
+            text = ngettext(
+                "{count} card of the library is damaged and left out: {name}",
+                "{count} cards of the library are damaged and left out, the first: {name}", count,
+            )  # fmt: skip
+            self.services.notify(text.format(count=count, name=library.damaged[0].name))
+        self.refresh()
+
+    def _open_failed(self, failed: Any) -> None:
+        self.opening.setText(f"{failed.message} {failed.hint}")
+
+    # searching
+
+    def refresh(self) -> None:
+        """Search again with the filters; the chosen work stays chosen if it is found."""
+        if self.library is None:
+            return
+        before = self._wanted_item or (self.panel.card.id if self.panel.card else "")
+        self._wanted_item = ""
+        try:
+            self.filters.fill(self.library)
+            query = self.filters.query()
+            self.shelf = self.make_shelf(self.library, query)
+            nothing = self.shelf.count == 0 and query == Query()
+            self.grid.set_source(self.shelf.count, self.shelf.load, self.shelf.caption, self.shelf.badge)
+        except UserError as error:
+            self.services.show_failure(failure_of(error))
+            return
+        self.stack.setCurrentIndex(1 if nothing else 2)
+        self.filters.show_count(self.shelf.count)
+        self._choose(before)
+
+    def _choose(self, item: str) -> None:
+        """Choose a work that the search finds, by its id."""
+        assert self.library is not None and self.shelf is not None
+        if item:
+            row = self.library.position(self.shelf.query, item)
+            card = self.shelf.card(row) if row < self.shelf.count else None
+            if card is not None and card.id == item:
+                self.grid.select_rows([row])
+                return
+        self._selection_changed()
+
+    # the chosen works
+
+    def chosen(self) -> list[Card]:
+        """Return the chosen works, at most EXPORT_LIMIT."""
+        if self.shelf is None:
+            return []
+        rows = self.grid.selected()[:EXPORT_LIMIT]
+        return [card for row in rows if (card := self.shelf.card(row)) is not None]
+
+    def _selection_changed(self) -> None:
+        rows = self.grid.selected()
+        self.panel.show_many(len(rows))
+        card = self.shelf.card(rows[0]) if self.shelf is not None and len(rows) == 1 else None
+        if card is not None and self.library is not None:
+            try:
+                self.panel.show_card(card, self.library.family(card.id), self.library.path(card))
+            except UserError as error:
+                self.services.notify(error.message)
+
+    def _asked(self, action: str) -> None:
+        cards = self.chosen()
+        if not cards:
+            return
+        match action:
+            case "like":
+                self._like(cards[0])
+            case "export":
+                self._export(cards)
+            case "copy":
+                self._copy(cards)
+            case "folder":
+                self._open_folder(cards[0])
+            case "delete":
+                self.delete()
+            case "star":
+                self.star()
+
+    def star(self) -> None:
+        """Give the chosen works a star, or take it when all have one."""
+        cards = self.chosen()
+        starred = not all(card.starred for card in cards)
+        self._change(lambda library: library.star([card.id for card in cards], starred))
+        if self.panel.card is not None:
+            self.panel.show_star(starred)
+
+    def delete(self) -> None:
+        """Move the chosen works to the trash; the note has Undo."""
+        library, cards = self.library, self.chosen()
+        if library is None or not cards:
+            return
+        row = self.grid.selected()[0]
+        try:
+            ids = library.delete([card.id for card in cards])
+        except (UserError, OSError) as error:
+            self.services.show_failure(failure_of(error))
+            return
+        self.refresh()
+        if self.shelf is not None and self.shelf.count:
+            self.grid.select_rows([min(row, self.shelf.count - 1)])
+        text = ngettext("{count} work moved to the trash", "{count} works moved to the trash", len(ids))
+        self.services.notify(text.format(count=len(ids)), lambda: self._restore(ids))
+
+    def _restore(self, ids: list[str]) -> None:
+        if self.library is not None:
+            self.library.restore(ids)
+            self._wanted_item = ids[0]
+            self.refresh()
+
+    def _rename(self, title: str) -> None:
+        card = self.panel.card
+        if card is not None and title != card.title:
+            self._change(lambda library: library.rename(card.id, title))
+            self.refresh()
+
+    def _tag(self, tags: list[str]) -> None:
+        card = self.panel.card
+        if card is not None:
+            self._change(lambda library: library.tag([card.id], tags))
+            self.refresh()
+
+    def _change(self, change: Callable[[Library], object]) -> None:
+        """Edit cards and paint them again."""
+        if self.library is None or self.shelf is None:
+            return
+        try:
+            change(self.library)
+        except (UserError, OSError) as error:
+            self.services.show_failure(failure_of(error))
+        self.shelf.forget()
+        self.grid.viewport().update()
+
+    def _like(self, card: Card) -> None:
+        self.services.navigate(
+            "create", run=card.run, checkpoint=card.checkpoint, task=card.task, seed=card.seed, label=card.label,
+            count=1 if card.seed is not None else None, settings=card.settings,
+        )  # fmt: skip
+
+    def _export(self, cards: list[Card]) -> None:
+        from aigc_desktop.ui.widgets.export_dialog import ExportDialog
+
+        kind = cards[0].kind
+        same = [card for card in cards if card.kind == kind]
+        if len(same) < len(cards):
+            self.services.notify(_("Pictures and texts are exported one kind at a time."))
+        dialog = ExportDialog(self.services, kind, [self._loader(card) for card in same], self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.open()
+
+    def _loader(self, card: Card) -> Callable[[], Piece]:
+        library = self.library
+        assert library is not None
+
+        def load() -> Piece:
+            from aigc_desktop.export.results import piece_of_card
+
+            return piece_of_card(library, card)
+
+        return load
+
+    def _copy(self, cards: list[Card]) -> None:
+        assert self.library is not None
+        clipboard = QGuiApplication.clipboard()
+        if cards[0].kind == "image":
+            clipboard.setImage(QImage(str(self.library.path(cards[0]))))
+        else:
+            texts = [self.library.path(card).read_text(encoding="utf-8") for card in cards if card.kind == "text"]
+            clipboard.setText("\n\n".join(texts))
+
+    def _open_folder(self, card: Card) -> None:
+        assert self.library is not None
+        folder = self.library.path(card).parent
+        if not open_outside(folder):
+            self.services.notify(_("The folder could not be opened: {path}").format(path=folder))
+
+    def _drag_files(self, rows: list[int]) -> Sequence[Path]:
+        cards = self.chosen()[:LIMIT]
+        return files_to_drag([self._loader(card)() for card in cards if card.kind == cards[0].kind])
+
+    # a close look
+
+    def look(self, row: int) -> None:
+        """Look closely at a picture; the arrows go on to the next."""
+        card = self.shelf.card(row) if self.shelf is not None else None
+        if card is not None and self.library is not None and card.kind == "image":
+            self.viewer.show_images(QImage(str(self.library.path(card))), caption=card.title)
+            self.middle.setCurrentIndex(1)
+            self.viewer.canvas.setFocus()
+
+    def _step(self, step: int) -> None:
+        row = self.grid.current() + step
+        if 0 <= row < self.grid.count:
+            self.grid.select_rows([row])
+            self.look(row)
+
+    def _back(self) -> None:
+        self.middle.setCurrentIndex(0)
+        self.grid.setFocus()
+
+    # inside
+
+    def _lay_out(self) -> None:
+        theme = self.services.theme
+        self.middle = QStackedLayout()
+        self.middle.addWidget(self.grid)
+        self.middle.addWidget(self.viewer)
+        left = QVBoxLayout()
+        left.setSpacing(theme.px(8))
+        left.addWidget(self.filters)
+        left.addLayout(self.middle, 1)
+        work = QWidget()
+        row = QHBoxLayout(work)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(theme.px(16))
+        row.addLayout(left, 1)
+        row.addWidget(self.panel)
+        self.opening.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.stack = QStackedLayout(self)
+        self.stack.setContentsMargins(theme.px(24), theme.px(8), theme.px(24), theme.px(16))
+        for widget in (self.opening, self.empty, work):
+            self.stack.addWidget(widget)
+
+    def _connect(self) -> None:
+        self.filters.changed.connect(self.refresh)
+        self.grid.selection_changed.connect(self._selection_changed)
+        self.grid.row_activated.connect(self.look)
+        self.grid.set_menu(self._menu)
+        self.grid.set_drag_files(self._drag_files)
+        self.viewer.closed.connect(self._back)
+        self.viewer.canvas.stepped.connect(self._step)
+        self.panel.asked.connect(self._asked)
+        self.panel.renamed.connect(self._rename)
+        self.panel.tagged.connect(self._tag)
+        self.panel.opened.connect(self._open_relative)
+        self.panel.placed.connect(self._go_to)
+        self.empty.acted.connect(self._go_to_create)
+        here = Qt.ShortcutContext.WidgetShortcut
+        QShortcut(QKeySequence(QKeySequence.StandardKey.Find), self, self.filters.search.setFocus)
+        QShortcut(QKeySequence("S"), self.grid, self.star, context=here)
+        QShortcut(QKeySequence("Delete"), self.grid, self.delete, context=here)
+        for key, keys in (("copy", "Ctrl+C"), ("export", "Ctrl+E"), ("like", "G")):
+            shortcut = QShortcut(QKeySequence(keys), self.grid, context=here)
+            shortcut.setProperty("key", key)
+            shortcut.activated.connect(self._shortcut)
+
+    def _shortcut(self) -> None:
+        self._asked(str(self.sender().property("key")))
+
+    def _menu(self, rows: list[int]) -> QMenu | None:
+        menu = QMenu(self)
+        for key, made in self.panel.buttons.items():
+            if made.isEnabled():
+                action = menu.addAction(made.icon(), made.text())
+                action.setProperty("key", key)
+                action.triggered.connect(self._shortcut)
+        return menu
+
+    def _open_relative(self, item: str) -> None:
+        """Show a relative, without filters when they hide it."""
+        self._wanted_item = item
+        self.refresh()
+        if self.panel.card is None or self.panel.card.id != item:
+            self.filters.clear()
+            self._wanted_item = item
+            self.refresh()
+
+    def _go_to(self, place: str, name: str) -> None:
+        self.services.navigate(place, **{"dataset" if place == "data" else "run": name})
+
+    def _go_to_create(self) -> None:
+        self.services.navigate("create")
+
+
+PAGE = LibraryPage

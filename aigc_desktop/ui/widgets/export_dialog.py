@@ -1,0 +1,212 @@
+"""Choose format, folder and names, then export beside the window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDialog,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLineEdit,
+    QProgressBar,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.events import Failed
+from aigc_desktop.core.i18n import _, ngettext
+from aigc_desktop.ui.background import Background
+from aigc_desktop.ui.page import Services
+from aigc_desktop.ui.widgets.controls import button, guard_wheel, icon_button, label
+
+if TYPE_CHECKING:
+    from aigc_desktop.export.piece import Piece
+
+
+@dataclass(frozen=True)
+class ExportChoice:
+    """What the dialog asked for."""
+
+    format: str
+    folder: Path
+    pattern: str
+    quality: int
+    visible_label: bool
+
+
+class ExportDialog(QDialog):
+    """Exports works of one kind; `exported` gives the new files. `load` is called on a thread, once a piece."""
+
+    exported = Signal(object)
+
+    def __init__(
+        self,
+        services: Services,
+        kind: Literal["image", "text"],
+        loads: Sequence[Callable[[], Piece]],
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        from aigc_desktop.export.export import formats
+
+        self.services, self.kind, self.loads = services, kind, loads
+        self.formats = formats(kind)
+        self.task: Background | None = None
+        theme = services.theme
+        self.setWindowTitle(_("Export"))
+        self.setSizeGripEnabled(True)
+        self.setMinimumWidth(theme.px(460))
+        count = len(loads)
+        counted = (
+            ngettext("{count} picture", "{count} pictures", count)
+            if kind == "image"
+            else ngettext("{count} text", "{count} texts", count)
+        )
+        box = QVBoxLayout(self)
+        box.setContentsMargins(*[theme.px(24)] * 4)
+        box.setSpacing(theme.px(12))
+        box.addWidget(label(_("Export {what}").format(what=counted.format(count=count)), "card"))
+        box.addLayout(self._make_form())
+        about = _("Each file carries the label for generated content and the settings to make it again.")
+        box.addWidget(label(about, "hint"))
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setRange(0, 0)
+        self.bar.setAccessibleName(_("Progress"))
+        self.bar.hide()
+        box.addWidget(self.bar)
+        self.problem = label("", "problem")
+        self.problem.hide()
+        box.addWidget(self.problem)
+        box.addStretch(1)
+        box.addLayout(self._make_buttons())
+        self._format_changed()
+
+    def _make_form(self) -> QFormLayout:
+        theme = self.services.theme
+        form = QFormLayout()
+        form.setSpacing(theme.px(8))
+        self.format_box = QComboBox()
+        for each in self.formats:
+            self.format_box.addItem(f"{_(each.title)} ({each.ending})", each.name)
+        self.folder_line = QLineEdit(str(self.services.workspace.folder / "exports"))
+        browse = icon_button(theme, "folder-open", _("Choose a folder"))
+        browse.clicked.connect(self._browse)
+        folder = QHBoxLayout()
+        folder.addWidget(self.folder_line, 1)
+        folder.addWidget(browse)
+        self.pattern_line = QLineEdit("{title}")
+        self.quality_box = QSpinBox()
+        self.quality_box.setRange(1, 100)
+        self.quality_box.setValue(92)
+        guard_wheel(self.quality_box)
+        self.label_box = QCheckBox(_("End each text with “AI generated”"))
+        self.label_box.setChecked(True)
+        rows = (
+            (_("Format"), self.format_box, self.format_box, _("The kind of file.")),
+            (_("Folder"), self.folder_line, folder, _("Files that are there already are never written over.")),
+            (_("Names"), self.pattern_line, self.pattern_line,
+             _("May hold {names}.").format(names="{title} {seed} {number} {label} {checkpoint}")),
+            (_("Quality"), self.quality_box, self.quality_box, _("1 to 100; 92 looks like the original.")),
+        )  # fmt: skip
+        for text, control, item, tip in rows:
+            title = label(text, wrap=False)
+            title.setBuddy(control)
+            control.setAccessibleName(text)
+            control.setToolTip(tip)
+            form.addRow(title, item)
+        self.label_box.setToolTip(_("A line that tells readers; the label inside the file is always written."))
+        form.addRow(self.label_box)
+        self.label_box.setVisible(self.kind == "text")
+        self.quality_title = form.labelForField(self.quality_box)
+        self.format_box.currentIndexChanged.connect(self._format_changed)
+        return form
+
+    def _make_buttons(self) -> QHBoxLayout:
+        theme = self.services.theme
+        self.go_button = button(theme, _("Export"), "download", "primary")
+        self.go_button.setDefault(True)
+        self.go_button.clicked.connect(self.export)
+        cancel = button(theme, _("Cancel"))
+        cancel.clicked.connect(self.reject)
+        row = QHBoxLayout()
+        row.addStretch(1)
+        row.addWidget(cancel)
+        row.addWidget(self.go_button)
+        return row
+
+    def choice(self) -> ExportChoice:
+        """Return what is chosen."""
+        return ExportChoice(
+            str(self.format_box.currentData()), Path(self.folder_line.text().strip()).expanduser(),
+            self.pattern_line.text().strip() or "{title}", self.quality_box.value(), self.label_box.isChecked(),
+        )  # fmt: skip
+
+    def export(self) -> None:
+        """Export on a thread; the dialog closes when it is done, or says what is wrong."""
+        if self.task is not None:
+            return
+        choice, loads, kind = self.choice(), self.loads, self.kind
+        self.go_button.setEnabled(False)
+        self.problem.hide()
+        self.bar.show()
+        self.task = Background(self, lambda: export_works(choice, kind, loads), self._done, self._failed)
+
+    def _done(self, files: Any) -> None:
+        self.task = None
+        text = ngettext("{count} file exported to {folder}", "{count} files exported to {folder}", len(files))
+        self.services.notify(text.format(count=len(files), folder=self.choice().folder))
+        self.exported.emit(files)
+        self.accept()
+
+    def _failed(self, failed: Failed) -> None:
+        self.task = None
+        self.go_button.setEnabled(True)
+        self.bar.hide()
+        self.problem.setText(f"{failed.message} {failed.hint}".strip())
+        self.problem.show()
+
+    def _format_changed(self) -> None:
+        chosen = self.format_box.currentData()
+        lossy = chosen in ("jpeg", "webp")
+        self.quality_box.setVisible(lossy)
+        self.quality_title.setVisible(lossy)
+        together = next((each.together for each in self.formats if each.name == chosen), False)
+        self.label_box.setEnabled(chosen in ("txt", "docx"))
+        names = _("May hold {names}.").format(names="{title} {seed} {number} {label} {checkpoint}")
+        self.pattern_line.setToolTip(_("All texts come into one file, named after the first.") if together else names)
+
+    def _browse(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(self, _("Choose a folder"), self.folder_line.text())
+        if chosen:
+            self.folder_line.setText(chosen)
+
+
+def export_works(
+    choice: ExportChoice, kind: Literal["image", "text"], loads: Sequence[Callable[[], Piece]]
+) -> list[Path]:
+    """Export works; called on a thread, one picture in memory at a time."""
+    from aigc_desktop.export.export import Options, export_pieces, file_stem, format_named
+
+    to = format_named(choice.format, kind)
+    options = Options(quality=choice.quality, visible_label=choice.visible_label)
+    if not str(choice.folder).strip(" ."):
+        raise UserError(_("No folder is chosen."), _("Choose a folder for the files."))
+    if to.together:
+        return export_pieces([load() for load in loads], choice.folder, to, choice.pattern, options)
+    files = []
+    for number, load in enumerate(loads, 1):
+        piece = load()
+        pattern = file_stem(choice.pattern, piece, number).replace("{", "{{").replace("}", "}}")
+        files += export_pieces([piece], choice.folder, to, pattern, options)
+    return files

@@ -1,0 +1,314 @@
+"""What a job makes: a grid that fills while it works, a reader for texts, a close look, and a comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QAction, QGuiApplication, QIcon, QKeySequence
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QHBoxLayout,
+    QMenu,
+    QPlainTextEdit,
+    QSlider,
+    QSplitter,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from aigc_desktop.core.errors import BadInput
+from aigc_desktop.core.i18n import _
+from aigc_desktop.ui.dragging import LIMIT, files_to_drag
+from aigc_desktop.ui.theme import Theme
+from aigc_desktop.ui.widgets.controls import icon_button, label
+from aigc_desktop.ui.widgets.image_viewer import ImageViewer
+from aigc_desktop.ui.widgets.thumbnail_grid import ThumbnailGrid
+from aigc_desktop.ui.widgets.thumbnails import Source, to_image
+from aigc_desktop.ui.works import Batch, Work
+
+BADGES = {"kept": "✓", "rejected": "✕"}
+ACTIONS = ("like", "keep", "reject", "compare", "export", "copy", "folder")
+
+
+class WorksView(QWidget):
+    """Shows a Batch. `asked` gives an action of ACTIONS and the chosen works' places."""
+
+    asked = Signal(str, object)
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self.theme = theme
+        self.batch: Batch | None = None
+        self.rows: list[int] = []
+        self.grid = ThumbnailGrid(theme)
+        self.grid.setAccessibleName(_("Works"))
+        self.grid.setToolTip(_("Space keeps, X rejects, C compares two, Enter looks closely"))
+        self.reader = QPlainTextEdit()
+        self.reader.setReadOnly(True)
+        self.reader.setAccessibleName(_("Chosen text"))
+        self.reader.setToolTip(_("The whole text; select to copy a part"))
+        self.viewer = ImageViewer(theme, [
+            ("like", "sparkles", _("Generate like this")), ("keep", "library", _("Keep in the Library (Space)")),
+            ("export", "download", _("Export…")),
+        ])  # fmt: skip
+        self._make_actions()
+        self._lay_out()
+        self.grid.set_menu(self._menu)
+        self.grid.set_drag_files(self._drag_files)
+        self.grid.row_activated.connect(self.look)
+        self.grid.current_changed.connect(self._current_changed)
+        self.grid.selection_changed.connect(self._show_state)
+        self.viewer.closed.connect(self.back)
+        self.viewer.acted.connect(self._viewer_acted)
+        self.viewer.canvas.stepped.connect(self._step)
+
+    # what is shown
+
+    def show_batch(self, batch: Batch | None) -> None:
+        """Show what a job has made so far."""
+        self.batch = batch
+        self.stack.setCurrentIndex(0)
+        is_text = bool(batch and batch.works and batch.works[0].kind == "text")
+        self.reader.setVisible(is_text)
+        self.reader.clear()
+        self._fill()
+        if self.rows:
+            self.grid.select_rows([0])
+
+    def grow(self, changed: Sequence[int] = ()) -> None:
+        """Show works that have come since; `changed` are places whose text has grown."""
+        if self.batch is None:
+            return
+        works = self.batch.works
+        if works and works[0].kind == "text" and not self.reader.isVisibleTo(self):
+            self.reader.show()
+        if len(works) < len(self.rows):  # unfinished texts were taken back
+            self._fill()
+            return
+        known = set(self.rows)
+        self.rows += [place for place in range(len(known), len(works)) if self._wanted(place)]
+        self.grid.set_count(len(self.rows))
+        for place in changed:
+            if place in known:
+                self.grid.refresh(self.rows.index(place), reload=True)
+        if self.grid.current() < 0 and self.rows:
+            self.grid.select_rows([0])
+        self._current_changed(self.grid.current())
+        self._show_state()
+
+    def places(self) -> list[int]:
+        """Return the places of the chosen works."""
+        return [self.rows[row] for row in self.grid.selected() if row < len(self.rows)]
+
+    def works(self) -> list[Work]:
+        """Return the chosen works."""
+        return [self.batch.works[place] for place in self.places()] if self.batch else []
+
+    def remark(self, places: Sequence[int]) -> None:
+        """Paint works again whose mark has changed; with rejected ones hidden, fill the grid again."""
+        if self.hide_box.isChecked():
+            self._fill()
+            return
+        for place in places:
+            if place in self.rows:
+                self.grid.refresh(self.rows.index(place))
+        self._show_state()
+
+    def advance(self) -> None:
+        """Go to the next work, as one does when judging one after another."""
+        if len(self.grid.selected()) <= 1 and 0 <= self.grid.current() < len(self.rows) - 1:
+            self.grid.select_rows([self.grid.current() + 1])
+
+    # a close look
+
+    def look(self, row: int) -> None:
+        """Look closely at a work."""
+        if self.batch is None or not 0 <= row < len(self.rows):
+            return
+        work = self.batch.works[self.rows[row]]
+        if work.kind == "image":
+            self._view([work])
+
+    def compare(self) -> None:
+        """Look at two chosen pictures, or the chosen one and the next, with a divider between."""
+        works = [work for work in self.works() if work.kind == "image"]
+        if self.batch and len(works) == 1 and self.grid.current() + 1 < len(self.rows):
+            works.append(self.batch.works[self.rows[self.grid.current() + 1]])
+        if len(works) >= 2:
+            self._view(works[:2])
+
+    def back(self) -> None:
+        """Go back to all works."""
+        self.stack.setCurrentIndex(0)
+        self.grid.setFocus()
+
+    def copy(self) -> None:
+        """Put the current picture, or the chosen texts, on the clipboard."""
+        works = self.works()
+        if works and works[0].kind == "image":
+            QGuiApplication.clipboard().setImage(to_image(works[0].picture()))
+        elif works:
+            QGuiApplication.clipboard().setText("\n\n".join(work.text for work in works))
+
+    def _view(self, works: list[Work]) -> None:
+        try:
+            images = [to_image(work.picture()) for work in works]
+        except (OSError, BadInput) as error:
+            self.state.setText(str(error))
+            return
+        caption = "   ⟷   ".join(work.title for work in works)
+        self.viewer.show_images(images[0], images[1] if len(images) > 1 else None, caption)
+        self.stack.setCurrentIndex(1)
+        self.viewer.canvas.setFocus()
+
+    def _step(self, step: int) -> None:
+        row = self.grid.current() + step
+        if 0 <= row < len(self.rows):
+            self.grid.select_rows([row])
+            self.look(row)
+
+    def _viewer_acted(self, action: str) -> None:
+        self.asked.emit(action, self.places())
+
+    # inside
+
+    def _make_actions(self) -> None:
+        """Keys of the grid, which are also the entries of its menu."""
+        self.actions_by_key: dict[str, QAction] = {}
+        for key, icon, text, shortcut in (
+            ("like", "sparkles", _("Generate like this"), "G"), ("keep", "library", _("Keep in the Library"), "Space"),
+            ("reject", "x", _("Reject"), "X"), ("compare", "columns-2", _("Compare"), "C"),
+            ("export", "download", _("Export…"), "Ctrl+E"), ("copy", "copy", _("Copy"), "Ctrl+C"),
+            ("folder", "folder-open", _("Show in folder"), ""),
+        ):  # fmt: skip
+            action = QAction(self.theme.icon(icon) if icon else QIcon(), text, self.grid)
+            action.setData(key)
+            if shortcut:
+                action.setShortcut(QKeySequence(shortcut))
+            action.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
+            action.triggered.connect(self._act)
+            self.grid.addAction(action)
+            self.actions_by_key[key] = action
+
+    def _lay_out(self) -> None:
+        theme = self.theme
+        self.state = label("", "secondary", wrap=False)
+        self.hide_box = QCheckBox(_("Hide rejected"))
+        self.hide_box.setToolTip(_("Show only what was not rejected"))
+        self.hide_box.toggled.connect(self._fill)
+        self.size_slider = QSlider(Qt.Orientation.Horizontal)
+        self.size_slider.setRange(80, 320)
+        self.size_slider.setValue(160)
+        self.size_slider.setFixedWidth(theme.px(120))
+        self.size_slider.setAccessibleName(_("Size of the works"))
+        self.size_slider.setToolTip(_("Size of the works"))
+        self.size_slider.valueChanged.connect(self._resized)
+        self.bar = QHBoxLayout()
+        self.bar.setSpacing(theme.px(8))
+        self.bar.addWidget(self.state, 1)
+        icons = {"keep": "library", "reject": "x", "compare": "columns-2", "export": "download"}
+        for key in icons:
+            action = self.actions_by_key[key]
+            name = f"{action.text()} ({action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)})"
+            made = icon_button(theme, icons[key], name)
+            made.clicked.connect(action.trigger)
+            self.bar.addWidget(made)
+        self.bar.addWidget(self.hide_box)
+        self.bar.addWidget(self.size_slider)
+        splitter = QSplitter(Qt.Orientation.Vertical)
+        splitter.addWidget(self.grid)
+        splitter.addWidget(self.reader)
+        splitter.setStretchFactor(0, 3)
+        splitter.setStretchFactor(1, 2)
+        splitter.setChildrenCollapsible(False)
+        self.reader.hide()
+        self.stack = QStackedWidget()
+        self.stack.addWidget(splitter)
+        self.stack.addWidget(self.viewer)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(theme.px(8))
+        box.addLayout(self.bar)
+        box.addWidget(self.stack, 1)
+
+    def sizeHint(self) -> QSize:
+        return QSize(self.theme.px(640), self.theme.px(480))
+
+    def _fill(self) -> None:
+        count = len(self.batch.works) if self.batch else 0
+        self.rows = [place for place in range(count) if self._wanted(place)]
+        self.grid.set_source(len(self.rows), self._load, self._caption, self._badge, self._faint)
+        self._show_state()
+
+    def _wanted(self, place: int) -> bool:
+        return not (self.hide_box.isChecked() and self.batch and self.batch.marks.get(place) == "rejected")
+
+    def _work(self, row: int) -> Work:
+        assert self.batch is not None
+        return self.batch.works[self.rows[row]]
+
+    def _load(self, row: int) -> Source:
+        work = self._work(row)
+        if work.kind == "text":
+            return work.text
+        if work.pixels is not None:
+            return work.pixels
+        assert work.file is not None
+        return work.file
+
+    def _caption(self, row: int) -> str:
+        work = self._work(row)
+        return work.title + (" …" if work.partial else "")
+
+    def _badge(self, row: int) -> str:
+        return BADGES.get(self._mark(row), "")
+
+    def _faint(self, row: int) -> bool:
+        return self._mark(row) == "rejected"
+
+    def _mark(self, row: int) -> str:
+        return self.batch.marks.get(self.rows[row], "") if self.batch else ""
+
+    def _current_changed(self, row: int) -> None:
+        if self.batch is None or not 0 <= row < len(self.rows) or self._work(row).kind != "text":
+            return
+        text = self._work(row).text
+        shown = self.reader.toPlainText()
+        if text != shown:
+            bar = self.reader.verticalScrollBar()
+            at_end, position = bar.value() == bar.maximum(), bar.value()
+            self.reader.setPlainText(text)
+            bar.setValue(bar.maximum() if at_end and text.startswith(shown[:40]) and shown else position)
+
+    def _resized(self, edge: int) -> None:
+        self.grid.set_cell_size(self.theme.px(edge))
+
+    def _show_state(self) -> None:
+        marks = list(self.batch.marks.values()) if self.batch else []
+        parts = [_("{count} works").format(count=len(self.batch.works) if self.batch else 0)]
+        chosen = len(self.grid.selected())
+        if chosen > 1:
+            parts.append(_("{count} chosen").format(count=chosen))
+        if "kept" in marks:
+            parts.append(_("{count} kept").format(count=marks.count("kept")))
+        if "rejected" in marks:
+            parts.append(_("{count} rejected").format(count=marks.count("rejected")))
+        self.state.setText(" · ".join(parts))
+
+    def _act(self) -> None:
+        action = self.sender()
+        if isinstance(action, QAction) and self.places():
+            self.asked.emit(str(action.data()), self.places())
+
+    def _menu(self, rows: list[int]) -> QMenu | None:
+        menu = QMenu(self)
+        for action in self.actions_by_key.values():
+            menu.addAction(action)
+        return menu
+
+    def _drag_files(self, rows: list[int]) -> Sequence[Path]:
+        works = [self._work(row) for row in rows[:LIMIT]]
+        return files_to_drag([work.piece() for work in works])
