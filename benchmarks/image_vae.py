@@ -32,8 +32,8 @@ PREFIX = "image_vae.emoji32"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=5000)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--workspace", type=Path, default=None)
     options = parser.parse_args()
     workspace = Workspace.open(options.workspace or Path(tempfile.mkdtemp()))

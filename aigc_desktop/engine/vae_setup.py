@@ -31,12 +31,16 @@ class ImageVaeConfig(TrainConfig):
         False, N_("Mirror pictures"), N_("Shows each picture mirrored half of the time; not for letters or logos.")
     )
     shift: int = param(
-        1, N_("Shift pictures"), N_("Moves each picture by up to so many pixels; helps with few pictures."),
+        2, N_("Shift pictures"), N_("Moves each picture by up to so many pixels; helps with few pictures."),
         unit="px", ge=0, le=8, advanced=True,
     )  # fmt: skip
     steps: int = param(
-        5000, N_("Steps"), N_("How many updates the weights get; more steps take longer and copy more exactly."),
+        3000, N_("Steps"), N_("How many updates the weights get; more steps take longer and copy more exactly."),
         ge=1, le=999_999,
+    )  # fmt: skip
+    weight_decay: float = param(
+        0.05, N_("Weight decay"), N_("Pulls weights towards zero; more helps against learning small data by heart."),
+        ge=0.0, le=10.0, advanced=True,
     )  # fmt: skip
     lr: float = param(
         2e-3, N_("Learning rate"),
@@ -84,7 +88,7 @@ def _preset(name: str, title: str, summary: str, **values: Any) -> Preset:
 PRESETS = [
     _preset(
         "cpu32", N_("Small, 32 px"), N_("For a machine without graphics card: soft pictures within ten minutes."),
-        resolution="32", width=32, blocks=1, batch_size=32, steps=5000,
+        resolution="32", width=32, blocks=1, batch_size=32, steps=3000,
     ),
     _preset(
         "cpu64", N_("Medium, 64 px"), N_("For a machine without graphics card and an hour or two."),
