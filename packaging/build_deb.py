@@ -14,6 +14,7 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,7 +119,9 @@ def control(version: str, architecture: str, installed_kib: int) -> str:
     values = {"VERSION": version, "ARCHITECTURE": architecture, "SIZE": str(installed_kib)}
     for key, value in values.items():
         text = text.replace(f"@{key}@", value)
-    return text
+    head, separator, tail = text.partition("Depends: ")
+    depends, next_field, rest = tail.partition("\nRecommends:")
+    return head + separator + " ".join(depends.split()) + next_field + rest  # one line, as dpkg wants it
 
 
 def debian_changelog(releases: list[Release]) -> str:
@@ -127,7 +130,10 @@ def debian_changelog(releases: list[Release]) -> str:
     for release in releases:
         day = time.strptime(release.date or "1970-01-01", "%Y-%m-%d")
         signed = time.strftime("%a, %d %b %Y 00:00:00 +0000", day)
-        changes = "".join(f"  * {plain(change)}\n" for change in release.changes)
+        changes = "".join(
+            textwrap.fill(plain(change), 78, initial_indent="  * ", subsequent_indent="    ") + "\n"
+            for change in release.changes
+        )
         maintainer = "AIGC Desktop developers <developers@aigc-desktop.invalid>"
         entries.append(f"{NAME} ({release.version}) stable; urgency=medium\n\n{changes}\n -- {maintainer}  {signed}\n")
     return "\n".join(entries)
@@ -153,6 +159,7 @@ def place_files(tree: Path, dist: Path, releases: list[Release]) -> None:
     place((icons / "app.svg").read_bytes(), tree / f"usr/share/icons/hicolor/scalable/apps/{NAME}.svg")
     place((LINUX / f"{NAME}.desktop").read_bytes(), tree / f"usr/share/applications/{NAME}.desktop")
     place(metainfo(releases).encode(), tree / f"usr/share/metainfo/{NAME}.metainfo.xml")
+    place(gzip.compress((LINUX / f"{NAME}.1").read_bytes(), mtime=0), tree / f"usr/share/man/man1/{NAME}.1.gz")
     documents = tree / "usr" / "share" / "doc" / NAME
     third_party = app / "_internal" / "resources" / "licences" / "third_party.json"
     place(copyright_text(third_party).encode(), documents / "copyright")

@@ -43,7 +43,10 @@ def test_the_control_file_carries_the_version_of_the_program(deb):
     assert f"\nVersion: {aigc_desktop.__version__}\n" in text
     assert "\nInstalled-Size: 123\n" in text
     assert "@" not in text.replace("developers@", "")
-    assert "Recommends: fonts-noto-cjk" in text
+    assert "\nRecommends: fonts-noto-cjk\n" in text
+    depends = next(line for line in text.splitlines() if line.startswith("Depends: "))
+    assert "libxcb-cursor0" in depends
+    assert depends.endswith("libglib2.0-0t64"), "the whole field is on one line"
 
 
 def test_the_desktop_entry_reads_well_in_both_languages(root):
