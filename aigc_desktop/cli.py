@@ -54,9 +54,11 @@ def main(arguments: Sequence[str]) -> int:
 
 def data_import(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
     """Import files or folders as a data set and freeze it for training."""
+    from aigc_desktop.data.sources import join_sources
+
     values = _given(options)
     freezing = {name: values.pop(name) for name in options.freeze_fields if name in values}
-    scan = {**values, "source": "\n".join(str(Path(path).absolute()) for path in options.paths)}
+    scan = {**values, "source": join_sources([Path(path).absolute() for path in options.paths])}
     found = shell.run(JobRequest("data.scan", scan, str(workspace.folder)))
     if shell.code != DONE or found is None:
         return shell.code
