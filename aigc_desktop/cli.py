@@ -58,7 +58,7 @@ def data_import(options: argparse.Namespace, workspace: Workspace, shell: Shell)
 
     values = _given(options)
     freezing = {name: values.pop(name) for name in options.freeze_fields if name in values}
-    scan = {**values, "source": join_sources([Path(path).absolute() for path in options.paths])}
+    scan = {**values, "source": join_sources([str(Path(path).absolute()) for path in options.paths])}
     found = shell.run(JobRequest("data.scan", scan, str(workspace.folder)))
     if shell.code != DONE or found is None:
         return shell.code
