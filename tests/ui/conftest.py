@@ -7,13 +7,14 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop
 from PySide6.QtWidgets import QApplication
 
-from aigc_desktop.core.dataset import DatasetInfo, write_info
+from aigc_desktop.core.dataset import DatasetInfo, ItemRecord, write_info
 from aigc_desktop.core.files import write_json
 from aigc_desktop.core.i18n import set_language
 from aigc_desktop.core.settings import Preferences
@@ -72,12 +73,24 @@ def filled_workspace(workspace: Workspace) -> Workspace:
 
 
 def add_dataset(workspace: Workspace, title: str, kind: str) -> None:
-    """Put a frozen data set into the workspace: its record and empty arrays."""
+    """Put a frozen data set of four items into the workspace, with one file more that could not be used."""
     folder = workspace.new_dataset_folder(title)
-    (folder / "snapshot").mkdir(parents=True)
-    np.save(folder / "snapshot" / "images.npy", np.zeros((4, 8, 8, 3), np.uint8))
-    np.save(folder / "snapshot" / "labels.npy", np.full(4, -1, np.int32))
-    np.save(folder / "snapshot" / "split.npy", np.array([0, 0, 0, 1], np.uint8))
+    snapshot = folder / "snapshot"
+    snapshot.mkdir(parents=True)
+    texts = [f"句子 {number}".encode() for number in range(4)]
+    if kind == "image":
+        np.save(snapshot / "images.npy", np.full((4, 8, 8, 3), 120, np.uint8))
+    else:
+        (snapshot / "texts.bin").write_bytes(b"".join(texts))
+        np.save(snapshot / "offsets.npy", np.cumsum([0, *map(len, texts)], dtype=np.int64))
+    np.save(snapshot / "labels.npy", np.full(4, -1, np.int32))
+    np.save(snapshot / "split.npy", np.array([0, 0, 0, 1], np.uint8))
+    np.save(snapshot / "rows.npy", np.arange(4))
+    write_json(snapshot / "manifest.json", {"format": 1, "files": {}, "sha256": "0" * 64})
+    items = [ItemRecord(f"item {n}", f"/somewhere/item {n}", width=8, height=8, length=5) for n in range(4)]
+    items.append(ItemRecord("broken", "/somewhere/broken", problem="corrupt", detail="The file is cut off."))
+    lines = [json.dumps(asdict(item)) for item in items]
+    (folder / "items.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     info = DatasetInfo(
         folder.name, title, "image" if kind == "image" else "text", "/somewhere", "2026-11-20T10:00:00+00:00",
         found=5, usable=4, problems={"corrupt": 1}, frozen=True, size=8, channels=3, train=3, validation=1,

@@ -4,12 +4,15 @@ import math
 from datetime import datetime, timedelta
 
 import pytest
-from PySide6.QtWidgets import QLabel, QWidget
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QLabel, QWidget
 
 from aigc_desktop.core.family import Plan, Preset, Problem
 from aigc_desktop.ui.format import readable_count, readable_date, readable_time
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.cards import ActionCard, FlowLayout
+from aigc_desktop.ui.widgets.controls import label
 from aigc_desktop.ui.widgets.empty_state import EmptyState
 from aigc_desktop.ui.widgets.plan_card import PlanCard, facts_of
 from aigc_desktop.ui.widgets.sparkline import Sparkline, thin
@@ -126,3 +129,22 @@ def test_an_empty_state_offers_one_thing_to_do(theme: Theme, qtbot):
     with qtbot.waitSignal(state.acted):
         state.button.click()
     assert not state.grab().isNull()
+
+
+def test_a_long_path_breaks_but_is_copied_as_it_is(qtbot):
+    path = "/home/designer/" + "a_very_long_folder_name/" * 4 + "x" * 60 + ".png"
+    made = label(path, selectable=True)
+    qtbot.addWidget(made)
+    made.resize(200, 400)
+    assert made.text() == path
+    assert made.heightForWidth(200) > made.heightForWidth(2000)
+    assert made.minimumSizeHint().width() < 200
+    made.setSelection(0, len(QLabel.text(made)))
+    QTest.keyClick(made, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
+    assert QApplication.clipboard().text() == path
+
+
+def test_short_words_and_texts_without_wrapping_stay_as_they_are(qtbot):
+    made = label("one two-three/four 中文")
+    qtbot.addWidget(made)
+    assert QLabel.text(made) == "one two-three/four 中文"

@@ -44,10 +44,15 @@ class StartPage(Page):
         box.addStretch(1)
         self._show_hero()
         self.services.jobs.ready.connect(self._engine_ready)
+        self.services.jobs.changed.connect(self._jobs_changed)
 
     def shown(self, **arguments: Any) -> None:
         self.runs.refresh()
         self.workspaces.refresh()
+
+    def _jobs_changed(self) -> None:
+        if self.isVisible():
+            self.runs.refresh()
 
     def start_tour(self) -> None:
         """Begin the guided tour with the chosen kind of samples."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt
-from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtGui import QContextMenuEvent, QKeyEvent, QKeySequence, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QAbstractSlider,
     QAbstractSpinBox,
@@ -14,12 +15,14 @@ from PySide6.QtWidgets import (
     QFrame,
     QLabel,
     QLayout,
+    QMenu,
     QPushButton,
     QSizePolicy,
     QToolButton,
     QWidget,
 )
 
+from aigc_desktop.core.i18n import _
 from aigc_desktop.ui.theme import Theme
 
 TextRole = Literal[
@@ -30,10 +33,10 @@ ButtonKind = Literal["", "primary", "danger", "flat"]
 
 def label(text: str = "", role: TextRole = "body", *, wrap: bool = True, selectable: bool = False) -> QLabel:
     """Return a text, never read as HTML: names of files and of runs are foreign."""
-    made = QLabel()
+    made = WrappingLabel()
     made.setTextFormat(Qt.TextFormat.PlainText)
-    made.setText(text)
     made.setWordWrap(wrap)
+    made.setText(text)
     made.setProperty("role", role)
     if selectable:
         made.setTextInteractionFlags(
@@ -41,6 +44,46 @@ def label(text: str = "", role: TextRole = "body", *, wrap: bool = True, selecta
         )
         made.setAccessibleName(text)
     return made
+
+
+class WrappingLabel(QLabel):
+    """A plain text whose long words, such as paths, may break; `text` and what is copied are as they were given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._text = ""
+
+    def setText(self, text: str) -> None:
+        self._text = text
+        super().setText(_LONG_WORD.sub(_breakable, text) if self.wordWrap() else text)
+
+    def text(self) -> str:
+        return self._text
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.matches(QKeySequence.StandardKey.Copy):
+            self._copy()
+        else:
+            super().keyPressEvent(event)
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        if self.hasSelectedText():
+            menu = QMenu(self)
+            menu.addAction(_("Copy")).triggered.connect(self._copy)
+            menu.popup(event.globalPos())
+
+    def _copy(self) -> None:
+        copy_text(self.selectedText().replace(_BREAK, ""))
+
+
+_BREAK = "\u200b"
+_LONG_WORD = re.compile(r"\S{24,}")
+
+
+def _breakable(word: re.Match[str]) -> str:
+    """Return a long word that may break after separators, and anywhere in parts that are long themselves."""
+    parts = re.sub(r"([/\\._-])(?=[^/\\._-])", rf"\1{_BREAK}", word[0])
+    return re.sub(rf"([^{_BREAK}]{{16}})(?=[^{_BREAK}])", rf"\1{_BREAK}", parts)
 
 
 def set_role(widget: QWidget, **properties: object) -> None:

@@ -77,7 +77,10 @@ class TourView(Card):
             case "finished":
                 files = self.tour.outcome.files
                 where = files[0].parent if files else self.services.workspace.folder
-                return _("Done: your first works are in the Library, and as files in {folder}.").format(folder=where)
+                done = _("Done: your first works are in the Library, and as files in {folder}.").format(folder=where)
+                honest = _("A minute of training gives rough works; the card before each training says how long good "
+                           "ones take.")  # fmt: skip
+                return f"{done}\n{honest}"
             case "stopped":
                 return _("Stopped. What was made so far is kept.")
             case "failed":
