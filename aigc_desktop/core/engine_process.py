@@ -130,9 +130,13 @@ class EngineProcess:
             self.process.stdin.close()
 
     def kill(self) -> None:
-        """End the process now and reap it."""
+        """End the process now, reap it and close its pipes."""
         self.process.kill()
         self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            with contextlib.suppress(OSError):
+                assert pipe is not None
+                pipe.close()
 
     def _end_if_stuck(self) -> None:
         if not self._stopping.is_set():

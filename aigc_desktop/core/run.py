@@ -93,7 +93,8 @@ class Run:
         """Return the names of the complete checkpoints, oldest first: those that have their manifest."""
         if not self.checkpoints_dir.is_dir():
             return []
-        return sorted(p.parent.name for p in self.checkpoints_dir.glob(f"[0-9]*/{MANIFEST}"))
+        names = [p.parent.name for p in self.checkpoints_dir.glob(f"*/{MANIFEST}")]
+        return sorted(name for name in names if name.isdecimal())  # a crash may leave a whole one as .partial
 
     def checkpoint(self, name: str) -> Path:
         """Return the folder of a checkpoint; "last" and "best" are names too. UserError if there is none.

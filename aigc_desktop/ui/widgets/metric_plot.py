@@ -365,7 +365,8 @@ def preload() -> bool:
     """Load pyqtgraph on a thread and return whether it is there; half a second that the window does not wait for."""
     global _loading
     if _loading is None:
-        _loading = threading.Thread(target=importlib.import_module, args=(CANVAS_MODULE,), name="load plots")
+        load = importlib.import_module
+        _loading = threading.Thread(target=load, args=(CANVAS_MODULE,), name="load plots", daemon=True)
         _loading.start()
     return not _loading.is_alive() and CANVAS_MODULE in sys.modules
 

@@ -1,0 +1,149 @@
+"""The main job in the window with the real engine process: import, freeze, train, pause, stop, continue, survive."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from aigc_desktop.core.events import Failed, Finished, Stopped
+from aigc_desktop.core.paths import resources
+from aigc_desktop.core.settings import Preferences
+from aigc_desktop.ui.jobs import JobCenter, process_engines
+from aigc_desktop.ui.page import Services
+from aigc_desktop.ui.pages.data import DataPage
+from aigc_desktop.ui.pages.train import TrainPage
+
+LONG = 60_000
+SMALL = {"batch_size": 4, "width": 16, "log_every": 1, "sample_every": 0, "validate_every": 0, "copy_share": 0.0}
+
+
+@pytest.fixture
+def center(qapp, tmp_path):
+    start, engines = process_engines([sys.executable, "-m", "aigc_desktop"], tmp_path / "engine.log"), []
+
+    def keep():
+        engines.append(start())
+        return engines[-1]
+
+    center = JobCenter(keep)
+    yield center
+    center.shut_down()
+    for engine in engines:
+        engine.process.wait(30)  # an idle engine leaves by itself
+        engine.kill()
+    center.deleteLater()
+
+
+@pytest.fixture
+def pages(qtbot, workspace, center, theme, record):
+    """Both pages, with navigation between them."""
+    made: dict[str, object] = {}
+
+    def navigate(place, **arguments):
+        record.navigate(place, **arguments)
+        if place in made:
+            made[place].shown(**arguments)
+
+    services = Services(
+        workspace, Preferences(language="en", theme="light"), center, theme, navigate, record.notify,
+        record.show_failure, record.change_preferences,
+    )  # fmt: skip
+    for place, page in (("data", DataPage(services)), ("train", TrainPage(services))):
+        made[place] = page
+        page.build()
+        qtbot.addWidget(page)
+        page.show()
+        page.shown()
+    center.warm_up()
+    return made
+
+
+def _set(page, **values):
+    known = page.setup.form.rows
+    page.setup.form.set_values({name: value for name, value in values.items() if name in known})
+    page.setup._plan_soon()
+
+
+def _bring_in(qtbot, pages, folder: Path) -> None:
+    """Import a part of the bundled emoji and freeze it, which opens the Train page."""
+    shutil.copytree(resources() / "samples" / "emoji" / "weather", folder / "weather")
+    data, train = pages["data"], pages["train"]
+    qtbot.waitUntil(lambda: data.importing.form is not None, timeout=LONG)
+    data.shown(paths=[folder])
+    data.importing.start_button.click()
+    qtbot.waitUntil(lambda: data.stack.currentIndex() == 2, timeout=LONG)
+    data.freezing.form.set_values({"size": "32"})
+    data.freezing.go_button.click()
+    qtbot.waitUntil(lambda: train.stack.currentIndex() == 1, timeout=LONG)
+
+
+def _start(qtbot, page, steps: int) -> None:
+    page.setup.families["image_gan.train"].click()
+    _set(page, steps=steps, **SMALL)
+    qtbot.waitUntil(page.setup.start_button.isEnabled, timeout=LONG)
+    page.setup.start_button.click()
+
+
+def _at_step(qtbot, page, step: int) -> None:
+    qtbot.waitUntil(lambda: page.handle.progress is not None and page.handle.progress.step >= step, timeout=LONG)
+
+
+def test_the_main_job_with_the_real_engine(qtbot, pages, center, tmp_path):
+    page = pages["train"]
+    _bring_in(qtbot, pages, tmp_path / "天气 weather")
+    _start(qtbot, page, 100_000)
+
+    # pause and resume
+    _at_step(qtbot, page, 5)
+    page.panel.pause_button.click()
+    qtbot.wait(300)  # what was on its way arrives
+    held = page.handle.progress.step
+    qtbot.wait(300)
+    assert page.handle.progress.step == held
+    page.panel.pause_button.click()
+    _at_step(qtbot, page, held + 3)
+
+    # stop and save, then continue
+    handle = page.handle
+    handle.stop()
+    qtbot.waitUntil(lambda: page.handle is None, timeout=LONG)
+    assert isinstance(handle.ending, Stopped)
+    assert not handle.ending.forced
+    stopped_at = page.run.info.step
+    assert page.run.checkpoints()[-1] == f"{stopped_at:06d}"
+    assert page.panel.continue_button.text() == f"Continue from step {stopped_at:,}"
+    page.panel.continue_button.click()
+    _at_step(qtbot, page, stopped_at + 2)
+
+    # the engine dies: the window stays, says so, and goes on in a new one
+    page.handle.ask("save")
+    saved = len(page.run.checkpoints())
+    qtbot.waitUntil(lambda: page.run.checkpoints()[-1] > f"{stopped_at:06d}" or len(page.run.checkpoints()) > saved,
+                    timeout=LONG)  # fmt: skip
+    handle = page.handle
+    os.kill(handle.thread_.engine.pid, signal.SIGKILL)
+    qtbot.waitUntil(lambda: page.handle is None, timeout=LONG)
+    assert isinstance(handle.ending, Failed)
+    assert page.panel.failure.isVisible()
+    last = int(page.run.checkpoints()[-1])
+    assert page.panel.continue_button.text() == f"Continue from step {last:,}"
+    page.panel.continue_button.click()
+    _at_step(qtbot, page, last + 1)
+    page.handle.stop()
+    qtbot.waitUntil(lambda: page.handle is None, timeout=LONG)
+
+    # a whole small training ends with the model ready
+    page._another()
+    _start(qtbot, page, 5)
+    handle = page.handle
+    qtbot.waitUntil(lambda: page.handle is None, timeout=LONG)
+    assert isinstance(handle.ending, Finished)
+    assert page.panel.end_card.title.text() == "Model ready"
+    assert page.run.info.status == "finished"
+    assert len(page.view.wall.rows) >= 1
+    assert all(len(metric.series) for metric in page.view.plot.metrics.values())
