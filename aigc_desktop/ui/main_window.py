@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QTimer
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QIcon
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QIcon, QShortcut
 from PySide6.QtWidgets import QFileDialog, QMainWindow, QPushButton
 
 from aigc_desktop.core.discover import discover
@@ -72,6 +72,7 @@ class MainWindow(QMainWindow):
             self.shell.add_page(place, page)
         self.place = place
         self.shell.show_page(place, _(self.places[place].title))
+        self._let_keys_of_the_page_win()
         self.pages[place].shown(**arguments)
 
     def notify(self, text: str, undo: Callable[[], None] | None = None) -> None:
@@ -167,6 +168,12 @@ class MainWindow(QMainWindow):
             Command(N_("All keys"), ("Ctrl+/",), self.show_keys),
             Command(N_("Quit"), ("Ctrl+Q",), self.close),
         ]
+
+    def _let_keys_of_the_page_win(self) -> None:
+        """Switch off what the open page has a key of its own for: Qt answers neither of two equal keys."""
+        own = {shortcut.key().toString() for shortcut in self.pages[self.place].findChildren(QShortcut)}
+        for action in self.actions():
+            action.setEnabled(not own & {keys.toString() for keys in action.shortcuts()})
 
     def choose_files(self) -> None:
         """Ask for files and bring them to the Data page."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from PySide6.QtCore import QCoreApplication, QEvent, QThread, QTimer
+from PySide6.QtGui import QShortcut
 from PySide6.QtWidgets import QApplication, QWidget
 
 from aigc_desktop.ui import pages
@@ -85,6 +86,18 @@ def test_every_control_is_reached_with_the_tab_key(place: str, make_window: Open
     window.navigate(place)
     settle(qtbot)
     assert not walks.out_of_keyboard_reach(window.pages[place])
+
+
+@every_page
+def test_no_key_has_two_meanings_on_a_page(place: str, make_window: Open, qtbot):
+    window = make_window()
+    window.navigate(place)
+    settle(qtbot)
+    own = [shortcut.key().toString() for shortcut in window.pages[place].findChildren(QShortcut)]
+    live = [keys.toString() for action in window.actions() if action.isEnabled() for keys in action.shortcuts()]
+    assert not set(own) & set(live)
+    window.navigate("runs" if place != "runs" else "start")
+    assert all(action.isEnabled() for action in window.actions())
 
 
 @every_page
