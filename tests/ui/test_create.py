@@ -221,7 +221,7 @@ def test_a_wish_that_comes_before_the_engine_waits_for_it(qtbot, services, jobs)
 def test_results_of_earlier_jobs_are_listed_and_opened(qtbot, page, services, jobs):
     run = _run_id(services, "cups")
     config = {"run": run, "checkpoint": "000200", "count": 3, "seed": 1}
-    result = services.workspace.new_run("image_gan.generate", config, "Make pictures", parent="results")
+    result = services.workspace.new_run("image_gan.generate", config, "cups", parent="results")
     list(record_run(result, [Sample(0, _images(3), (1, 2, 3)), Finished()]))
     page.shown()
     assert page.history.count() == 1

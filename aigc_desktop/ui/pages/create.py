@@ -23,7 +23,7 @@ from aigc_desktop.ui.widgets.controls import icon_button, label
 from aigc_desktop.ui.widgets.empty_state import EmptyState
 from aigc_desktop.ui.widgets.result_history import ResultHistory
 
-PANEL_PX = 320
+PANEL_PX, NARROW_PX = 320, 220
 
 
 class CreatePage(Page):
@@ -49,7 +49,8 @@ class CreatePage(Page):
         theme = self.services.theme
         self.keeper = Keeper(self, self.services.workspace)
         self.panel = CreatePanel(self.services)
-        self.panel.setFixedWidth(theme.px(PANEL_PX))
+        self.panel.setMinimumWidth(theme.px(NARROW_PX))
+        self.panel.setMaximumWidth(theme.px(PANEL_PX))
         self.view = WorksView(theme)
         self.empty = EmptyState(
             theme, "create", _("No trained model yet"),
@@ -102,8 +103,9 @@ class CreatePage(Page):
         task, values = chosen
         workspace = self.services.workspace
         try:
-            result = workspace.new_run(task.key, values, _(task.title), parent="results")
-        except OSError as error:
+            title = workspace.run(str(values["run"])).info.title
+            result = workspace.new_run(task.key, values, title, parent="results")
+        except (OSError, UserError) as error:
             self.services.show_failure(failure_of(error))
             return
         self._watch(result, self.services.jobs.run(
@@ -328,10 +330,12 @@ class CreatePage(Page):
         row = QHBoxLayout(work)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(theme.px(16))
-        row.addLayout(middle, 1)
-        row.addWidget(self.panel)
-        self.stack = QStackedLayout(self)
-        self.stack.setContentsMargins(theme.px(24), theme.px(8), theme.px(24), theme.px(16))
+        row.addLayout(middle, 3)
+        row.addWidget(self.panel, 1)
+        outer = QVBoxLayout(self)  # a stacked layout has no margins
+        outer.setContentsMargins(theme.px(24), theme.px(8), theme.px(24), theme.px(16))
+        self.stack = QStackedLayout()
+        outer.addLayout(self.stack)
         self.stack.addWidget(self.empty)
         self.stack.addWidget(work)
 

@@ -23,7 +23,7 @@ from aigc_desktop.ui.widgets.empty_state import EmptyState
 if TYPE_CHECKING:
     from aigc_desktop.export.piece import Piece
 
-PANEL_PX = 320
+PANEL_PX, NARROW_PX = 320, 220
 EXPORT_LIMIT = 10_000
 
 
@@ -52,7 +52,8 @@ class LibraryPage(Page):
         self.grid.setToolTip(_("Enter looks closely, S stars, Delete moves to the trash"))
         self.filters = LibraryFilters(theme)
         self.panel = CardPanel(theme)
-        self.panel.setFixedWidth(theme.px(PANEL_PX))
+        self.panel.setMinimumWidth(theme.px(NARROW_PX))
+        self.panel.setMaximumWidth(theme.px(PANEL_PX))
         self.viewer = ImageViewer(theme)
         self.empty = EmptyState(
             theme, "library", _("Nothing kept yet"),
@@ -294,11 +295,13 @@ class LibraryPage(Page):
         row = QHBoxLayout(work)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(theme.px(16))
-        row.addLayout(left, 1)
-        row.addWidget(self.panel)
+        row.addLayout(left, 3)
+        row.addWidget(self.panel, 1)
         self.opening.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.stack = QStackedLayout(self)
-        self.stack.setContentsMargins(theme.px(24), theme.px(8), theme.px(24), theme.px(16))
+        outer = QVBoxLayout(self)  # a stacked layout has no margins
+        outer.setContentsMargins(theme.px(24), theme.px(8), theme.px(24), theme.px(16))
+        self.stack = QStackedLayout()
+        outer.addLayout(self.stack)
         for widget in (self.opening, self.empty, work):
             self.stack.addWidget(widget)
 

@@ -81,7 +81,7 @@ class CardPanel(QWidget):
         """Show one work."""
         self.card = card
         self.many.hide()
-        self.single.show()
+        self.scroll.show()
         self.title.setText(card.title)
         self.title.setCursorPosition(0)
         self.show_star(card.starred)
@@ -102,7 +102,7 @@ class CardPanel(QWidget):
     def show_many(self, count: int) -> None:
         """Say how many works are chosen; what can be done with all of them stays."""
         self.card = None
-        self.single.hide()
+        self.scroll.hide()
         text = ngettext("{count} work chosen", "{count} works chosen", count).format(count=f"{count:,}")
         self.many.setText(text if count else _("Choose a work to see where it comes from."))
         self.many.show()
@@ -175,7 +175,7 @@ class CardPanel(QWidget):
             box.addWidget(widget)
         box.addLayout(self.facts)
         box.addStretch(1)
-        scroll = QScrollArea()
+        self.scroll = scroll = QScrollArea()
         scroll.setWidget(self.single)
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
@@ -198,6 +198,7 @@ class CardPanel(QWidget):
         outer.addWidget(self.many)
         outer.addWidget(scroll, 1)
         outer.addLayout(flow)
+        outer.addStretch(0)
 
     def sizeHint(self) -> QSize:
         return QSize(self.theme.px(320), self.theme.px(600))

@@ -86,7 +86,7 @@ class ImageCanvas(QWidget):
         return QRectF(left, top, width, height)
 
     def sizeHint(self) -> QSize:
-        return QSize(self.theme.px(640), self.theme.px(480))
+        return QSize(self.theme.px(480), self.theme.px(240))
 
     def paintEvent(self, event: QPaintEvent) -> None:
         with QPainter(self) as painter:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QTimer, Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QWidget
+from PySide6.QtWidgets import QComboBox, QLineEdit, QVBoxLayout, QWidget
 
 from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.core.library import Facet, Library, Query
 from aigc_desktop.ui.theme import Theme
+from aigc_desktop.ui.widgets.cards import FlowLayout
 from aigc_desktop.ui.widgets.controls import guard_wheel, icon_button, label
 from aigc_desktop.ui.widgets.segmented import Segmented
 
@@ -32,13 +33,14 @@ class LibraryFilters(QWidget):
         self.starred = icon_button(theme, "star", _("Only works with a star"))
         self.starred.setCheckable(True)
         self.found = label("", "secondary", wrap=False)
-        head = QHBoxLayout(self)
+        rest = FlowLayout(theme.px(8))
+        for widget in (self.kinds, self.tags, self.runs, self.starred, self.found):
+            rest.addWidget(widget)
+        head = QVBoxLayout(self)
         head.setContentsMargins(0, 0, 0, 0)
         head.setSpacing(theme.px(8))
-        head.addWidget(self.search, 1)
-        head.addWidget(self.kinds)
-        for widget in (self.tags, self.runs, self.starred, self.found):
-            head.addWidget(widget)
+        head.addWidget(self.search)
+        head.addLayout(rest)
         self._typing = QTimer(self)
         self._typing.setSingleShot(True)
         self._typing.setInterval(TYPING_MS)

@@ -36,26 +36,18 @@ class ResultHistory(QComboBox):
         """Read the results again and point at the one that is shown."""
         self.blockSignals(True)
         self.clear()
-        titles: dict[str, str] = {}
         for file in sorted((self.workspace.folder / "results").glob("*/run.json"), reverse=True)[:LISTED]:
             run = Run(file.parent, self.workspace.folder)
             try:
-                info, model = run.info, str(run.config_values.get("run", ""))
+                info, config = run.info, run.config_values
             except (UserError, OSError, TypeError):
                 continue  # damaged from outside; the others are still worth showing
-            if model not in titles:
-                titles[model] = self._title(model)
-            when = info.created[:16].replace("T", " ")
-            self.addItem(f"{when} · {info.title} · {titles[model]}", str(run.folder))
+            seed = f"#{config['seed']}" if "seed" in config else ""
+            parts = (info.created[:16].replace("T", " "), info.title, seed)
+            self.addItem(" · ".join(part for part in parts if part), str(run.folder))
         self.setCurrentIndex(self.findData(str(shown)) if shown is not None else -1)
         self.setEnabled(self.count() > 0)
         self.blockSignals(False)
-
-    def _title(self, model: str) -> str:
-        try:
-            return self.workspace.run(model).info.title
-        except (UserError, OSError, TypeError):
-            return model
 
     def _chosen(self, _index: int) -> None:
         self.opened.emit(Path(self.currentData()))

@@ -97,14 +97,17 @@ def _paint_content(painter: QPainter, area: QRect, thumbnail: Thumbnail | None, 
 
 
 def _paint_text(painter: QPainter, area: QRect, text: str, palette: QPalette) -> None:
-    painter.setPen(Qt.PenStyle.NoPen)
-    painter.setBrush(palette.color(QPalette.ColorRole.Base))
+    painter.setPen(QPen(palette.color(QPalette.ColorRole.Mid), 1))
+    painter.setBrush(palette.color(QPalette.ColorRole.Window))
     painter.drawRoundedRect(area, RADIUS - 4, RADIUS - 4)
     painter.setPen(palette.color(QPalette.ColorRole.Text))
-    painter.setClipRect(area)
+    inside = area.adjusted(8, 6, -8, -6)
+    line = painter.fontMetrics().lineSpacing()
+    inside.setHeight(inside.height() // line * line)  # whole lines only
+    painter.setClipRect(inside)
     option = QTextOption(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
     option.setWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
-    painter.drawText(QRectF(area.adjusted(6, 6, -6, -6)), text[:400], option)
+    painter.drawText(QRectF(inside.x(), inside.y(), inside.width(), 10 * area.height()), text[:600], option)
     painter.setClipping(False)
 
 

@@ -237,8 +237,8 @@ class ThumbnailGrid(GridView):
             self.cell = cell_size(self._edge, self.fontMetrics())
 
     def sizeHint(self) -> QSize:
-        """Ask for room for three by two cells."""
-        return QSize(3 * self.cell.width() + 24, 2 * self.cell.height() + 8)
+        """Ask for room for three cells; more is taken where there is room."""
+        return QSize(3 * self.cell.width() + 24, self.cell.height() + 8)
 
     def _drop_wishes(self, _value: int) -> None:
         self.grid_model.loader.keep_wishes(self.visible_rows())

@@ -9,7 +9,6 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QAction, QGuiApplication, QIcon, QKeySequence
 from PySide6.QtWidgets import (
     QCheckBox,
-    QHBoxLayout,
     QMenu,
     QPlainTextEdit,
     QSlider,
@@ -23,6 +22,7 @@ from aigc_desktop.core.errors import BadInput
 from aigc_desktop.core.i18n import _
 from aigc_desktop.ui.dragging import LIMIT, files_to_drag
 from aigc_desktop.ui.theme import Theme
+from aigc_desktop.ui.widgets.cards import FlowLayout
 from aigc_desktop.ui.widgets.controls import icon_button, label
 from aigc_desktop.ui.widgets.image_viewer import ImageViewer
 from aigc_desktop.ui.widgets.thumbnail_grid import ThumbnailGrid
@@ -206,9 +206,7 @@ class WorksView(QWidget):
         self.size_slider.setAccessibleName(_("Size of the works"))
         self.size_slider.setToolTip(_("Size of the works"))
         self.size_slider.valueChanged.connect(self._resized)
-        self.bar = QHBoxLayout()
-        self.bar.setSpacing(theme.px(8))
-        self.bar.addWidget(self.state, 1)
+        self.bar = FlowLayout(theme.px(8))
         icons = {"keep": "library", "reject": "x", "compare": "columns-2", "export": "download"}
         for key in icons:
             action = self.actions_by_key[key]
@@ -216,8 +214,8 @@ class WorksView(QWidget):
             made = icon_button(theme, icons[key], name)
             made.clicked.connect(action.trigger)
             self.bar.addWidget(made)
-        self.bar.addWidget(self.hide_box)
-        self.bar.addWidget(self.size_slider)
+        for widget in (self.hide_box, self.size_slider, self.state):
+            self.bar.addWidget(widget)
         splitter = QSplitter(Qt.Orientation.Vertical)
         splitter.addWidget(self.grid)
         splitter.addWidget(self.reader)
@@ -235,7 +233,7 @@ class WorksView(QWidget):
         box.addWidget(self.stack, 1)
 
     def sizeHint(self) -> QSize:
-        return QSize(self.theme.px(640), self.theme.px(480))
+        return QSize(self.theme.px(480), self.theme.px(240))
 
     def _fill(self) -> None:
         count = len(self.batch.works) if self.batch else 0
