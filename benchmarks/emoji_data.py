@@ -22,6 +22,7 @@ from aigc_desktop.engine.metrics.baselines import PcaGaussian
 from aigc_desktop.engine.metrics.features import image_features
 from aigc_desktop.engine.metrics.image import kid, memorisation, neighbourhood
 from benchmarks.fetch_data import fetch_emoji, load_emoji
+from benchmarks.report import DATA
 
 SIZE = 32
 HELD_OUT = 0.2
@@ -67,8 +68,7 @@ class Quality:
 
 def measure(dataset: Dataset, samples: np.ndarray[Any, np.dtype[np.uint8]]) -> Quality:
     """Return the quality of samples (N, 32, 32, 3), all distances to held-out pictures."""
-    train, held_out = (image_features(dataset.images(split)) for split in ("train", "validation"))
-    pca = image_features(PcaGaussian(dataset.images("train")).sample(SAMPLES, seed=0))
+    train, held_out, pca = _real_features(dataset)
     fake = image_features(samples)
     around = neighbourhood(held_out, fake[: len(held_out)])
     copies = memorisation(train, held_out, fake)
@@ -76,6 +76,17 @@ def measure(dataset: Dataset, samples: np.ndarray[Any, np.dtype[np.uint8]]) -> Q
         kid(held_out, fake).value, kid(held_out, pca).value, around.recall, around.precision, around.coverage,
         copies.ratio, copies.near_share,
     )  # fmt: skip
+
+
+def _real_features(dataset: Dataset) -> list[np.ndarray[Any, np.dtype[np.float32]]]:
+    """Return the features of training pictures, held-out pictures and the baseline, kept for the next benchmark."""
+    path = DATA / f"emoji_features_{dataset.manifest_hash()[:16]}.npz"
+    if not path.is_file():
+        pca = PcaGaussian(dataset.images("train")).sample(SAMPLES, seed=0)
+        sets = [dataset.images("train"), dataset.images("validation"), pca]
+        np.savez(path, *[image_features(pictures) for pictures in sets])
+    with np.load(path) as kept:
+        return [kept[f"arr_{i}"] for i in range(3)]
 
 
 def cpu_seconds() -> float:
