@@ -2,7 +2,7 @@
 
 runs/<id>/tokens/
   tokenizer.json
-  tokens.json       {"dtype", "train", "validation": tokens, "validation_bytes", "tail"}
+  tokens.json       {"dtype", "train", "validation"}: the latter two count tokens
   train.bin         each text followed by the end token
   validation.bin
 """
@@ -44,7 +44,7 @@ _EVERY = 256  # texts between two Progress events
 
 @dataclass(frozen=True)
 class TokenData:
-    """Tokens of a data set; `tail` says that the end of the text was held out, as there are no held-out texts."""
+    """Tokens of a data set; `tail` says that the end of the text was held out, as held-out texts are too few."""
 
     tokenizer: Tokenizer
     train: npt.NDArray[np.integer]
@@ -67,27 +67,28 @@ def prepare_tokens(
     if not (folder / "tokens.json").is_file():
         with atomic_folder(folder) as partial:
             yield from _make(partial, dataset, kind, vocab)
-    data = open_tokens(folder)
-    if min(len(data.train), len(data.validation)) < least:
+    data = open_tokens(folder, least)
+    if len(data.train) < least:
         raise UserError(
             _("“{title}” has too little text: {count} tokens, and at least {least} are needed.").format(
-                title=dataset.info.title, count=len(data.train) + len(data.validation), least=10 * least
+                title=dataset.info.title, count=len(data.train) + len(data.validation), least=2 * least
             ),
             _("Add more text, or choose a smaller context."),
         )
     if data.tail:
-        yield Note(_("No texts are held out, so the last tenth of the text checks the model."))
+        yield Note(_("Too little text is held out, so the last tenth of all text checks the model."))
     return data
 
 
-def open_tokens(folder: Path) -> TokenData:
-    """Return the tokens in `folder`; when no texts are held out, the last tenth of the training tokens is."""
+def open_tokens(folder: Path, least: int = 1) -> TokenData:
+    """Return the tokens in `folder`; when under `least` are held out, the last tenth of all is, those among them."""
     about = read_json(folder / "tokens.json")
     train, validation = (_read(folder / f"{split}.bin", about["dtype"]) for split in ("train", "validation"))
-    tail = about["validation"] == 0
+    tail = len(validation) < least
     if tail:
-        cut = len(train) - max(1, int(len(train) * TAIL))
-        train, validation = train[:cut], train[cut:]
+        everything = np.concatenate([train, validation])
+        cut = max(0, len(everything) - max(least, int(len(everything) * TAIL)))
+        train, validation = everything[:cut], everything[cut:]
     return TokenData(load_tokenizer(folder), train, validation, tail)
 
 
