@@ -42,6 +42,7 @@ else
     cp requirements.lock "$pins"
     echo "Installing Python packages; torch is several hundred megabytes, so the first time takes minutes."
 fi
-# "compat" adds the folder to the path; the default import hook costs every start 45 ms.
-"$venv/bin/python" -m pip install --quiet --config-settings editable_mode=compat --disable-pip-version-check \
+# "compat" adds the folder to the path; the default import hook costs every start 45 ms. setuptools announces that
+# it will go one day; then the default does.
+PYTHONWARNINGS=ignore "$venv/bin/python" -m pip install --quiet --config-settings editable_mode=compat --disable-pip-version-check \
     --constraint "$pins" --editable ".${extras:+[$extras]}"
