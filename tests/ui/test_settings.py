@@ -7,12 +7,14 @@ import pytest
 from PySide6.QtWidgets import QApplication, QComboBox, QLabel, QSpinBox
 
 from aigc_desktop.core.logs import logs_dir
+from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.settings import Preferences
 from aigc_desktop.ui.facts import machine_facts
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.pages.settings import SettingsPage
 from aigc_desktop.ui.widgets.licences import LicencesDialog, licences
 from aigc_desktop.ui.widgets.settings_cards import AboutCard
+from tests.fakes import FakeJobCenter
 from tests.ui.conftest import Record, settle
 
 
@@ -91,6 +93,37 @@ def test_the_search_leaves_cards_that_hold_the_words(page: SettingsPage):
     assert shown() == [] and not page.nothing.isHidden()
     page.search.clear()
     assert len(shown()) == len(page.cards) and page.nothing.isHidden()
+
+
+def test_the_workspace_moves_with_everything_in_it(page: SettingsPage, record: Record, tmp_path: Path, qtbot):
+    old = page.services.workspace.folder
+    (tmp_path / "disk 2").mkdir()
+    page.workspace_card.move_to(tmp_path / "disk 2")
+    qtbot.waitUntil(lambda: bool(record.preferences), timeout=10_000)
+    new = tmp_path / "disk 2" / old.name
+    assert record.preferences[0].workspace == str(new)
+    assert str(old) in record.notes[0][0] and old.is_dir()
+    before = {path.relative_to(old): path.read_bytes() for path in old.rglob("*") if path.is_file()}
+    after = {path.relative_to(new): path.read_bytes() for path in new.rglob("*") if path.is_file()}
+    assert before == after
+
+
+def test_a_place_that_is_taken_is_refused(page: SettingsPage, record: Record, tmp_path: Path, qtbot):
+    taken = tmp_path / page.services.workspace.folder.name
+    if taken != page.services.workspace.folder:
+        taken.mkdir()
+        (taken / "mine.txt").write_text("x")
+    page.workspace_card.move_to(tmp_path)
+    qtbot.waitUntil(lambda: bool(record.failures), timeout=10_000)
+    assert not record.preferences
+
+
+def test_the_workspace_is_not_moved_under_a_running_job(
+    page: SettingsPage, jobs: FakeJobCenter, record: Record, tmp_path: Path
+):
+    jobs.run(JobRequest("gpt.train"))
+    page.workspace_card.move_to(tmp_path)
+    assert "running" in record.notes[0][0]
 
 
 def test_privacy_names_every_place_the_program_writes_to(page: SettingsPage, services: Services):

@@ -9,17 +9,33 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, QRect, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QKeySequence
-from PySide6.QtWidgets import QApplication, QLabel
+from PySide6.QtWidgets import (
+    QApplication,
+    QCheckBox,
+    QComboBox,
+    QLabel,
+    QLineEdit,
+    QPlainTextEdit,
+    QPushButton,
+    QRadioButton,
+    QSlider,
+    QSpinBox,
+    QTableWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from aigc_desktop.core.events import Failed, Finished, Progress, Stopped
 from aigc_desktop.core.request import JobRequest
-from aigc_desktop.core.settings import load_preferences
+from aigc_desktop.core.settings import Preferences, load_preferences
 from aigc_desktop.ui import closing, geometry
 from aigc_desktop.ui.commands import KeyList
 from aigc_desktop.ui.help import HelpDialog, find, topics
 from aigc_desktop.ui.main_window import MainWindow
 from aigc_desktop.ui.single_instance import SingleInstance
+from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.choice_dialog import ChoiceDialog
+from aigc_desktop.ui.widgets.controls import icon_button
 from aigc_desktop.ui.widgets.failure import FailureDialog
 from tests.fakes import FakeJobCenter
 from tests.ui import walks
@@ -428,3 +444,54 @@ def test_nothing_heavy_is_imported_before_the_window_is_seen(tmp_path: Path):
     command = [sys.executable, "-c", program, str(tmp_path / "w")]
     found = subprocess.run(command, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]", found.stdout
+
+
+def test_the_status_line_tells_device_memory_disk_engine_and_connections(make_window: Open, jobs: FakeJobCenter):
+    tasks, jobs.catalogue = jobs.catalogue, {}
+    status = make_window().shell.status
+    assert status.lamp_text.text() == "Offline · 0 connections since start"
+    assert status.device.text() == "processor, 2 cores" and status.engine.text() == "engine starting…"
+    assert status.memory.text().endswith(" MB") and status.disk.text().endswith(" free")
+    jobs.catalogue = tasks
+    jobs.ready.emit()
+    assert status.engine.text() == "engine ready"
+    handle = jobs.run(JobRequest("gpt.train"))
+    assert status.engine.text() == "engine working"
+    handle.feed(Finished())
+    jobs.engine_failed.emit(Failed("EngineDied", "The engine did not start."))
+    assert status.engine.text() == "engine did not start"
+
+
+def test_an_attempt_to_connect_is_refused_and_counted_by_the_lamp(make_window: Open):
+    program = (
+        "from aigc_desktop.core import offline; offline.go_offline(); import socket\n"
+        "try: socket.create_connection(('192.0.2.1', 9), 1)\n"
+        "except PermissionError: print(offline.connection_count())"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert int(found.stdout) >= 1
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_focus_can_be_seen_on_every_kind_of_control(theme: str, qapp: QApplication, qtbot):
+    look = Theme(qapp, Preferences(theme=theme))
+    kinds = [QPushButton("text"), QCheckBox("text"), QRadioButton("text"), QComboBox(), QSpinBox(), QLineEdit(),
+             QPlainTextEdit(), QSlider(), icon_button(look, "play", "Play"), QTableWidget(2, 2)]  # fmt: skip
+    rail = icon_button(look, "start", "Start")
+    rail.setProperty("rail", True)
+    primary = QPushButton("text")
+    primary.setProperty("kind", "primary")
+    root = QWidget()
+    qtbot.addWidget(root)
+    box = QVBoxLayout(root)
+    for widget in (*kinds, rail, primary):
+        box.addWidget(widget)
+    with qtbot.waitActive(root):
+        root.show()
+        root.activateWindow()
+    for widget in (*kinds, rail, primary):
+        widget.setFocus()
+        other = kinds[0] if widget is not kinds[0] else kinds[1]
+        focused = widget.grab().toImage()
+        other.setFocus()
+        assert widget.grab().toImage() != focused, type(widget).__name__

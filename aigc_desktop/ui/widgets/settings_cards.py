@@ -20,6 +20,7 @@ from aigc_desktop.ui.reveal import open_outside
 from aigc_desktop.ui.widgets.cards import Card, FlowLayout
 from aigc_desktop.ui.widgets.controls import button, copy_text, label
 from aigc_desktop.ui.widgets.licences import LicencesDialog
+from aigc_desktop.ui.widgets.move_dialog import MoveDialog
 from aigc_desktop.ui.widgets.start_cards import open_workspace
 
 
@@ -37,12 +38,37 @@ class WorkspaceCard(Card):
         self.add(self.size_words)
         row = FlowLayout(services.theme.px(8))
         self.change_button = button(services.theme, _("Open another…"), "folder", tip=_("Work in another folder"))
+        self.move_button = button(services.theme, _("Move…"), "hard-drive", tip=_("Move everything to another place"))
         self.open_button = button(services.theme, _("Show in file manager"), "external-link")
-        row.addWidget(self.change_button)
-        row.addWidget(self.open_button)
+        for made in (self.change_button, self.move_button, self.open_button):
+            row.addWidget(made)
         self.add(row)
         self.change_button.clicked.connect(self._choose)
+        self.move_button.clicked.connect(self._choose_place)
         self.open_button.clicked.connect(self._open)
+
+    def move_to(self, parent: Path) -> None:
+        """Copy the workspace into the folder `parent`, then work there; the old one is left for the user to delete."""
+        if self.services.jobs.handles:
+            self.services.notify(_("Something is running. Wait for it or stop it, then move the workspace."))
+            return
+        old = self.services.workspace.folder
+        self.new = parent / old.name
+        self.dialog = MoveDialog(self.services.theme, old, self.new, self)
+        self.dialog.moved.connect(self._moved)
+        self.dialog.failed.connect(self.services.show_failure)
+        self.dialog.open()
+
+    def _moved(self) -> None:
+        old = self.services.workspace.folder
+        text = _("The workspace is now in {new}. The old one is still in {old}; delete it when you are sure.")
+        open_workspace(self.services, self.new)
+        self.services.notify(text.format(new=self.new, old=old))
+
+    def _choose_place(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, _("Choose where the workspace is to lie"))
+        if folder:
+            self.move_to(Path(folder))
 
     def refresh(self) -> None:
         """Measure the folder, beside the window."""
