@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:  # the window is on the screen before numpy is needed
+    import numpy as np
+    import numpy.typing as npt
 
-Images = npt.NDArray[np.uint8]
+Images: TypeAlias = "npt.NDArray[np.uint8]"
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,6 @@ import os
 import platform
 from dataclasses import dataclass
 
-import psutil
-
 THREADS_VARIABLE = "AIGC_DESKTOP_THREADS"
 
 
@@ -31,6 +29,8 @@ class Machine:
 
 def inspect_machine() -> Machine:
     """Return what can be known without torch; the engine fills in the rest."""
+    import psutil  # takes a moment that the start of the window does without
+
     return Machine(usable_cores(), int(psutil.virtual_memory().total), platform.processor() or platform.machine())
 
 

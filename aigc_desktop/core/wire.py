@@ -9,14 +9,15 @@ from __future__ import annotations
 import dataclasses
 import json
 import struct
-from typing import Any, BinaryIO
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from aigc_desktop.core.config import FieldKind, FieldSpec
 from aigc_desktop.core.events import EVENT_TYPES
 from aigc_desktop.core.family import Plan, Preset, Problem, TaskSpec
 from aigc_desktop.core.machine import Machine
+
+if TYPE_CHECKING:  # the window is on the screen before numpy is needed
+    import numpy as np
 
 _HEAD = struct.Struct("<IQ")
 _TYPES = {cls.__name__: cls for cls in (*EVENT_TYPES, FieldSpec, Plan, Preset, Problem, TaskSpec, Machine)}
@@ -56,8 +57,8 @@ def _read(pipe: BinaryIO, count: int) -> bytes:
 
 
 def _pack(value: Any, arrays: list[np.ndarray[Any, Any]]) -> Any:
-    if isinstance(value, np.ndarray):
-        arrays.append(np.ascontiguousarray(value))
+    if hasattr(value, "__array_interface__"):
+        arrays.append(value)
         return {"$array": [str(value.dtype), list(value.shape)]}
     if dataclasses.is_dataclass(value):
         fields = {f.name: _pack(getattr(value, f.name), arrays) for f in dataclasses.fields(value)}
@@ -81,6 +82,8 @@ def _unpack(value: Any, data: memoryview, position: list[int]) -> Any:
 
 
 def _array(described: Any, data: memoryview, position: list[int]) -> np.ndarray[Any, Any]:
+    import numpy as np
+
     dtype, shape = described
     if dtype not in _DTYPES:
         raise ValueError(f"array of {dtype}")

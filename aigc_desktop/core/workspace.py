@@ -13,13 +13,15 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.files import PARTIAL, safe_name, write_json
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.run import Run, RunInfo
+
+if TYPE_CHECKING:
+    from aigc_desktop.core.dataset import Dataset
 
 FOLDERS = ("datasets", "runs", "results", "library", "models", "queue", "recipes", "trash")
 
@@ -59,10 +61,14 @@ class Workspace:
 
     def datasets(self) -> list[Dataset]:
         """Return the data sets, newest first."""
+        from aigc_desktop.core.dataset import Dataset  # brings numpy, which the start of the window does without
+
         return [Dataset(path.parent) for path in self._newest_first("datasets/*/dataset.json")]
 
     def dataset(self, dataset_id: str) -> Dataset:
         """Return the data set with this id; UserError if it is not there."""
+        from aigc_desktop.core.dataset import Dataset
+
         folder = self._member("datasets", dataset_id)
         if not (folder / "dataset.json").is_file():
             raise UserError(

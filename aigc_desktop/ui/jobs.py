@@ -225,12 +225,19 @@ class JobCenter(QObject):
         """The jobs that run, for the queue; plans, which take a moment, are not among them."""
         self._plans: list[JobHandle] = []
         self.catalogue: dict[str, TaskSpec] = {}
-        self.machine: Machine = inspect_machine()
+        self._machine: Machine | None = None
         self._warming: JobThread | None = None
         self._ended: list[JobThread] = []
         self._timer = QTimer(self)
         self._timer.setInterval(BATCH_INTERVAL_MS)
         self._timer.timeout.connect(self._deliver)
+
+    @property
+    def machine(self) -> Machine:
+        """Return the facts of this machine, with what the engine found once it is ready."""
+        if self._machine is None:
+            self._machine = inspect_machine()
+        return self._machine
 
     def warm_up(self) -> None:
         """Start an engine so that the next job begins at once; call when the window is on screen."""
@@ -291,7 +298,7 @@ class JobCenter(QObject):
     def _look_at_warm_up(self) -> None:
         if self.pool.facts is not None and not self.catalogue:
             self.catalogue = self.pool.facts.catalogue
-            self.machine = self.pool.facts.machine
+            self._machine = self.pool.facts.machine
             self.ready.emit()
         if self._warming is not None and self._warming.wait(0):
             failures = [event for event in _take(self._warming.inbox) if isinstance(event, Failed)]
