@@ -13,23 +13,26 @@ from aigc_desktop.core.events import Event, Sample, Text
 from aigc_desktop.core.run import Run
 from aigc_desktop.data.samples import SampleSheet, read_samples
 from aigc_desktop.ui.widgets.metric_plot import Columns
+from aigc_desktop.ui.widgets.metric_words import words_for
+from aigc_desktop.ui.widgets.series import Floats, Series
 from aigc_desktop.ui.widgets.wall_rows import BUDGET_BYTES
 
 
 @dataclass
 class History:
-    """Curves, and samples as the events they were."""
+    """Curves ready to draw, and samples as the events they were."""
 
-    columns: Columns = field(default_factory=dict)
+    series: dict[str, Series] = field(default_factory=dict)
     samples: list[Event] = field(default_factory=list)
     best_step: int | None = None
 
 
-def read_history(run: Run) -> History:
-    """Read it all; samples that would not fit into memory are left out evenly."""
+def read_history(run: Run, weight: float) -> History:
+    """Read it all; curves are smoothed with `weight`, samples that would not fit into memory are left out evenly."""
     best = run.info.best
     samples = [event for sheet in _fitting(read_samples(run)) if (event := _event(sheet)) is not None]
-    return History(read_columns(run), samples, int(best) if best.isdecimal() else None)
+    series = {name: _series(name, columns, weight) for name, columns in read_columns(run).items()}
+    return History(series, samples, int(best) if best.isdecimal() else None)
 
 
 def read_columns(run: Run) -> Columns:
@@ -49,6 +52,14 @@ def read_columns(run: Run) -> Columns:
                         for column, entry in zip(columns, (step, value, seconds), strict=True):
                             column.append(entry)
     return {name: tuple(np.frombuffer(c, np.float64) for c in columns) for name, columns in lists.items()}  # type: ignore[misc]
+
+
+def _series(name: str, columns: tuple[Floats, Floats, Floats], weight: float) -> Series:
+    """Return a metric's values with averages and pyramids: for a million values that is no work for the window."""
+    series = Series(0.0 if words_for(name).validation else weight)
+    series.extend(*columns)
+    series.refresh()
+    return series
 
 
 def _fitting(sheets: list[SampleSheet]) -> list[SampleSheet]:

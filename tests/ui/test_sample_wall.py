@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtGui import QGuiApplication, QKeySequence, QShortcut
 from PySide6.QtTest import QTest
 
 from aigc_desktop.core.events import Sample, Text
@@ -101,6 +101,20 @@ def test_enter_enlarges_one_cell_by_whole_pixels_and_escape_goes_back(wall):
     assert wall.origin().step == 0
     _press(wall, Qt.Key.Key_Escape)
     assert wall.canvas.mode == "wall"
+
+
+def test_escape_stays_with_the_wall_only_while_it_leads_back(qtbot, wall):
+    pressed = []
+    shortcut = QShortcut(QKeySequence(Qt.Key.Key_Escape), wall)
+    shortcut.activated.connect(lambda: pressed.append(1))
+    wall.add_events([_pictures(0)])
+    wall.activateWindow()
+    wall.canvas.setFocus()
+    wall.canvas.set_mode("cell")
+    _press(wall, Qt.Key.Key_Escape)
+    assert (wall.canvas.mode, pressed) == ("wall", [])
+    _press(wall, Qt.Key.Key_Escape)
+    assert pressed == [1]
 
 
 def test_small_pictures_are_painted_with_hard_edges(wall):

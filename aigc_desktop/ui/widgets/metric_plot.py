@@ -85,6 +85,14 @@ class MetricPlot(QWidget):
             self._metric(name).series.extend(steps, values, seconds)
         self.update_soon()
 
+    def load_series(self, series: dict[str, Series]) -> None:
+        """Take a history that was prepared beside the window, as what comes before anything live."""
+        for name, one in series.items():
+            one.set_weight(0.0 if words_for(name).validation else self.smoothing)
+            self._metric(name).series = one
+        self._panels_stale = True
+        self.update_soon()
+
     def clear(self) -> None:
         """Forget all curves."""
         for metric in self.metrics.values():

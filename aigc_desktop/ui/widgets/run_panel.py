@@ -44,6 +44,8 @@ class RunPanel(QWidget):
         self.notes: list[str] = []
         self.best_step: int | None = None
         self.validations = 0
+        self.device = ""
+        self.memory = 0
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(services.theme.px(16))
@@ -64,7 +66,7 @@ class RunPanel(QWidget):
     def show_run(self, run: Run, handle: JobHandle | None, stopwatch: Stopwatch) -> None:
         """Show a run: with its job while that runs, else as it lies on the disk."""
         self.run, self.handle, self.stopwatch = run, handle, stopwatch
-        self.notes, self.validations = [], 0
+        self.notes, self.validations, self.device, self.memory = [], 0, "", 0
         info = run.info
         self.best_step = int(info.best) if info.best.isdecimal() else None
         self.failure.clear()
@@ -236,13 +238,10 @@ class RunPanel(QWidget):
             left = _("estimating…") if progress.eta_s is None else readable_time(progress.eta_s)
             facts[_("Time left")] = left
         facts[_("Elapsed")] = readable_time(self.stopwatch.seconds)
-        with contextlib.suppress(UserError, OSError):
-            device = self.run.info.device
-            if device:
-                facts[_("Device")] = _("processor") if device == "cpu" else device
-        memory = engine_memory(handle)
-        if memory:
-            facts[_("Memory")] = readable_size(memory)
+        if self.device:
+            facts[_("Device")] = _("processor") if self.device == "cpu" else self.device
+        if self.memory:
+            facts[_("Memory")] = readable_size(self.memory)
         if self.best_step is not None:
             facts[_("Best version")] = _("step {step}").format(step=f"{self.best_step:,}")
         self._fill_grid(facts)
@@ -315,6 +314,12 @@ class RunPanel(QWidget):
         self.note_card.setVisible(bool(self.notes))
 
     def _tick(self) -> None:
+        """Look at what costs a system call once a second; events come thirty times as often."""
+        if self.run is not None and not self.device:
+            with contextlib.suppress(UserError, OSError):
+                self.device = self.run.info.device
+        if self.handle is not None:
+            self.memory = engine_memory(self.handle)
         self.update_state()
 
     def _sample_now(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
@@ -75,8 +76,8 @@ class RunView(QWidget):
         self.plot.clear()
         self.stopwatch = Stopwatch(run.info.seconds if run else 0.0)
         if run is not None:
-            chosen = run
-            self._reading = Background(self, lambda: read_history(chosen), self._show_history, self._history_failed)
+            read = partial(read_history, run, self.plot.smoothing)
+            self._reading = Background(self, read, self._show_history, self._history_failed)
 
     def add_events(self, events: list[Event]) -> None:
         """Show what the running training tells."""
@@ -93,7 +94,7 @@ class RunView(QWidget):
 
     def _show_history(self, history: History) -> None:
         self._reading = None
-        self.plot.load(history.columns)
+        self.plot.load_series(history.series)
         self.plot.mark_best(history.best_step)
         self.wall.add_events(history.samples)
         waiting, self._waiting = self._waiting, []

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from PySide6.QtCore import QPoint, QRect, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QPoint, QRect, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QContextMenuEvent,
@@ -275,6 +275,14 @@ class WallCanvas(QAbstractScrollArea):
         x.setValue(max(left + pitch.width() + self._head() - view.width(), min(x.value(), left)))
 
     # events of the user
+
+    def event(self, event: QEvent) -> bool:
+        """Keep Escape while it leads back to the wall; else it is the window's key to stop a job."""
+        asks = event.type() == QEvent.Type.ShortcutOverride and self.mode != "wall"
+        if asks and isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Escape:
+            event.accept()
+            return True
+        return super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         moves = {
