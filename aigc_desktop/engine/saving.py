@@ -49,7 +49,13 @@ def resume(loop: Loop) -> Iterator[Event]:
     identical = unpack(loop, state)
     loop.saved_step, loop.saved_at = loop.step, loop.stopwatch.seconds
     yield Note(_("Training goes on from step {step}.").format(step=loop.step), step=loop.step)
-    if not identical:
+    before = state.numbers["computed_by"][0]
+    if before != loop.device.type == "cpu":
+        yield Note(
+            _("The graphics card of this training is not there: it goes on with the processor and takes longer."),
+            "warning", loop.step,
+        )  # fmt: skip
+    elif not identical:
         yield Note(
             _("The device or its software changed: the result will be as good, but not the same to the last bit."),
             step=loop.step,

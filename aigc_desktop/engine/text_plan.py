@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 PRESETS = [
     Preset("XS", N_("Very small"), N_("For a processor: shows the style within minutes."),
-           {"layers": 4, "width": 128, "heads": 4, "context": 128, "batch_size": 16, "steps": 2000}),
+           {"layers": 4, "width": 128, "heads": 4, "context": 128, "batch_size": 12, "steps": 1500}),
     Preset("S", N_("Small"), N_("For a graphics card, or a night on a processor: words and sentences come out well."),
            {"layers": 6, "width": 384, "heads": 6, "context": 256, "batch_size": 32, "steps": 4000, "lr": 0.015}),
     Preset("M", N_("Medium"), N_("For a graphics card with 8 GB and some megabytes of text."),

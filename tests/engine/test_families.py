@@ -110,7 +110,7 @@ def test_three_steps_give_finite_metrics_and_an_end(trained):
     metrics = [e for e in trained.events if isinstance(e, Metric)]
     assert {1, 2, 3} <= {e.step for e in metrics}
     assert all(math.isfinite(value) for e in metrics for value in e.values.values())
-    assert any(name.startswith("val") for e in metrics for name in e.values)
+    assert any(name.startswith(("val_", "validation_")) for e in metrics for name in e.values)
     assert any(isinstance(e, Sample | Text) for e in trained.events)
 
 

@@ -11,7 +11,9 @@ import torch
 
 from aigc_desktop.core.errors import OutOfSpace
 from aigc_desktop.core.events import Checkpoint, Failed, Finished, Metric, Note, Progress, Stopped
+from aigc_desktop.core.files import read_json, sha256_file, write_json
 from aigc_desktop.core.job import run_job
+from aigc_desktop.core.run import MANIFEST
 from aigc_desktop.engine import saving
 from aigc_desktop.engine.checkpoint import part, read_model, read_state
 from tests.engine.toy import ToyConfig, arguments, losses, new_run, toy_job, weights_hash
@@ -127,6 +129,24 @@ def test_progress_does_not_count_the_time_of_the_reader(workspace):
                 rates.append((event.rate, event.eta_s))
     assert rates[-2][0] > 8 / 0.05  # more steps per second than the reader lets through
     assert rates[-2][1] < 0.05
+
+
+def resumed_with(workspace, computed_by):
+    """Return the notes of a training that was computed by something else before."""
+    run = new_run(workspace)
+    drive(toy_job(), CONFIG, run, stop_after=9)
+    folder = run.checkpoint("last")
+    file = folder / "train_state.json"
+    write_json(file, {**read_json(file), "computed_by": computed_by})
+    manifest = read_json(folder / MANIFEST)
+    manifest["files"]["train_state.json"] = {"size": file.stat().st_size, "sha256": sha256_file(file)}
+    write_json(folder / MANIFEST, manifest)
+    return [e.message for e in drive(toy_job(), CONFIG, run) if isinstance(e, Note)]
+
+
+def test_a_change_of_device_or_software_is_told(workspace):
+    assert any("processor" in note for note in resumed_with(workspace, ["cuda", torch.__version__, 1]))
+    assert any("last bit" in note for note in resumed_with(workspace, ["cpu", "1.0", 1]))
 
 
 # memory
