@@ -11,11 +11,15 @@ import numpy as np
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Event, Sample, Text
 from aigc_desktop.core.run import Run
+from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.samples import SampleSheet, read_samples
 from aigc_desktop.ui.widgets.metric_plot import Columns
 from aigc_desktop.ui.widgets.metric_words import words_for
 from aigc_desktop.ui.widgets.series import Floats, Series
 from aigc_desktop.ui.widgets.wall_rows import BUDGET_BYTES
+
+REAL_ITEMS = {"image": 16, "text": 4}
+TEXT_LENGTH = 600
 
 
 @dataclass
@@ -31,8 +35,25 @@ def read_history(run: Run, weight: float) -> History:
     """Read it all; curves are smoothed with `weight`, samples that would not fit into memory are left out evenly."""
     best = run.info.best
     samples = [event for sheet in _fitting(read_samples(run)) if (event := _event(sheet)) is not None]
+    if not any(event.role == "real" for event in samples if isinstance(event, Sample | Text)):
+        samples += real_items(run)
     series = {name: _series(name, columns, weight) for name, columns in read_columns(run).items()}
     return History(series, samples, int(best) if best.isdecimal() else None)
+
+
+def real_items(run: Run) -> list[Event]:
+    """Return some of what the run learns from, to compare with; nothing when the data set is gone."""
+    try:
+        dataset = Workspace(run.workspace).dataset(run.info.dataset)
+        rows = dataset.indices("train")
+        chosen = rows[np.linspace(0, len(rows) - 1, min(len(rows), REAL_ITEMS[dataset.info.kind])).astype(int)]
+        if dataset.info.kind == "image":
+            return [Sample(0, np.asarray(dataset.image_map[chosen]), role="real")]
+        texts = dataset.texts("train")
+        positions = np.searchsorted(rows, chosen).tolist()
+        return [Text(0, tuple(texts[i][:TEXT_LENGTH] for i in positions), role="real")]
+    except (UserError, OSError, ValueError):
+        return []
 
 
 def read_columns(run: Run) -> Columns:

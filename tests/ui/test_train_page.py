@@ -308,6 +308,17 @@ def test_a_running_job_is_found_again_by_a_new_page_with_its_history(qtbot, trai
     assert again.view.wall.canvas.real is not None
 
 
+def test_real_data_stand_above_the_samples(qtbot, page, services):
+    dataset = services.workspace.dataset("Cups")
+    (dataset.snapshot / "images.npy").unlink()
+    np.save(dataset.snapshot / "images.npy", np.arange(4 * 8 * 8 * 3, dtype=np.uint8).reshape(4, 8, 8, 3))
+    run = services.workspace.new_run("image_gan.train", {"dataset": "Cups"}, "with data")
+    page.shown(run=run.id)
+    _settled(qtbot, page)
+    real = page.view.wall.canvas.real
+    np.testing.assert_array_equal(real.images, dataset.images("train"))
+
+
 def test_an_old_run_opens_with_its_end(qtbot, page, services):
     run = services.workspace.runs()[-1]
     page.shown(run=run.id)

@@ -199,7 +199,8 @@ class PlotCanvas(pg.GraphicsLayoutWidget):  # type: ignore[misc]
         if self.panels:
             plot.setXLink(next(iter(self.panels.values())).plot)
         cross = pg.InfiniteLine(angle=90, movable=False)
-        best = pg.InfiniteLine(angle=90, movable=False, label="", labelOpts={"position": 0.92, "anchors": [(0, 0)] * 2})
+        beside = {"position": 0.92, "anchors": [(0, 0), (1, 0)]}  # left of the line near the right edge
+        best = pg.InfiniteLine(angle=90, movable=False, label="", labelOpts=beside)
         for mark in (cross, best):
             mark.setVisible(False)
             plot.addItem(mark, ignoreBounds=True)
