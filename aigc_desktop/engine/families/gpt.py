@@ -241,14 +241,14 @@ def generate(config: GenerateConfig, run: Run) -> EventStream:
     finished = made = 0
     for state in write_texts(model, prompt, seeds, END, sampling):
         now, block = time.perf_counter(), tuple(state.tokens)
+        length = made + sum(map(len, state.tokens.values()))
         if state.done:
-            finished += len(block)
-            made += sum(map(len, state.tokens.values()))
+            finished, made = finished + len(block), length
         if state.done or now - shown > SHOWN_EVERY_S:
             shown = now
             texts = _decoded(tokenizer, state.tokens, block, not state.done, config.prompt)
             yield Text(0, texts, block, partial=not state.done)
-        yield Progress(finished, config.count, _("Writing"), made / (now - started), "tokens")
+        yield Progress(finished, config.count, _("Writing"), length / (now - started), "tokens")
 
 
 def load(folder: Path, device_name: str) -> tuple[LanguageModel, Tokenizer]:
