@@ -14,7 +14,7 @@ import numpy.typing as npt
 from aigc_desktop.export.label import AigcLabel
 
 PROGRAM = "AIGC Desktop"
-ORIGIN_FIELDS = ("task", "model", "checkpoint", "seed", "label", "dataset", "dataset_hash", "settings")
+ORIGIN_FIELDS = ("task", "model", "checkpoint", "seed", "label", "dataset_hash", "settings")
 
 
 @dataclass(frozen=True)

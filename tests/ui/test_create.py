@@ -271,7 +271,8 @@ def _drop(page, path):
     mime = QMimeData()
     mime.setUrls([QUrl.fromLocalFile(str(path))])
     none = Qt.KeyboardModifier.NoModifier
-    page.dropEvent(QDropEvent(QPointF(5, 5), Qt.DropAction.CopyAction, mime, Qt.MouseButton.LeftButton, none))
+    event = QDropEvent(QPointF(5, 5), Qt.DropAction.CopyAction, mime, Qt.MouseButton.LeftButton, none)
+    assert page.gate.eventFilter(page, event)
 
 
 def test_export_dialog_writes_labelled_files_beside_the_window(qtbot, page, services, jobs, record, tmp_path):

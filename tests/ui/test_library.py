@@ -18,6 +18,7 @@ from aigc_desktop.export.export import label_of
 from aigc_desktop.export.piece import Piece
 from aigc_desktop.export.results import keep
 from aigc_desktop.ui.pages.library import PAGE
+from aigc_desktop.ui.widgets.choice_dialog import ChoiceDialog
 from aigc_desktop.ui.widgets.export_dialog import ExportDialog
 from tests.ui.conftest import settle
 
@@ -118,6 +119,22 @@ def test_delete_moves_to_the_trash_and_undo_brings_back(qtbot, page, record):
     assert _titles(page)[1] == "茶杯 cup 5"
 
 
+def test_the_trash_gives_back_or_is_emptied(page, library, record):
+    page.filters.trash.click()
+    assert record.notes[-1][0] == "The trash is empty."
+    page.grid.select_rows([0, 1])
+    page.delete()
+    for answer, count, trashed in (("restore", 7, 0), ("purge", 5, 0)):
+        if answer == "purge":
+            page.grid.select_rows([0, 1])
+            page.delete()
+        page.filters.trash.click()
+        dialog = page.findChildren(ChoiceDialog)[-1]
+        dialog.buttons[answer].click()
+        assert (library.count(), len(library.trashed())) == (count, trashed)
+        assert page.grid.count == count
+
+
 def test_generate_like_this_gives_all_that_is_needed(page, record):
     page.grid.select_rows([3])
     page.panel.buttons["like"].click()
@@ -147,6 +164,15 @@ def test_several_works_are_exported_dragged_and_copied(qtbot, page, tmp_path):
     page.grid.select_rows([0])
     page._asked("copy")
     assert QGuiApplication.clipboard().image().pixelColor(0, 0).red() == 200
+
+
+def test_the_menu_does_what_the_buttons_do(page, record):
+    page.grid.select_rows([3])
+    menu = page.grid.menu_of([3])
+    next(action for action in menu.actions() if "like this" in action.text()).trigger()
+    assert record.places[-1][1]["seed"] == 3
+    page.grid.select_rows([1, 2])
+    assert [action.text() for action in page.grid.menu_of([1, 2]).actions()] == ["Export…", "Delete"]
 
 
 def test_a_close_look_steps_through_the_pictures(qtbot, page):

@@ -6,19 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QDragEnterEvent, QDropEvent, QKeySequence, QShortcut
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
 
-from aigc_desktop.core.errors import failure_of
+from aigc_desktop.core.errors import UserError, failure_of
 from aigc_desktop.core.events import Event, Failed, Finished, Sample, Stopped, Text
 from aigc_desktop.core.i18n import N_, _, ngettext
-from aigc_desktop.core.library import Card
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.run import Run
 from aigc_desktop.ui.jobs import JobHandle
 from aigc_desktop.ui.page import Page
-from aigc_desktop.ui.reveal import open_outside
+from aigc_desktop.ui.recall_gate import RecallGate
 from aigc_desktop.ui.widgets.controls import icon_button, label
 from aigc_desktop.ui.widgets.empty_state import EmptyState
 from aigc_desktop.ui.widgets.result_history import ResultHistory
@@ -35,7 +32,7 @@ class CreatePage(Page):
 
     def build(self) -> None:
         """Make the widgets; those that read pictures are imported now, not when the window starts."""
-        from aigc_desktop.ui.keeper import Keeper
+        from aigc_desktop.ui.judging import Judge
         from aigc_desktop.ui.widgets.create_panel import CreatePanel
         from aigc_desktop.ui.widgets.works_view import WorksView
         from aigc_desktop.ui.works import Batch
@@ -45,13 +42,14 @@ class CreatePage(Page):
         self.handle: JobHandle | None = None
         self.follows_disk = False
         self.wants_go = False
-        self.setAcceptDrops(True)
+        self.gate = RecallGate(self)
+        self.gate.brought.connect(self.recall_file)
         theme = self.services.theme
-        self.keeper = Keeper(self, self.services.workspace)
         self.panel = CreatePanel(self.services)
         self.panel.setMinimumWidth(theme.px(NARROW_PX))
         self.panel.setMaximumWidth(theme.px(PANEL_PX))
         self.view = WorksView(theme)
+        self.judge = Judge(self, self.services, self.view)
         self.empty = EmptyState(
             theme, "create", _("No trained model yet"),
             _("Train a model on your pictures or texts; then it makes new ones here."), _("Go to Train"),
@@ -63,12 +61,8 @@ class CreatePage(Page):
         self._lay_out()
         self.empty.acted.connect(self._go_to_train)
         self.panel.generate.connect(self.generate)
-        self.panel.progress.ended.connect(self._progress_ended)
         self.view.asked.connect(self._asked)
         self.services.jobs.ready.connect(self._engine_ready)
-        for keys in ("Ctrl+Return", "Ctrl+Enter"):
-            QShortcut(QKeySequence(keys), self, self.generate)
-        QShortcut(QKeySequence(QKeySequence.StandardKey.Paste), self, self._paste)
         self._resume_watching()
 
     def shown(self, **arguments: Any) -> None:
@@ -214,85 +208,15 @@ class CreatePage(Page):
             self.services.notify(text.format(count=count))
         self.history.fill(self.batch.result.folder if self.batch else None)
 
-    def _progress_ended(self, _ending: object) -> None:
-        self.panel.progress.hide()
-
     # judging
 
     def _asked(self, action: str, places: list[int]) -> None:
-        works = [self.batch.works[place] for place in places] if self.batch else []
-        if not works:
+        if self.batch is None or not places:
             return
-        match action:
-            case "like":
-                self.like_this(works[0].origin)
-            case "keep":
-                self._keep(places)
-            case "reject":
-                self._reject(places)
-            case "compare":
-                self.view.compare()
-            case "export":
-                self._export(places)
-            case "copy":
-                self.view.copy()
-            case "folder":
-                self._open_folder(works[0].file)
-
-    def _keep(self, places: list[int]) -> None:
-        """Keep works in the library; the mark shows at once, the files follow."""
-        batch = self.batch
-        assert batch is not None
-        chosen = [place for place in places if not batch.works[place].partial]
-        batch.mark(chosen, "kept")
-        self.view.remark(chosen)
-
-        def kept(cards: list[Card]) -> None:
-            count = len(cards)
-            if not count:
-                self.services.notify(_("Kept in the Library already."))
-                return
-            text = ngettext("{count} work kept in the Library", "{count} works kept in the Library", count)
-            ids = [card.id for card in cards]
-            self.services.notify(text.format(count=count), lambda: self._unkeep(batch, chosen, ids))
-
-        def failed(failure: Failed) -> None:
-            batch.mark(chosen, "")
-            self.view.remark(chosen)
-            self.services.show_failure(failure)
-
-        self.keeper.keep([batch.works[place] for place in chosen], kept, failed)
-        self.view.advance()
-
-    def _unkeep(self, batch: Any, places: list[int], ids: list[str]) -> None:
-        batch.mark(places, "")
-        if batch is self.batch:
-            self.view.remark(places)
-        self.keeper.delete(ids, lambda _ids: None, self.services.show_failure)
-
-    def _reject(self, places: list[int]) -> None:
-        """Mark works as rejected; the same key takes it back."""
-        batch = self.batch
-        assert batch is not None
-        back = all(batch.marks.get(place) == "rejected" for place in places)
-        batch.mark(places, "" if back else "rejected")
-        self.view.remark(places)
-        if not back:
-            self.view.advance()
-
-    def _export(self, places: list[int]) -> None:
-        from aigc_desktop.ui.widgets.export_dialog import ExportDialog
-
-        assert self.batch is not None
-        works = [self.batch.works[place] for place in places]
-        dialog = ExportDialog(self.services, works[0].kind, [work.piece for work in works], self)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.open()
-
-    def _open_folder(self, file: Path | None) -> None:
-        folder = file.parent if file is not None else self.batch.result.samples_dir if self.batch else None
-        if folder is not None and not open_outside(folder):
-            self.services.notify(_("The folder could not be opened: {path}").format(path=folder))
+        if action == "like":
+            self.like_this(self.batch.works[places[0]].origin)
+        else:
+            self.judge.act(action, self.batch, places)
 
     # earlier results
 
@@ -312,7 +236,7 @@ class CreatePage(Page):
         self.history = ResultHistory(self.services.workspace)
         self.history.opened.connect(self._open_result)
         recall = icon_button(theme, "upload", _("Use the settings of a file made here…"))
-        recall.clicked.connect(self._choose_file)
+        recall.clicked.connect(self.gate.choose)
         label_line = label(_("AI生成 · AI generated"), "secondary", wrap=False)
         head = QHBoxLayout()
         head.setSpacing(theme.px(8))
@@ -347,29 +271,6 @@ class CreatePage(Page):
 
     def _go_to_train(self) -> None:
         self.services.navigate("train")
-
-    def _choose_file(self) -> None:
-        path, _filter = QFileDialog.getOpenFileName(self, _("Use the settings of a file made here…"))
-        if path:
-            self.recall_file(Path(path))
-
-    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if event.mimeData().hasUrls() and event.source() is None:
-            event.acceptProposedAction()
-
-    def dropEvent(self, event: QDropEvent) -> None:
-        files = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
-        if files:
-            event.acceptProposedAction()
-            self.recall_file(files[0])
-
-    def _paste(self) -> None:
-        from PySide6.QtGui import QGuiApplication
-
-        urls = QGuiApplication.clipboard().mimeData().urls()
-        files = [Path(url.toLocalFile()) for url in urls if url.isLocalFile()]
-        if files:
-            self.recall_file(files[0])
 
 
 PAGE = CreatePage

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QGuiApplication, QImage, QKeySequence, QShortcut
-from PySide6.QtWidgets import QHBoxLayout, QMenu, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtGui import QImage, QKeySequence, QShortcut
+from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
 
 from aigc_desktop.core.errors import UserError, failure_of
 from aigc_desktop.core.i18n import N_, _, ngettext
 from aigc_desktop.core.library import Card, Library, Query
 from aigc_desktop.ui.background import Background
-from aigc_desktop.ui.dragging import LIMIT, files_to_drag
+from aigc_desktop.ui.card_actions import CardActions
+from aigc_desktop.ui.card_edits import CardEdits
 from aigc_desktop.ui.page import Page
-from aigc_desktop.ui.reveal import open_outside
 from aigc_desktop.ui.widgets.controls import label
 from aigc_desktop.ui.widgets.empty_state import EmptyState
-
-if TYPE_CHECKING:
-    from aigc_desktop.export.piece import Piece
 
 PANEL_PX, NARROW_PX = 320, 220
 EXPORT_LIMIT = 10_000
@@ -46,6 +44,8 @@ class LibraryPage(Page):
         self.make_shelf = Shelf
         self.shelf: Shelf | None = None
         self.library: Library | None = None
+        self.actions_: CardActions | None = None
+        self.edits: CardEdits | None = None
         self._wanted_item = ""
         self.grid = ThumbnailGrid(theme)
         self.grid.setAccessibleName(_("Kept works"))
@@ -63,7 +63,7 @@ class LibraryPage(Page):
         self.opening = label(_("The library is being opened…"), "secondary")
         self._lay_out()
         self._connect()
-        Background(self, self._open_library, self._opened, self._open_failed)
+        Background(self, partial(Library, self.services.workspace.folder), self._opened, self._open_failed)
 
     def shown(self, **arguments: Any) -> None:
         """Read what was kept meanwhile; `item` is chosen."""
@@ -73,11 +73,13 @@ class LibraryPage(Page):
 
     # opening
 
-    def _open_library(self) -> Library:
-        return Library(self.services.workspace.folder)
-
     def _opened(self, library: Library) -> None:
         self.library = library
+        self.actions_ = CardActions(self, self.services, library)
+        self.edits = CardEdits(self, self.services, library)
+        self.edits.edited.connect(self._edited)
+        self.edits.moved.connect(self._moved)
+        self.filters.trash.clicked.connect(self.edits.open_trash)
         if library.damaged:
             count = len(library.damaged)
             text = ngettext(
@@ -143,122 +145,51 @@ class LibraryPage(Page):
 
     def _asked(self, action: str) -> None:
         cards = self.chosen()
-        if not cards:
+        if not cards or self.actions_ is None:
             return
-        match action:
-            case "like":
-                self._like(cards[0])
-            case "export":
-                self._export(cards)
-            case "copy":
-                self._copy(cards)
-            case "folder":
-                self._open_folder(cards[0])
-            case "delete":
-                self.delete()
-            case "star":
-                self.star()
+        if action == "delete":
+            self.delete()
+        elif action == "star":
+            self.star()
+        else:
+            self.actions_.act(action, cards)
 
     def star(self) -> None:
         """Give the chosen works a star, or take it when all have one."""
         cards = self.chosen()
-        starred = not all(card.starred for card in cards)
-        self._change(lambda library: library.star([card.id for card in cards], starred))
-        if self.panel.card is not None:
-            self.panel.show_star(starred)
+        if self.edits is not None and cards:
+            self.panel.show_star(self.edits.star(cards))
 
     def delete(self) -> None:
-        """Move the chosen works to the trash; the note has Undo."""
-        library, cards = self.library, self.chosen()
-        if library is None or not cards:
-            return
-        row = self.grid.selected()[0]
-        try:
-            ids = library.delete([card.id for card in cards])
-        except (UserError, OSError) as error:
-            self.services.show_failure(failure_of(error))
-            return
-        self.refresh()
-        if self.shelf is not None and self.shelf.count:
-            self.grid.select_rows([min(row, self.shelf.count - 1)])
-        text = ngettext("{count} work moved to the trash", "{count} works moved to the trash", len(ids))
-        self.services.notify(text.format(count=len(ids)), lambda: self._restore(ids))
-
-    def _restore(self, ids: list[str]) -> None:
-        if self.library is not None:
-            self.library.restore(ids)
-            self._wanted_item = ids[0]
-            self.refresh()
+        """Move the chosen works to the trash."""
+        cards = self.chosen()
+        if self.edits is not None and cards:
+            row = self.grid.selected()[0]
+            self.edits.delete(cards)
+            if self.shelf is not None and self.shelf.count:
+                self.grid.select_rows([min(row, self.shelf.count - 1)])
 
     def _rename(self, title: str) -> None:
         card = self.panel.card
-        if card is not None and title != card.title:
-            self._change(lambda library: library.rename(card.id, title))
-            self.refresh()
+        if card is not None and self.edits is not None and title != card.title:
+            self.edits.rename(card, title)
 
     def _tag(self, tags: list[str]) -> None:
-        card = self.panel.card
-        if card is not None:
-            self._change(lambda library: library.tag([card.id], tags))
-            self.refresh()
+        if self.panel.card is not None and self.edits is not None:
+            self.edits.tag(self.panel.card, tags)
 
-    def _change(self, change: Callable[[Library], object]) -> None:
-        """Edit cards and paint them again."""
-        if self.library is None or self.shelf is None:
-            return
-        try:
-            change(self.library)
-        except (UserError, OSError) as error:
-            self.services.show_failure(failure_of(error))
-        self.shelf.forget()
-        self.grid.viewport().update()
+    def _edited(self) -> None:
+        if self.shelf is not None:
+            self.shelf.forget()
+            self.grid.viewport().update()
 
-    def _like(self, card: Card) -> None:
-        self.services.navigate(
-            "create", run=card.run, checkpoint=card.checkpoint, task=card.task, seed=card.seed, label=card.label,
-            count=1 if card.seed is not None else None, settings=card.settings,
-        )  # fmt: skip
-
-    def _export(self, cards: list[Card]) -> None:
-        from aigc_desktop.ui.widgets.export_dialog import ExportDialog
-
-        kind = cards[0].kind
-        same = [card for card in cards if card.kind == kind]
-        if len(same) < len(cards):
-            self.services.notify(_("Pictures and texts are exported one kind at a time."))
-        dialog = ExportDialog(self.services, kind, [self._loader(card) for card in same], self)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.open()
-
-    def _loader(self, card: Card) -> Callable[[], Piece]:
-        library = self.library
-        assert library is not None
-
-        def load() -> Piece:
-            from aigc_desktop.export.results import piece_of_card
-
-            return piece_of_card(library, card)
-
-        return load
-
-    def _copy(self, cards: list[Card]) -> None:
-        assert self.library is not None
-        clipboard = QGuiApplication.clipboard()
-        if cards[0].kind == "image":
-            clipboard.setImage(QImage(str(self.library.path(cards[0]))))
-        else:
-            texts = [self.library.path(card).read_text(encoding="utf-8") for card in cards if card.kind == "text"]
-            clipboard.setText("\n\n".join(texts))
-
-    def _open_folder(self, card: Card) -> None:
-        assert self.library is not None
-        folder = self.library.path(card).parent
-        if not open_outside(folder):
-            self.services.notify(_("The folder could not be opened: {path}").format(path=folder))
+    def _moved(self, item: str) -> None:
+        self._wanted_item = item
+        self.refresh()
 
     def _drag_files(self, rows: list[int]) -> Sequence[Path]:
-        cards = self.chosen()[:LIMIT]
-        return files_to_drag([self._loader(card)() for card in cards if card.kind == cards[0].kind])
+        cards = self.chosen()
+        return self.actions_.drag(cards) if self.actions_ is not None and cards else []
 
     # a close look
 
@@ -309,7 +240,7 @@ class LibraryPage(Page):
         self.filters.changed.connect(self.refresh)
         self.grid.selection_changed.connect(self._selection_changed)
         self.grid.row_activated.connect(self.look)
-        self.grid.set_menu(self._menu)
+        self.grid.set_menu(self.panel.menu)
         self.grid.set_drag_files(self._drag_files)
         self.viewer.closed.connect(self._back)
         self.viewer.canvas.stepped.connect(self._step)
@@ -330,15 +261,6 @@ class LibraryPage(Page):
 
     def _shortcut(self) -> None:
         self._asked(str(self.sender().property("key")))
-
-    def _menu(self, rows: list[int]) -> QMenu | None:
-        menu = QMenu(self)
-        for key, made in self.panel.buttons.items():
-            if made.isEnabled():
-                action = menu.addAction(made.icon(), made.text())
-                action.setProperty("key", key)
-                action.triggered.connect(self._shortcut)
-        return menu
 
     def _open_relative(self, item: str) -> None:
         """Show a relative, without filters when they hide it."""

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLineEdit,
+    QMenu,
     QPlainTextEdit,
     QScrollArea,
     QTreeWidget,
@@ -113,6 +114,16 @@ class CardPanel(QWidget):
         """Show whether the work has a star."""
         self.star.setChecked(starred)
         self.star.setIcon(self.theme.icon("star-filled" if starred else "star", "amber" if starred else ""))
+
+    def menu(self, _rows: list[int]) -> QMenu:
+        """Return a menu of what can be done now."""
+        menu = QMenu(self)
+        for key, made in self.buttons.items():
+            if made.isEnabled():
+                action = menu.addAction(made.icon(), made.text())
+                action.setProperty("key", key)
+                action.triggered.connect(self._ask)
+        return menu
 
     def _fill_tree(self, family: FamilyTree) -> None:
         self.tree.clear()

@@ -88,6 +88,7 @@ class CreatePanel(QWidget):
         self.run_input.edited.connect(self._run_chosen)
         self.task_input.edited.connect(self._build_form)
         self.button.clicked.connect(self.generate)
+        self.progress.ended.connect(self._progress_ended)
 
     def _lay_out(self) -> None:
         theme = self.services.theme
@@ -226,6 +227,9 @@ class CreatePanel(QWidget):
         self.button.setVisible(not busy)
 
     # inside
+
+    def _progress_ended(self, _ending: object) -> None:
+        self.progress.hide()
 
     def _run_chosen(self) -> None:
         self._fill_versions()

@@ -32,9 +32,10 @@ class LibraryFilters(QWidget):
         self.runs = _box(_("Model"))
         self.starred = icon_button(theme, "star", _("Only works with a star"))
         self.starred.setCheckable(True)
+        self.trash = icon_button(theme, "trash-2", _("Trash…"))
         self.found = label("", "secondary", wrap=False)
         rest = FlowLayout(theme.px(8))
-        for widget in (self.kinds, self.tags, self.runs, self.starred, self.found):
+        for widget in (self.kinds, self.tags, self.runs, self.starred, self.trash, self.found):
             rest.addWidget(widget)
         head = QVBoxLayout(self)
         head.setContentsMargins(0, 0, 0, 0)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QAction, QGuiApplication, QIcon, QKeySequence
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
 from PySide6.QtWidgets import (
     QCheckBox,
     QMenu,
@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QSlider,
     QSplitter,
     QStackedWidget,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -46,15 +47,14 @@ class WorksView(QWidget):
         self.grid = ThumbnailGrid(theme)
         self.grid.setAccessibleName(_("Works"))
         self.grid.setToolTip(_("Space keeps, X rejects, C compares two, Enter looks closely"))
-        self.reader = QPlainTextEdit()
-        self.reader.setReadOnly(True)
-        self.reader.setAccessibleName(_("Chosen text"))
-        self.reader.setToolTip(_("The whole text; select to copy a part"))
+        self.reader = Reader()
         self.viewer = ImageViewer(theme, [
             ("like", "sparkles", _("Generate like this")), ("keep", "library", _("Keep in the Library (Space)")),
             ("export", "download", _("Export…")),
         ])  # fmt: skip
-        self._make_actions()
+        self.actions_by_key = make_actions(theme, self.grid)
+        for action in self.actions_by_key.values():
+            action.triggered.connect(self._act)
         self._lay_out()
         self.grid.set_menu(self._menu)
         self.grid.set_drag_files(self._drag_files)
@@ -175,24 +175,6 @@ class WorksView(QWidget):
 
     # inside
 
-    def _make_actions(self) -> None:
-        """Keys of the grid, which are also the entries of its menu."""
-        self.actions_by_key: dict[str, QAction] = {}
-        for key, icon, text, shortcut in (
-            ("like", "sparkles", _("Generate like this"), "G"), ("keep", "library", _("Keep in the Library"), "Space"),
-            ("reject", "x", _("Reject"), "X"), ("compare", "columns-2", _("Compare"), "C"),
-            ("export", "download", _("Export…"), "Ctrl+E"), ("copy", "copy", _("Copy"), "Ctrl+C"),
-            ("folder", "folder-open", _("Show in folder"), ""),
-        ):  # fmt: skip
-            action = QAction(self.theme.icon(icon) if icon else QIcon(), text, self.grid)
-            action.setData(key)
-            if shortcut:
-                action.setShortcut(QKeySequence(shortcut))
-            action.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
-            action.triggered.connect(self._act)
-            self.grid.addAction(action)
-            self.actions_by_key[key] = action
-
     def _lay_out(self) -> None:
         theme = self.theme
         self.state = label("", "secondary", wrap=False)
@@ -207,13 +189,8 @@ class WorksView(QWidget):
         self.size_slider.setToolTip(_("Size of the works"))
         self.size_slider.valueChanged.connect(self._resized)
         self.bar = FlowLayout(theme.px(8))
-        icons = {"keep": "library", "reject": "x", "compare": "columns-2", "export": "download"}
-        for key in icons:
-            action = self.actions_by_key[key]
-            name = f"{action.text()} ({action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)})"
-            made = icon_button(theme, icons[key], name)
-            made.clicked.connect(action.trigger)
-            self.bar.addWidget(made)
+        for key in ("keep", "reject", "compare", "export"):
+            self.bar.addWidget(action_button(theme, self.actions_by_key[key]))
         for widget in (self.hide_box, self.size_slider, self.state):
             self.bar.addWidget(widget)
         splitter = QSplitter(Qt.Orientation.Vertical)
@@ -231,9 +208,6 @@ class WorksView(QWidget):
         box.setSpacing(theme.px(8))
         box.addLayout(self.bar)
         box.addWidget(self.stack, 1)
-
-    def sizeHint(self) -> QSize:
-        return QSize(self.theme.px(480), self.theme.px(240))
 
     def _fill(self) -> None:
         count = len(self.batch.works) if self.batch else 0
@@ -273,13 +247,7 @@ class WorksView(QWidget):
     def _current_changed(self, row: int) -> None:
         if self.batch is None or not 0 <= row < len(self.rows) or self._work(row).kind != "text":
             return
-        text = self._work(row).text
-        shown = self.reader.toPlainText()
-        if text != shown:
-            bar = self.reader.verticalScrollBar()
-            at_end, position = bar.value() == bar.maximum(), bar.value()
-            self.reader.setPlainText(text)
-            bar.setValue(bar.maximum() if at_end and text.startswith(shown[:40]) and shown else position)
+        self.reader.show_text(self._work(row).text)
 
     def _resized(self, edge: int) -> None:
         self.grid.set_cell_size(self.theme.px(edge))
@@ -310,3 +278,50 @@ class WorksView(QWidget):
     def _drag_files(self, rows: list[int]) -> Sequence[Path]:
         works = [self._work(row) for row in rows[:LIMIT]]
         return files_to_drag([work.piece() for work in works])
+
+
+class Reader(QPlainTextEdit):
+    """A whole text; one that grows is followed at its end, if the end is what the user looks at."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setReadOnly(True)
+        self.setAccessibleName(_("Chosen text"))
+        self.setToolTip(_("The whole text; select to copy a part"))
+
+    def show_text(self, text: str) -> None:
+        """Show a text, from where the user was if it is the same one grown longer."""
+        shown = self.toPlainText()
+        if text == shown:
+            return
+        bar = self.verticalScrollBar()
+        position, at_end = bar.value(), bar.value() == bar.maximum()
+        self.setPlainText(text)
+        if shown and text.startswith(shown[:40]):
+            bar.setValue(bar.maximum() if at_end else position)
+
+
+def make_actions(theme: Theme, grid: ThumbnailGrid) -> dict[str, QAction]:
+    """Return the actions on works; their keys hold while the grid has the focus."""
+    made: dict[str, QAction] = {}
+    for key, icon, text, shortcut in (
+        ("like", "sparkles", _("Generate like this"), "G"), ("keep", "library", _("Keep in the Library"), "Space"),
+        ("reject", "x", _("Reject"), "X"), ("compare", "columns-2", _("Compare"), "C"),
+        ("export", "download", _("Export…"), "Ctrl+E"), ("copy", "copy", _("Copy"), "Ctrl+C"),
+        ("folder", "folder-open", _("Show in folder"), ""),
+    ):  # fmt: skip
+        made[key] = action = QAction(theme.icon(icon), text, grid)
+        action.setData(key)
+        action.setShortcut(QKeySequence(shortcut))
+        action.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
+        grid.addAction(action)
+    return made
+
+
+def action_button(theme: Theme, action: QAction) -> QToolButton:
+    """Return a button for an action, with its key in the tooltip."""
+    keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
+    made = icon_button(theme, "x", f"{action.text()} ({keys})")
+    made.setIcon(action.icon())
+    made.clicked.connect(action.trigger)
+    return made
