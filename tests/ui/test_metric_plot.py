@@ -153,7 +153,7 @@ def test_the_legend_switches_curves(qtbot, plot):
 
 def test_logarithmic_scale_leaves_out_what_has_no_logarithm(qtbot, plot):
     plot.load({"loss": (_steps(4), np.array([1.0, 0.0, -1.0, 100.0]), _steps(4))})
-    plot.log_button.click()
+    plot.controls.log.click()
     canvas = _drawn(qtbot, plot)
     x, y = canvas.panels["loss"].lines["loss"].raw.getData()
     assert x.tolist() == [1, 4]
@@ -167,7 +167,7 @@ def test_clipping_keeps_a_single_extreme_from_flattening_the_curve(qtbot, plot):
     plot.set_smoothing(0.0)
     canvas = _drawn(qtbot, plot)
     assert canvas.panels["loss"].plot.vb.viewRange()[1][1] < 3
-    plot.clip_button.click()
+    plot.controls.clip.click()
     plot.redraw()
     assert canvas.panels["loss"].plot.vb.viewRange()[1][1] > 1000
 
@@ -176,7 +176,7 @@ def test_the_axis_counts_steps_or_time(qtbot, plot):
     plot.load({"loss": (_steps(10), np.ones(10), 60 * _steps(10))})
     canvas = _drawn(qtbot, plot)
     assert canvas.panels["loss"].plot.vb.viewRange()[0][1] == pytest.approx(10, abs=0.2)
-    plot.time_button.click()
+    plot.controls.time.click()
     plot.redraw()
     assert canvas.panels["loss"].plot.vb.viewRange()[0][1] == pytest.approx(600, abs=12)
     assert canvas.panels["loss"].plot.getAxis("bottom").tickStrings([600.0, 3700.0], 1, 100) == ["10:00", "1:01:40"]
@@ -191,7 +191,7 @@ def test_zooming_stops_following_and_fit_goes_on(qtbot, plot):
     plot.append(101, {"loss": 1.0})
     plot.redraw()
     assert vb.viewRange()[0] == [10, 20]
-    plot.fit_button.click()
+    plot.controls.fit.click()
     plot.redraw()
     assert vb.viewRange()[0][1] > 100
 
@@ -209,7 +209,7 @@ def test_the_crosshair_reads_the_values(qtbot, plot):
     canvas = _drawn(qtbot, plot)
     canvas.grab()  # settles the layout
     canvas._point_at(canvas.panels["loss"].plot.vb.mapViewToScene(QPointF(50.2, 50)))
-    assert plot.position.text() == "Step 50"
+    assert plot.controls.position.text() == "Step 50"
     assert "49" in plot.metrics["loss"].chip.text()
 
 

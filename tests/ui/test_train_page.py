@@ -333,8 +333,8 @@ def test_an_interrupted_run_is_offered_to_go_on(qtbot, page, services, jobs):
     run.update(status="running", step=490)
     page.shown()
     assert page.banner.isVisible()
-    assert "step 490" in page.banner_text.text()
-    page._continue_interrupted()
+    assert "step 490" in page.banner.text.text()
+    page.banner.go_on.click()
     assert jobs.requests[-1].run == str(run.folder)
     assert not page.banner.isVisible()
 
@@ -343,7 +343,7 @@ def test_an_interrupted_run_can_be_left(page, services):
     run = services.workspace.runs()[0]
     run.update(status="running")
     page.shown()
-    page._dismiss_interrupted()
+    page.banner.leave.click()
     assert not page.banner.isVisible()
     assert run.info.status == "stopped"
 

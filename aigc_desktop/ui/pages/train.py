@@ -12,14 +12,13 @@ from aigc_desktop.core.events import Event, Failed, Finished, Stopped
 from aigc_desktop.core.family import TaskSpec
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.request import JobRequest
-from aigc_desktop.core.run import Run, RunInfo
+from aigc_desktop.core.run import Run
 from aigc_desktop.ui.jobs import JobHandle
 from aigc_desktop.ui.page import Page
 from aigc_desktop.ui.reveal import open_outside
 from aigc_desktop.ui.stopping import ask_stop
-from aigc_desktop.ui.widgets.cards import Card
-from aigc_desktop.ui.widgets.controls import button, label
 from aigc_desktop.ui.widgets.empty_state import EmptyState
+from aigc_desktop.ui.widgets.interrupted_banner import InterruptedBanner
 from aigc_desktop.ui.widgets.sample_wall import SampleOrigin
 
 RIGHT_PX = 300
@@ -39,7 +38,6 @@ class TrainPage(Page):
         theme = self.services.theme
         self.run: Run | None = None
         self.handle: JobHandle | None = None
-        self.interrupted: str | None = None
         self.setup = TrainSetup(self.services)
         self.setup.started.connect(self._start)
         self.setup.data_asked.connect(self._go_to_data)
@@ -51,7 +49,8 @@ class TrainPage(Page):
         self.stack = QStackedWidget()
         for part in (self.empty, self.setup, self._make_watch()):
             self.stack.addWidget(part)
-        self.banner = self._make_banner()
+        self.banner = InterruptedBanner(self.services)
+        self.banner.continue_asked.connect(self._continue_interrupted)
         box = QVBoxLayout(self)
         box.setContentsMargins(theme.px(24), theme.px(8), theme.px(24), theme.px(16))
         box.setSpacing(theme.px(12))
@@ -203,40 +202,12 @@ class TrainPage(Page):
     # what a crash left
 
     def _look_for_interrupted(self) -> None:
-        """Offer to go on with a run that says it is running while nothing runs it."""
-        found = self._interrupted()
-        self.interrupted = found[0] if found else None
-        shown = self.run is not None and self.interrupted == self.run.id and self.stack.currentIndex() == 2
-        self.banner.setVisible(self.interrupted is not None and not shown)
-        if found:
-            info = found[1]
-            self.banner_text.setText(
-                _("The training of “{title}” stopped at step {step}. Go on from the last saved version?").format(
-                    title=info.title, step=f"{info.step:,}"
-                )
-            )
+        watched = self.run.id if self.run is not None and self.stack.currentIndex() == 2 else ""
+        self.banner.look(watched)
 
-    def _interrupted(self) -> tuple[str, RunInfo] | None:
-        running = {handle.run_folder for handle in self.services.jobs.training()}
-        for run in self.services.workspace.runs():
-            try:
-                info = run.info
-            except UserError:
-                continue
-            if info.status == "running" and run.folder not in running:
-                return run.id, info
-        return None
-
-    def _continue_interrupted(self) -> None:
-        if self.interrupted:
-            self._open(self.interrupted)
-            self.go_on()
-
-    def _dismiss_interrupted(self) -> None:
-        """Mark the run as stopped: it stays and can be continued from the Runs page."""
-        if self.interrupted:
-            self.services.workspace.run(self.interrupted).update(status="stopped")
-            self._look_for_interrupted()
+    def _continue_interrupted(self, run_id: str) -> None:
+        self._open(run_id)
+        self.go_on()
 
     # making
 
@@ -266,21 +237,6 @@ class TrainPage(Page):
         row.addWidget(area)
         return watch
 
-    def _make_banner(self) -> Card:
-        theme = self.services.theme
-        banner = Card(theme, tone="amber")
-        self.banner_text = label("", "body")
-        go_on = button(theme, _("Continue"), "play", "", _("Train on from the last saved version"))
-        leave = button(theme, _("Not now"), kind="flat", tip=_("Keep it as it is; the Runs page can go on later"))
-        go_on.clicked.connect(self._continue_interrupted)
-        leave.clicked.connect(self._dismiss_interrupted)
-        row = QHBoxLayout()
-        row.addWidget(self.banner_text, 1)
-        row.addWidget(leave)
-        row.addWidget(go_on)
-        banner.add(row)
-        banner.hide()
-        return banner
 
 
 PAGE = TrainPage

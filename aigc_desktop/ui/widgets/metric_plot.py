@@ -6,7 +6,6 @@ own below. Values are only stored when they come; drawing happens at most 30 tim
 
 from __future__ import annotations
 
-import csv
 import importlib
 import sys
 import threading
@@ -15,16 +14,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PySide6.QtCore import QBuffer, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QIcon, QImage, QPainter, QPen, QPixmap, QShowEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSlider, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QColor, QShowEvent
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from aigc_desktop.core.files import atomic_file
 from aigc_desktop.core.i18n import _
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.cards import FlowLayout
-from aigc_desktop.ui.widgets.controls import icon_button, label
-from aigc_desktop.ui.widgets.metric_words import GROUP_TITLES, MetricWords, base_name, words_for
+from aigc_desktop.ui.widgets.controls import label
+from aigc_desktop.ui.widgets.metric_legend import Chip, curve_colours
+from aigc_desktop.ui.widgets.metric_words import GROUP_TITLES, MetricWords, words_for
+from aigc_desktop.ui.widgets.plot_controls import FIRST_SMOOTHING, PlotControls
+from aigc_desktop.ui.widgets.plot_export import write_csv, write_png
 from aigc_desktop.ui.widgets.series import Floats, Series
 
 if TYPE_CHECKING:
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
 
 REDRAW_MS = 33
 CANVAS_MODULE = "aigc_desktop.ui.widgets.plot_canvas"
-SMOOTHINGS = (0.0, 0.6, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
-"""Positions of the smoothing slider: weight of the past."""
-
 Columns = dict[str, tuple[Floats, Floats, Floats]]
 """Metric name -> (steps, values, seconds)."""
 
@@ -43,7 +41,7 @@ Columns = dict[str, tuple[Floats, Floats, Floats]]
 class _Metric:
     words: MetricWords
     series: Series
-    chip: QToolButton
+    chip: Chip
 
 
 class MetricPlot(QWidget):
@@ -60,7 +58,7 @@ class MetricPlot(QWidget):
         self.by_time = self.log = False
         self.clip = self.fitting = True
         self.best_step: int | None = None
-        self.smoothing = 0.9
+        self.smoothing = FIRST_SMOOTHING
         self._cross: float | None = None
         self._panels_stale = True
         self._redraw = QTimer(self)
@@ -124,28 +122,12 @@ class MetricPlot(QWidget):
         self.update_soon()
 
     def export_csv(self, path: Path) -> None:
-        """Write all values, one line per step, atomically; empty cells where a metric was not measured."""
-        names = list(self.metrics)
-        series = [self.metrics[name].series for name in names]
-        steps = np.unique(np.concatenate([s.steps.values for s in series])) if series else np.zeros(0)
-        cells = np.full((len(steps), len(names) + 1), np.nan)
-        for column, one in enumerate(series):
-            rows = np.searchsorted(steps, one.steps.values)
-            cells[rows, 0], cells[rows, column + 1] = one.times.values, one.raw.values
-        with atomic_file(path, "w") as f:
-            writer = csv.writer(f, lineterminator="\n")
-            writer.writerow(["step", "seconds", *names])
-            for step, row in zip(steps, cells, strict=True):
-                writer.writerow([int(step), *("" if np.isnan(cell) else f"{cell:.7g}" for cell in row)])
+        """Write all values, one line per step."""
+        write_csv(path, {name: metric.series for name, metric in self.metrics.items()})
 
     def export_png(self, path: Path) -> None:
         """Write the plots with their legend as a picture of twice the screen's resolution."""
-        image = QImage(self.size() * 2, QImage.Format.Format_RGB32)
-        image.setDevicePixelRatio(2)
-        image.fill(QColor(self.theme.colours.surface))
-        self.render(image)
-        with atomic_file(path) as f:
-            f.write(_png(image))
+        write_png(path, self, QColor(self.theme.colours.surface))
 
     def update_soon(self) -> None:
         """Draw with the next round of the timer, once for all that has come till then."""
@@ -183,64 +165,24 @@ class MetricPlot(QWidget):
         self.legend = FlowLayout(px(4))
         chips = QWidget()
         chips.setLayout(self.legend)
-        foot = QHBoxLayout()
-        foot.setSpacing(px(4))
-        self.position = label("", "secondary", wrap=False)
-        foot.addWidget(self.position, 1)
-        for control in self._controls():
-            foot.addWidget(control)
+        self.controls = PlotControls(self.theme)
+        self.controls.smoothing_changed.connect(self.set_smoothing)
+        self.controls.switched.connect(self._switched)
+        self.controls.fit_asked.connect(self.fit)
+        self.controls.export_asked.connect(self.export_asked)
         self.place = QVBoxLayout()
         self.waiting = label(_("The curves appear with the first steps."), "secondary")
         self.waiting.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.place.addWidget(self.waiting, 1)
         box.addWidget(chips)
         box.addLayout(self.place, 1)
-        box.addLayout(foot)
+        box.addWidget(self.controls)
         self.setMinimumHeight(px(230))
-
-    def _controls(self) -> list[QWidget]:
-        theme = self.theme
-        self.slider = QSlider(Qt.Orientation.Horizontal)
-        self.slider.setRange(0, len(SMOOTHINGS) - 1)
-        self.slider.setValue(SMOOTHINGS.index(self.smoothing))
-        self.slider.setFixedWidth(theme.px(80))
-        self.slider.setToolTip(_("Smoothing: how much the strong line follows the past. Left shows every value."))
-        self.slider.setAccessibleName(_("Smoothing"))
-        self.slider.valueChanged.connect(self._smoothing_moved)
-        smooth: QLabel = label(_("Smoothing"), "secondary", wrap=False)
-        smooth.setBuddy(self.slider)
-        self.log_button = self._switch(_("Log"), _("Logarithmic scale: small differences at the end become visible."))
-        self.clip_button = self._switch(_("Clip"), _("Clip outliers: single extreme values do not flatten the curve."))
-        self.time_button = self._switch(_("Time"), _("Show time instead of steps on the horizontal axis."))
-        self.clip_button.setChecked(True)
-        for switch in (self.log_button, self.clip_button, self.time_button):
-            switch.toggled.connect(self._switched)
-        self.fit_button = icon_button(theme, "maximize", _("Fit: show everything and follow"))
-        self.fit_button.clicked.connect(self.fit)
-        self.csv_button = icon_button(theme, "table", _("Save the values as a table (CSV)…"))
-        self.csv_button.clicked.connect(self._ask_csv)
-        self.png_button = icon_button(theme, "image", _("Save the curves as a picture (PNG)…"))
-        self.png_button.clicked.connect(self._ask_png)
-        return [
-            smooth, self.slider, self.log_button, self.clip_button, self.time_button, self.fit_button,
-            self.csv_button, self.png_button,
-        ]  # fmt: skip
-
-    def _switch(self, text: str, tip: str) -> QToolButton:
-        made = QToolButton()
-        made.setText(text)
-        made.setCheckable(True)
-        made.setToolTip(tip)
-        made.setAccessibleName(text)
-        made.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        return made
 
     def _metric(self, name: str) -> _Metric:
         if name not in self.metrics:
             words = words_for(name)
-            chip = self._switch(words.title, _("Show or hide this curve"))
-            chip.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-            chip.setChecked(words.shown)
+            chip = Chip(self.theme, words.title, words.validation, words.shown)
             chip.toggled.connect(self._chip_toggled)
             self.legend.addWidget(chip)
             series = Series(0.0 if words.validation else self.smoothing)
@@ -249,25 +191,18 @@ class MetricPlot(QWidget):
             self._panels_stale = True
         return self.metrics[name]
 
-    def _colours(self) -> dict[str, str]:
-        """Return the colour of each metric; a validation curve has the one of the metric it belongs to."""
-        palette = self.theme.plot_colours
-        colours: dict[str, str] = {}
-        groups: dict[str, int] = {}
-        for name, metric in self.metrics.items():
-            base = base_name(name)
-            if base in colours:
-                colours[name] = colours[base]
-                continue
-            place = groups.get(metric.words.group, 0)
-            groups[metric.words.group] = place + 1
-            colours[name] = palette[place % len(palette)]
-        return colours
+    def _curve_colours(self) -> dict[str, str]:
+        groups = {name: metric.words.group for name, metric in self.metrics.items()}
+        return curve_colours(groups, self.theme.plot_colours)
+
+    def _colour_chips(self) -> None:
+        for name, colour in self._curve_colours().items():
+            self.metrics[name].chip.show_colour(colour)
 
     def _panels(self) -> dict[str, tuple[str, list[Curve]]]:
         from aigc_desktop.ui.widgets.plot_canvas import Curve
 
-        colours = self._colours()
+        colours = self._curve_colours()
         groups: dict[str, tuple[str, list[Curve]]] = {}
         for group, title in GROUP_TITLES.items():
             curves = [
@@ -279,17 +214,6 @@ class MetricPlot(QWidget):
                 groups[group] = (_(title), curves)
         return groups
 
-    def _colour_chips(self) -> None:
-        side = self.theme.px(12)
-        for name, colour in self._colours().items():
-            chip = self.metrics[name].chip
-            picture = QPixmap(side * 2, side * 2)
-            picture.fill(Qt.GlobalColor.transparent)
-            dashed = self.metrics[name].words.validation
-            _paint_line(picture, QColor(colour), dashed)
-            chip.setIcon(QIcon(picture))
-            chip.setIconSize(QSize(side, side))
-
     def _show_values(self, x: float | None) -> None:
         """Write the value of each curve at `x`, or the latest, into the legend."""
         if self.canvas is None:
@@ -299,10 +223,8 @@ class MetricPlot(QWidget):
             text = metric.words.title
             if name in places:
                 text = f"{text}  {metric.series.raw.values[places[name]]:.4g}"
-            if metric.chip.text() != text:
-                metric.chip.setText(text)
-                metric.chip.setMinimumWidth(max(metric.chip.minimumWidth(), metric.chip.sizeHint().width()))
-        self.position.setText(self._position(x))
+            metric.chip.show_text(text)
+        self.controls.position.setText(self._position(x))
 
     def _position(self, x: float | None) -> str:
         if x is None:
@@ -342,23 +264,14 @@ class MetricPlot(QWidget):
         self.fitting = False
         self.update_soon()
 
-    def _smoothing_moved(self, position: int) -> None:
-        self.set_smoothing(SMOOTHINGS[position])
-
     def _switched(self) -> None:
-        self.log, self.clip = self.log_button.isChecked(), self.clip_button.isChecked()
-        self.by_time = self.time_button.isChecked()
+        self.log, self.clip = self.controls.log.isChecked(), self.controls.clip.isChecked()
+        self.by_time = self.controls.time.isChecked()
         self.fit()
 
     def _chip_toggled(self) -> None:
         self._panels_stale = True
         self.fit()
-
-    def _ask_csv(self) -> None:
-        self.export_asked.emit("csv")
-
-    def _ask_png(self) -> None:
-        self.export_asked.emit("png")
 
     def _restyle(self) -> None:
         self._colour_chips()
@@ -377,22 +290,3 @@ def preload() -> bool:
         _loading = threading.Thread(target=load, args=(CANVAS_MODULE,), name="load plots", daemon=True)
         _loading.start()
     return not _loading.is_alive() and CANVAS_MODULE in sys.modules
-
-
-def _paint_line(picture: QPixmap, colour: QColor, dashed: bool) -> None:
-    """Paint the sample of a curve's line across the middle of a picture."""
-    with QPainter(picture) as painter:
-        pen = QPen(colour, picture.height() / 6)
-        if dashed:
-            pen.setDashPattern([1.2, 0.8])
-        painter.setPen(pen)
-        middle = picture.height() // 2
-        painter.drawLine(0, middle, picture.width(), middle)
-
-
-def _png(image: QImage) -> bytes:
-    """Return the picture as a PNG file."""
-    buffer = QBuffer()
-    buffer.open(QBuffer.OpenModeFlag.WriteOnly)
-    image.save(buffer, "PNG")  # type: ignore[call-overload]
-    return bytes(buffer.data().data())
