@@ -211,11 +211,14 @@ def test_a_wish_that_comes_before_the_engine_waits_for_it(qtbot, services, jobs)
     page = PAGE(services)
     qtbot.addWidget(page)
     page.build()
-    page.shown(run=_run_id(services, "cups"), seed=5)
+    page.shown(run=_run_id(services, "cups"), seed=5, label="cup", settings={"wildness": 0.5})
     assert jobs.requests == []
     jobs.catalogue = catalogue
     jobs.ready.emit()
-    assert jobs.requests[0].values["seed"] == 5
+    [request] = jobs.requests
+    assert {name: request.values[name] for name in ("seed", "count", "label", "wildness")} == {
+        "seed": 5, "count": 1, "label": "cup", "wildness": 0.5
+    }  # fmt: skip
 
 
 def test_results_of_earlier_jobs_are_listed_and_opened(qtbot, page, services, jobs):

@@ -41,7 +41,7 @@ class CreatePage(Page):
         self.batch: Batch | None = None
         self.handle: JobHandle | None = None
         self.follows_disk = False
-        self.wants_go = False
+        self.waiting: dict[str, Any] = {}
         self.gate = RecallGate(self)
         self.gate.brought.connect(self.recall_file)
         theme = self.services.theme
@@ -68,7 +68,9 @@ class CreatePage(Page):
     def shown(self, **arguments: Any) -> None:
         """Use model `run`; with a `seed` make that very work, `count` and `label` as given."""
         run = str(arguments.get("run", ""))
-        if not run:
+        if not run or not self.services.jobs.catalogue:
+            # what a model can make is known when the engine is ready; then this is done again
+            self.waiting = arguments if run else self.waiting
             self.panel.refresh()
             self._show_place()
             return
@@ -81,7 +83,7 @@ class CreatePage(Page):
         self.panel.set_values({**dict(arguments.get("settings") or {}), **values})
         self._show_place()
         if seed is not None:
-            self._go_when_ready()
+            self.generate()
 
     # making
 
@@ -109,10 +111,13 @@ class CreatePage(Page):
     def like_this(self, origin: Mapping[str, Any]) -> None:
         """Make a work again from its origin: same model, version, settings and seed."""
         if self.recall(origin):
-            self._go_when_ready()
+            self.generate()
 
     def recall(self, origin: Mapping[str, Any]) -> bool:
         """Show the settings a work was made with; False when its model is not in this workspace."""
+        if not self.services.jobs.catalogue:
+            self.services.notify(_("The engine is still starting; try again in a moment."))
+            return False
         task, model = str(origin.get("task", "")), str(origin.get("model", ""))
         exact = self.panel.choose(model, str(origin.get("checkpoint", "")), task)
         if self.panel.run_input.value() != model:
@@ -139,20 +144,11 @@ class CreatePage(Page):
         elif self.recall(origin):
             self.services.notify(_("The settings of “{name}” are shown. Press Generate.").format(name=path.name))
 
-    def _go_when_ready(self) -> None:
-        """Generate at once, or as soon as the engine has told what it can do."""
-        if self.panel.task() is None and not self.services.jobs.catalogue:
-            self.wants_go = True
-            return
-        self.wants_go = False
-        self.generate()
-
     def _engine_ready(self) -> None:
         self.panel.refresh()
-        if self.panel.form is None:
-            self.panel._run_chosen()
-        if self.wants_go:
-            self._go_when_ready()
+        arguments, self.waiting = self.waiting, {}
+        if arguments:
+            self.shown(**arguments)
 
     # watching
 

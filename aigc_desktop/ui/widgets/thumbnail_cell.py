@@ -48,7 +48,7 @@ class CellPainter(QStyledItemDelegate):
         painter.setOpacity(1.0)
         caption = QRect(picture.left(), picture.bottom() + 3, picture.width(), cell.bottom() - picture.bottom() - 5)
         painter.setPen(palette.color(QPalette.ColorRole.Text))
-        text = painter.fontMetrics().elidedText(str(index.data() or ""), Qt.TextElideMode.ElideRight, caption.width())
+        text = painter.fontMetrics().elidedText(str(index.data() or ""), Qt.TextElideMode.ElideMiddle, caption.width())
         painter.drawText(caption, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, text)
         badge = index.data(badge_role)
         if badge:
