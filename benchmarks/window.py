@@ -198,11 +198,12 @@ def measure_memory(folder: Path, seconds: float) -> dict[str, float]:
     empty = process.memory_info().rss / 1e6
     bench.window.navigate("data", dataset="large")
     page = bench.window.pages["data"]
-    bench.until(lambda: page.view.grid.count == LARGE)
-    bar = page.view.grid.verticalScrollBar()
+    grid = page.panel.view.grid
+    bench.until(lambda: grid.count == LARGE)
+    bar = grid.verticalScrollBar()
     for place in np.linspace(0, 1, 60):
         bar.setValue(round(bar.maximum() * float(place)))
-        bench.until(lambda: page.view.grid.grid_model.loader.idle)
+        bench.until(lambda: grid.grid_model.loader.idle)
         bench.spin(0.03)
     large = process.memory_info().rss / 1e6
     bench.jobs.shut_down()

@@ -67,7 +67,7 @@ def _real_jobs(jobs, workspace):
 
 
 def _settled(qtbot, page):
-    qtbot.waitUntil(lambda: page.view._work is None)
+    qtbot.waitUntil(lambda: page.panel.view._work is None)
 
 
 def test_an_empty_workspace_is_one_place_to_drop_things(page):
@@ -84,19 +84,19 @@ def test_from_a_folder_to_a_frozen_data_set_and_on_to_training(qtbot, page, jobs
     page.importing.start_button.click()
     qtbot.waitUntil(lambda: page.stack.currentIndex() == 2)
     _settled(qtbot, page)
-    assert page.name.text() == "my 杯子"
-    assert page.view.grid.count == 7
-    assert page.view.count.text() == "7 of 7"
-    assert page.health.findChildren(type(page.name))  # the card has lines
-    page.freezing.form.set_values({"size": "32"})
-    page.freezing.go_button.click()
+    assert page.panel.name.text() == "my 杯子"
+    assert page.panel.view.grid.count == 7
+    assert page.panel.view.count.text() == "7 of 7"
+    assert page.panel.health.findChildren(type(page.panel.name))  # the card has lines
+    page.panel.freezing.form.set_values({"size": "32"})
+    page.panel.freezing.go_button.click()
     qtbot.waitUntil(lambda: bool(record.places))
     (info,) = [dataset.info for dataset in workspace.datasets()]
     assert info.frozen
     assert info.size == 32
     assert record.places == [("train", {"dataset": info.id})]
-    assert page.freezing.go_button.text() == "Train on this"
-    page.freezing.go_button.click()
+    assert page.panel.freezing.go_button.text() == "Train on this"
+    page.panel.freezing.go_button.click()
     assert record.places[-1] == ("train", {"dataset": info.id})
 
 
@@ -104,28 +104,28 @@ def test_problems_and_labels_are_filters(qtbot, page, workspace, tmp_path):
     _do(workspace, "scan", source=str(_pictures(tmp_path / "set")), labels="folders")
     page.refresh()
     _settled(qtbot, page)
-    page.view.show_problem("truncated")
+    page.panel.view.show_problem("truncated")
     _settled(qtbot, page)
-    assert page.view.grid.count == 1
-    assert page.view._badge(0) == "cut off"
-    page.view.show_label("cups 杯")
+    assert page.panel.view.grid.count == 1
+    assert page.panel.view._badge(0) == "cut off"
+    page.panel.view.show_label("cups 杯")
     _settled(qtbot, page)
-    assert page.view.grid.count == 3
-    page.view.label.setCurrentIndex(0)
-    page.view.search.setText("no such name")
-    qtbot.waitUntil(lambda: page.view.stack.currentWidget() is page.view.nothing)
+    assert page.panel.view.grid.count == 3
+    page.panel.view.label.setCurrentIndex(0)
+    page.panel.view.search.setText("no such name")
+    qtbot.waitUntil(lambda: page.panel.view.stack.currentWidget() is page.panel.view.nothing)
 
 
 def test_thumbnails_are_made_of_the_files(qtbot, page, workspace, tmp_path):
     _do(workspace, "scan", source=str(_pictures(tmp_path / "set")))
     page.refresh()
     _settled(qtbot, page)
-    page.view.show_problem("")
+    page.panel.view.show_problem("")
     _settled(qtbot, page)
-    page.view.grid.grab()
-    qtbot.waitUntil(lambda: page.view.grid.grid_model.loader.idle)
-    assert page.view.grid.thumbnail(0).pixmap is not None
-    assert page.view._files([0])[0].is_file()
+    page.panel.view.grid.grab()
+    qtbot.waitUntil(lambda: page.panel.view.grid.grid_model.loader.idle)
+    assert page.panel.view.grid.thumbnail(0).pixmap is not None
+    assert page.panel.view._files([0])[0].is_file()
 
 
 def test_texts_are_shown_as_a_table(qtbot, page, workspace, tmp_path):
@@ -134,17 +134,17 @@ def test_texts_are_shown_as_a_table(qtbot, page, workspace, tmp_path):
     _do(workspace, "scan", source=str(tmp_path / "poem.txt"), text_item="line")
     page.refresh()
     _settled(qtbot, page)
-    model = page.view.table.text_model
+    model = page.panel.view.table.text_model
     assert model.rowCount() == 50
     assert model.index(3, 0).data() == "第 3 line of words"
-    assert page.view.table.isColumnHidden(1)
-    page.view.search.setText("第 4")
+    assert page.panel.view.table.isColumnHidden(1)
+    page.panel.view.search.setText("第 4")
     qtbot.waitUntil(lambda: model.rowCount() == 11)
 
 
 def test_table_model_keeps_the_rules_of_qt(page, qtmodeltester):
-    model = page.view.table.text_model
-    model.reset(3, lambda row: page.view._text(row))
+    model = page.panel.view.table.text_model
+    model.reset(3, lambda row: page.panel.view._text(row))
     qtmodeltester.check(model, force_py=True)
     model.reset(0, None)
 
@@ -193,8 +193,8 @@ def test_an_import_that_runs_is_found_again_by_a_new_page(qtbot, page, jobs, emp
 def test_rename_delete_and_undo(qtbot, page, workspace, record, tmp_path):
     _do(workspace, "scan", source=str(_pictures(tmp_path / "set")))
     page.refresh()
-    page._rename_to("Teacups 茶杯")
-    assert page.name.text() == "Teacups 茶杯"
+    page.panel.rename_to("Teacups 茶杯")
+    assert page.panel.name.text() == "Teacups 茶杯"
     folder = page.selected.folder
     page.delete()
     assert not folder.exists()
@@ -203,7 +203,7 @@ def test_rename_delete_and_undo(qtbot, page, workspace, record, tmp_path):
     assert "Teacups 茶杯" in text
     undo()
     assert folder.exists()
-    assert page.name.text() == "Teacups 茶杯"
+    assert page.panel.name.text() == "Teacups 茶杯"
 
 
 def test_data_in_use_is_not_deleted(page, workspace, jobs, record, tmp_path):
@@ -253,11 +253,11 @@ def test_a_hundred_thousand_items_open_and_filter_quickly(qtbot, page, workspace
     assert asdict(info)
     page.refresh()
     _settled(qtbot, page)
-    assert page.view.grid.count == count
+    assert page.panel.view.grid.count == count
     started = time.perf_counter()
-    page.view.grid.verticalScrollBar().setValue(page.view.grid.verticalScrollBar().maximum() // 2)
-    page.view.grid.grab()
+    page.panel.view.grid.verticalScrollBar().setValue(page.panel.view.grid.verticalScrollBar().maximum() // 2)
+    page.panel.view.grid.grab()
     assert time.perf_counter() - started < 1.0  # some 20 ms on a quiet machine
-    page.view.show_problem("corrupt")
+    page.panel.view.show_problem("corrupt")
     _settled(qtbot, page)
-    assert page.view.grid.count == 100
+    assert page.panel.view.grid.count == 100

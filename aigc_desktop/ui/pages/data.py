@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QHBoxLayout,
-    QInputDialog,
     QListWidget,
     QListWidgetItem,
     QScrollArea,
@@ -21,14 +19,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from aigc_desktop.core.dataset import Dataset, DatasetInfo, write_info
+from aigc_desktop.core.dataset import Dataset, DatasetInfo
 from aigc_desktop.core.errors import UserError, failure_of
 from aigc_desktop.core.i18n import N_, _, ngettext
 from aigc_desktop.ui.page import Page
-from aigc_desktop.ui.reveal import open_outside
-from aigc_desktop.ui.widgets.controls import button, icon_button, label
+from aigc_desktop.ui.widgets.controls import button
 
-SIDE_PX, SETTINGS_PX = 200, 300
+SIDE_PX = 200
 
 
 class DataPage(Page):
@@ -40,6 +37,7 @@ class DataPage(Page):
 
     def build(self) -> None:
         """Make the widgets; those that read pictures are imported now, not when the window starts."""
+        from aigc_desktop.ui.widgets.dataset_panel import DatasetPanel
         from aigc_desktop.ui.widgets.import_panel import SCAN, DropPlace, ImportPanel
 
         self.selected: Dataset | None = None
@@ -54,7 +52,12 @@ class DataPage(Page):
         self.stack = QStackedLayout()
         self.stack.addWidget(self.drop)
         self.stack.addWidget(self._centred(self.importing))
-        self.stack.addWidget(self._make_viewer())
+        self.panel = DatasetPanel(self.services)
+        self.panel.changed.connect(self.refresh)
+        self.panel.delete_asked.connect(self.delete)
+        self.panel.frozen.connect(self._frozen)
+        self.panel.train_asked.connect(self._train)
+        self.stack.addWidget(self.panel)
         box = QHBoxLayout(self)
         box.setContentsMargins(theme.px(24), theme.px(8), theme.px(24), theme.px(16))
         box.setSpacing(theme.px(16))
@@ -159,7 +162,7 @@ class DataPage(Page):
         item = self.list.currentItem()
         if item is None:
             self.selected = None
-            self.view.show_dataset(None)
+            self.panel.show_dataset(None)
             self.stack.setCurrentIndex(0)
             return
         try:
@@ -170,34 +173,13 @@ class DataPage(Page):
         info = dataset.info
         if self.selected is None or self.selected.info != info or self.selected.folder != dataset.folder:
             self.selected = dataset
-            self.name.setText(info.title)
-            self.about.setText(_about(info))
-            self.health.show_info(info)
-            self.freezing.show_info(info)
-            self.view.show_dataset(dataset)
+            self.panel.show_dataset(dataset)
         self.stack.setCurrentIndex(2)
 
     def add_data(self) -> None:
         """Show the place to drop or choose more."""
         self.list.setCurrentRow(-1)
         self.stack.setCurrentIndex(0)
-
-    def rename(self) -> None:
-        """Ask for another name."""
-        if self.selected is None:
-            return
-        dialog = QInputDialog(self)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.setWindowTitle(_("Rename"))
-        dialog.setLabelText(_("Name of the data set"))
-        dialog.setTextValue(self.selected.info.title)
-        dialog.textValueSelected.connect(self._rename_to)
-        dialog.open()
-
-    def _rename_to(self, title: str) -> None:
-        if self.selected is not None and title.strip():
-            write_info(self.selected.folder, replace(self.selected.info, title=title.strip()))
-            self.refresh()
 
     def delete(self) -> None:
         """Move the data set to the trash; the message has Undo."""
@@ -209,7 +191,7 @@ class DataPage(Page):
                 title=dataset.info.title))  # fmt: skip
             return
         workspace, folder = self.services.workspace, dataset.folder
-        self.view.show_dataset(None)  # lets go of its files
+        self.panel.show_dataset(None)  # lets go of its files
         self.selected = None
         try:
             trashed = workspace.trash(folder)
@@ -224,11 +206,6 @@ class DataPage(Page):
 
         self.refresh()
         self.services.notify(_("“{title}” was moved to the trash.").format(title=dataset.info.title), undo)
-
-    def open_folder(self) -> None:
-        """Show the data set's folder in the file manager."""
-        if self.selected is not None and not open_outside(self.selected.folder):
-            self.services.notify(_("The folder could not be opened: {path}").format(path=self.selected.folder))
 
     def _frozen(self, dataset_id: str) -> None:
         self.refresh(dataset_id)
@@ -259,56 +236,6 @@ class DataPage(Page):
         box.addWidget(self.list, 1)
         return self.side
 
-    def _make_viewer(self) -> QWidget:
-        from aigc_desktop.ui.widgets.dataset_health import HealthCard
-        from aigc_desktop.ui.widgets.dataset_view import DatasetView
-        from aigc_desktop.ui.widgets.freeze_panel import FreezePanel
-
-        theme = self.services.theme
-        self.name, self.about = label("", "card"), label("", "secondary")
-        head = QHBoxLayout()
-        texts = QVBoxLayout()
-        texts.setSpacing(theme.px(2))
-        texts.addWidget(self.name)
-        texts.addWidget(self.about)
-        head.addLayout(texts, 1)
-        for icon, text, slot in (
-            ("pencil", _("Rename"), self.rename), ("folder-open", _("Open the folder"), self.open_folder),
-            ("trash-2", _("Delete"), self.delete),
-        ):  # fmt: skip
-            made = icon_button(theme, icon, text)
-            made.clicked.connect(slot)
-            head.addWidget(made, 0, Qt.AlignmentFlag.AlignTop)
-        self.view = DatasetView(theme)
-        middle = QVBoxLayout()
-        middle.setSpacing(theme.px(8))
-        middle.addLayout(head)
-        middle.addWidget(self.view, 1)
-        self.health, self.freezing = HealthCard(theme), FreezePanel(self.services)
-        self.health.problem_chosen.connect(self.view.show_problem)
-        self.health.label_chosen.connect(self.view.show_label)
-        self.freezing.frozen.connect(self._frozen)
-        self.freezing.train_asked.connect(self._train)
-        settings = QWidget()
-        cards = QVBoxLayout(settings)
-        cards.setContentsMargins(0, 0, theme.px(4), 0)
-        cards.setSpacing(theme.px(16))
-        for part in (self.freezing, self.health):
-            cards.addWidget(part)
-        cards.addStretch(1)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setWidget(settings)
-        area.setFixedWidth(theme.px(SETTINGS_PX))
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        viewer = QWidget()
-        row = QHBoxLayout(viewer)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(theme.px(16))
-        row.addLayout(middle, 1)
-        row.addWidget(area)
-        return viewer
-
     def _centred(self, panel: QWidget) -> QScrollArea:
         """Return the panel at reading width in a place that scrolls."""
         panel.setMaximumWidth(self.services.theme.px(560))
@@ -332,12 +259,6 @@ def _count_words(info: DatasetInfo) -> str:
         words = ngettext("{count} text", "{count} texts", info.usable)
     words = words.format(count=f"{info.usable:,}")
     return _("{count} · ready").format(count=words) if info.frozen else words
-
-
-def _about(info: DatasetInfo) -> str:
-    lines = info.source.splitlines()
-    return lines[0] if len(lines) == 1 else _("{first} and {count} more").format(
-        first=lines[0], count=len(lines) - 1) if lines else ""  # fmt: skip
 
 
 PAGE = DataPage
