@@ -9,7 +9,7 @@ import locale
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from pathlib import Path
 
 # shiboken wraps each later import in inspect.getsource: a second of start-up for `from __feature__ import ...`,
@@ -100,12 +100,21 @@ def open_workspace(preferences: Preferences) -> tuple[Workspace, Failed | None]:
 
 def make_application(arguments: list[str]) -> QApplication:
     """Return the application object with its name, icon id and number format set."""
+    choose_input_method(os.environ)
     application = QApplication([paths.APP_NAME, *arguments])
     application.setApplicationName("AIGC Desktop")
     application.setApplicationVersion(__version__)
     application.setDesktopFileName(paths.APP_NAME)
     locale.setlocale(locale.LC_NUMERIC, "C")  # Qt has set the user's; C libraries then read 0,5 for 0.5
     return application
+
+
+def choose_input_method(environment: MutableMapping[str, str]) -> None:
+    """Let Chinese be typed under fcitx: Qt as it is shipped has no plugin for it, but fcitx also speaks ibus."""
+    wanted = environment.get("QT_IM_MODULE", "") + environment.get("XMODIFIERS", "")
+    if "fcitx" in wanted:
+        environment["QT_IM_MODULE"] = "ibus"
+        environment.pop("QT_IM_MODULES", None)
 
 
 def engine_starter(preferences: Preferences) -> Callable[[], Engine]:

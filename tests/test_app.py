@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from aigc_desktop.app import read_arguments
+from aigc_desktop.app import choose_input_method, read_arguments
 from aigc_desktop.core import paths
 from aigc_desktop.core.settings import Preferences, save_preferences
 
@@ -48,3 +48,12 @@ def test_the_window_opens_and_closes_with_code_0(tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "工作区" / "runs").is_dir()
+
+
+def test_fcitx_is_reached_through_ibus_and_other_input_methods_stay():
+    for before, after in [
+        ({"XMODIFIERS": "@im=fcitx"}, "ibus"), ({"QT_IM_MODULE": "fcitx5"}, "ibus"),
+        ({"QT_IM_MODULE": "ibus"}, "ibus"), ({"XMODIFIERS": "@im=none"}, None),
+    ]:  # fmt: skip
+        choose_input_method(before)
+        assert before.get("QT_IM_MODULE") == after
