@@ -20,6 +20,7 @@ DEVICES = {
     "mps": N_("Graphics card (Apple)"),
 }  # fmt: skip
 PRECISIONS = {"auto": N_("Automatic"), "float32": "float32", "bfloat16": "bfloat16"}
+_SMALL = 3_000_000  # weights; below, conversions on a processor eat what bfloat16 gains (0.8 M: 0.98 times as fast)
 _WORTH = 1.1  # bfloat16 rounds more, so it must be at least this much faster than float32
 
 
@@ -61,10 +62,12 @@ def describe_machine() -> Machine:
     )  # fmt: skip
 
 
-def choose_precision(wish: str, device: torch.device) -> str:
-    """Return "float32" or "bfloat16" for `wish` "auto", "float32" or "bfloat16"."""
+def choose_precision(wish: str, device: torch.device, parameters: int = _SMALL) -> str:
+    """Return "float32" or "bfloat16" for `wish` "auto", "float32" or "bfloat16"; `parameters` is the model's size."""
     if wish != "auto":
         return wish
+    if device.type == "cpu" and parameters < _SMALL:
+        return "float32"
     return "bfloat16" if bfloat16_pays(device.type) else "float32"
 
 

@@ -43,7 +43,8 @@ def resume(loop: Loop) -> Iterator[Event]:
         )  # fmt: skip
     loop.run.update(device=loop.device.type, total=loop.config.steps, versions=versions())
     if state is None:
-        loop.precision = choose_precision(loop.config.precision, loop.device)
+        size = sum(p.numel() for module in loop.trainee.modules.values() for p in module.parameters())
+        loop.precision = choose_precision(loop.config.precision, loop.device, size)
         yield from save_patiently(loop)
         return
     identical = unpack(loop, state)

@@ -158,7 +158,7 @@ def _trial(shape: Shape, config: GPTConfig, make_optimizers: Optimizers) -> floa
         else:
             small = replace(small, context=small.context // 2)
     with torch.random.fork_rng(devices=[]):
-        passing, updating = _measure(small, config, make_optimizers, batch)
+        passing, updating = _measure(small, config, make_optimizers, batch, shape.parameters)
     work = _flops(shape, config.batch_size) / _flops(small, batch)
     return passing * work + updating * shape.parameters / small.parameters
 
@@ -168,12 +168,15 @@ def _flops(shape: Shape, batch: int) -> float:
 
 
 def _measure(
-    shape: Shape, config: GPTConfig, make_optimizers: Optimizers, batch: int
+    shape: Shape, config: GPTConfig, make_optimizers: Optimizers, batch: int, parameters: int
 ) -> tuple[float, float]:
-    """Return the seconds of (forward and backward, update) of a model: the median of a few steps."""
+    """Return the seconds of (forward and backward, update) of a piece of a model: the median of a few steps.
+
+    `parameters` are those of the whole model; they decide the precision.
+    """
     device = choose_device(config.device)
     torch.set_num_threads(config.threads or engine_threads())
-    precision = choose_precision(config.precision, device)
+    precision = choose_precision(config.precision, device, parameters)
     model = LanguageModel(shape).to(device)
     optimizers = make_optimizers(model, config)
     tokens = torch.randint(shape.vocab, (batch, shape.context), device=device)

@@ -167,6 +167,12 @@ def test_bfloat16_must_be_clearly_faster(monkeypatch, float32, bfloat16, chosen)
     assert choose_precision("float32", torch.device("cpu")) == "float32"
 
 
+def test_small_models_stay_in_float32_on_a_processor(monkeypatch):
+    monkeypatch.setattr(devices, "bfloat16_pays", lambda kind: True)
+    assert choose_precision("auto", torch.device("cpu"), 800_000) == "float32"
+    assert choose_precision("auto", torch.device("cpu"), 10_000_000) == "bfloat16"
+
+
 def test_short_memory_is_known_by_its_errors():
     assert is_out_of_memory(MemoryError()) and is_out_of_memory(torch.OutOfMemoryError("x"))
     assert is_out_of_memory(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"))
