@@ -189,7 +189,7 @@ def test_presets_are_saved_applied_renamed_and_shared(qtbot, ready, services, tm
 
 def test_progress_is_shown_with_step_speed_and_time_left(training, ready):
     training.feed(Progress(120, 500, "", 42.0, "images", 75.0), Note("Memory is short."))
-    facts = {name: pair[1].text() for name, pair in ready.panel.facts.items()}
+    facts = {name: pair[1].text() for name, pair in ready.panel.facts.rows.items()}
     assert facts["Step"] == "120 of 500"
     assert facts["Speed"] == "42 images/s"
     assert facts["Time left"] == "1 min"
@@ -232,8 +232,8 @@ def test_stop_and_save_ends_with_continue(qtbot, training, ready, jobs):
     ready.findChild(ChoiceDialog).buttons["save"].click()
     qtbot.waitUntil(lambda: ready.handle is None)
     assert ready.panel.end_card.isVisible()
-    assert ready.panel.continue_button.text() == "Continue from step 120"
-    ready.panel.continue_button.click()
+    assert ready.panel.end_card.continue_button.text() == "Continue from step 120"
+    ready.panel.end_card.continue_button.click()
     assert jobs.requests[-1].run == str(ready.run.folder)
     assert ready.handle is jobs.handles[-1]
 
@@ -252,9 +252,9 @@ def test_the_end_offers_what_comes_next(training, ready, record):
     _save(ready.run, 500, status="finished", best="000500")
     training.feed(Finished())
     assert ready.panel.end_card.title.text() == "Model ready"
-    ready.panel.use_button.click()
+    ready.panel.end_card.use_button.click()
     assert record.places[-1] == ("create", {"run": ready.run.id})
-    ready.panel.another_button.click()
+    ready.panel.end_card.another_button.click()
     assert ready.stack.currentIndex() == 1
 
 
@@ -262,7 +262,7 @@ def test_a_failure_is_a_sentence_with_continue(training, ready, jobs):
     _save(ready.run, 200)
     training.feed(Failed("EngineDied", "The engine process crashed (signal 11).", "Continue from there.", "trace"))
     assert ready.panel.failure.message.text() == "The engine process crashed (signal 11)."
-    ready.panel.continue_button.click()
+    ready.panel.end_card.continue_button.click()
     assert jobs.requests[-1].run == str(ready.run.folder)
     assert not ready.panel.failure.isVisible()
 

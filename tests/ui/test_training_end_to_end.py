@@ -116,8 +116,8 @@ def test_the_main_job_with_the_real_engine(qtbot, pages, center, tmp_path):
     assert not handle.ending.forced
     stopped_at = page.run.info.step
     assert page.run.checkpoints()[-1] == f"{stopped_at:06d}"
-    assert page.panel.continue_button.text() == f"Continue from step {stopped_at:,}"
-    page.panel.continue_button.click()
+    assert page.panel.end_card.continue_button.text() == f"Continue from step {stopped_at:,}"
+    page.panel.end_card.continue_button.click()
     _at_step(qtbot, page, stopped_at + 2)
 
     # the engine dies: the window stays, says so, and goes on in a new one
@@ -131,8 +131,8 @@ def test_the_main_job_with_the_real_engine(qtbot, pages, center, tmp_path):
     assert isinstance(handle.ending, Failed)
     assert page.panel.failure.isVisible()
     last = int(page.run.checkpoints()[-1])
-    assert page.panel.continue_button.text() == f"Continue from step {last:,}"
-    page.panel.continue_button.click()
+    assert page.panel.end_card.continue_button.text() == f"Continue from step {last:,}"
+    page.panel.end_card.continue_button.click()
     _at_step(qtbot, page, last + 1)
     page.handle.stop()
     qtbot.waitUntil(lambda: page.handle is None, timeout=LONG)

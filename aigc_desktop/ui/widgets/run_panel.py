@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 
 import psutil
-from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtWidgets import QGridLayout, QLabel, QProgressBar, QVBoxLayout, QWidget
+from PySide6.QtCore import QTimer, Signal
+from PySide6.QtWidgets import QGridLayout, QProgressBar, QVBoxLayout, QWidget
 
 from aigc_desktop.core.errors import UserError, readable_size
 from aigc_desktop.core.events import Checkpoint, Event, Failed, Finished, Metric, Note, Stopped
@@ -15,10 +15,11 @@ from aigc_desktop.core.run import Run, RunInfo
 from aigc_desktop.ui.format import readable_time
 from aigc_desktop.ui.jobs import JobHandle
 from aigc_desktop.ui.page import Services
-from aigc_desktop.ui.widgets.cards import Card, FlowLayout
+from aigc_desktop.ui.widgets.cards import Card
 from aigc_desktop.ui.widgets.controls import button, label
 from aigc_desktop.ui.widgets.failure_card import FailureCard
 from aigc_desktop.ui.widgets.metric_words import base_name
+from aigc_desktop.ui.widgets.run_cards import EndCard, FactGrid
 from aigc_desktop.ui.widgets.run_view import Stopwatch
 
 SHOWN_NOTES = 4
@@ -49,7 +50,12 @@ class RunPanel(QWidget):
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(services.theme.px(16))
-        self.running_card, self.end_card = self._make_running(), self._make_end()
+        self.running_card, self.end_card = self._make_running(), EndCard(services.theme)
+        for part, signal in (
+            (self.end_card.use_button, self.create_asked), (self.end_card.continue_button, self.continue_asked),
+            (self.end_card.folder_button, self.folder_asked), (self.end_card.another_button, self.another_asked),
+        ):  # fmt: skip
+            part.clicked.connect(signal)
         self.failure = FailureCard(services)
         self.note_card = Card(services.theme, _("Notes"))
         self.note_text = label("", "secondary", selectable=True)
@@ -105,18 +111,7 @@ class RunPanel(QWidget):
             self.failure.show_failure(ending)
         elif status == "failed":
             self._show_old_failure()
-        can_go_on = status != "finished" and self.run is not None
-        self.end_card.title.setText(self._end_title(status))
-        self.end_card.set_tone("green" if status == "finished" else "")
-        self.end_text.setText(self._end_words(info))
-        has_version = self.run is not None and bool(self.run.checkpoints())
-        self.use_button.setVisible(has_version)
-        self.continue_button.setVisible(can_go_on)
-        text = _("Continue from step {step}").format(step=f"{self._saved_step(info):,}")
-        self.continue_button.setText(text)
-        self.continue_button.setAccessibleName(text)
-        self._make_primary(self.continue_button if can_go_on else self.use_button)
-        self.end_card.show()
+        self.end_card.show_ending(info, status, self.run.checkpoints() if self.run is not None else [])
 
     def update_state(self) -> None:
         """Show phase, figures and buttons as they are now."""
@@ -153,15 +148,13 @@ class RunPanel(QWidget):
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setAccessibleName(_("Progress of the training"))
-        self.grid = QGridLayout()
-        self.grid.setHorizontalSpacing(theme.px(12))
-        self.grid.setVerticalSpacing(theme.px(4))
-        self.grid.setColumnStretch(1, 1)
-        self.facts: dict[str, tuple[QLabel, QLabel]] = {}
+        self.facts = FactGrid(theme, (
+            _("Step"), _("Speed"), _("Time left"), _("Elapsed"), _("Device"), _("Memory"), _("Best version"),
+        ))  # fmt: skip
         self.memorising = label("", "warning")
         card.add(self.phase)
         card.add(self.bar)
-        card.add(self.grid)
+        card.add(self.facts)
         card.add(self.memorising)
         self.sample_button = button(theme, _("Sample now"), "image", "", _("Show at once what it can do"))
         self.save_button = button(theme, _("Save now"), "save", "", _("Save this version at once"))
@@ -177,35 +170,6 @@ class RunPanel(QWidget):
             actions.addWidget(part, i // 2, i % 2)
         card.add(actions)
         return card
-
-    def _make_end(self) -> Card:
-        theme = self.services.theme
-        card = Card(theme, " ")
-        self.end_text = label("", "secondary")
-        card.add(self.end_text)
-        self.use_button = button(theme, _("Use in Create"), "create", "primary", _("Make works with this model"))
-        self.continue_button = button(theme, _("Continue"), "play", "", _("Train on from the last saved version"))
-        self.folder_button = button(theme, _("Open the folder"), "folder-open", "",
-                                    _("Model files, curves and samples, to copy or to back up"))  # fmt: skip
-        self.another_button = button(theme, _("Train another"), "plus", "", _("Choose data and model for a new run"))
-        flow = FlowLayout(theme.px(8))
-        for part, signal in (
-            (self.use_button, self.create_asked), (self.continue_button, self.continue_asked),
-            (self.folder_button, self.folder_asked), (self.another_button, self.another_asked),
-        ):  # fmt: skip
-            part.clicked.connect(signal)
-            flow.addWidget(part)
-        card.add(flow)
-        card.hide()
-        return card
-
-    def _make_primary(self, chosen: QWidget) -> None:
-        for part in (self.use_button, self.continue_button):
-            part.setProperty("kind", "primary" if part is chosen else "")
-            name = "create" if part is self.use_button else "play"
-            part.setIcon(self.services.theme.icon(name, "on_accent" if part is chosen else ""))
-            part.style().unpolish(part)
-            part.style().polish(part)
 
     def _phase(self) -> str:
         handle = self.handle
@@ -244,56 +208,12 @@ class RunPanel(QWidget):
             facts[_("Memory")] = readable_size(self.memory)
         if self.best_step is not None:
             facts[_("Best version")] = _("step {step}").format(step=f"{self.best_step:,}")
-        self._fill_grid(facts)
-
-    def _fact_names(self) -> tuple[str, ...]:
-        """Return what the card tells, from top to bottom."""
-        return (
-            _("Step"), _("Speed"), _("Time left"), _("Elapsed"), _("Device"), _("Memory"), _("Best version"),
-        )  # fmt: skip
-
-    def _fill_grid(self, facts: dict[str, str]) -> None:
-        for name, value in facts.items():
-            if name not in self.facts:
-                row = list(self._fact_names()).index(name)
-                left, right = label(name, "secondary", wrap=False), label("", wrap=False)
-                right.setAlignment(Qt.AlignmentFlag.AlignRight)
-                right.setFont(self.services.theme.font("number"))
-                self.grid.addWidget(left, row, 0)
-                self.grid.addWidget(right, row, 1)
-                self.facts[name] = (left, right)
-            self.facts[name][1].setText(value)
-            self.facts[name][1].setAccessibleName(f"{name}: {value}")
-        for name, pair in self.facts.items():
-            for part in pair:
-                part.setVisible(name in facts)
+        self.facts.show_facts(facts)
 
     def _memorising_words(self) -> str:
         if self.best_step is None or self.validations <= MEMORISING:
             return ""
         return _("It has begun to memorise. Best version: step {step}.").format(step=f"{self.best_step:,}")
-
-    def _end_title(self, status: str) -> str:
-        match status:
-            case "finished":
-                return _("Model ready")
-            case "failed":
-                return _("Training stopped")
-            case "running":
-                return _("Training was interrupted")
-            case "new":
-                return _("Not started yet")
-        return _("Stopped and saved")
-
-    def _end_words(self, info: RunInfo) -> str:
-        lines = [info.title]
-        steps = _("{done} of {total} steps in {time}").format(
-            done=f"{info.step:,}", total=f"{info.total:,}", time=readable_time(info.seconds)
-        )
-        lines.append(steps)
-        if self.best_step is not None:
-            lines.append(_("Best version: step {step}").format(step=f"{self.best_step:,}"))
-        return "\n".join(lines)
 
     def _show_old_failure(self) -> None:
         """Show what failure.txt of the run says: sentence, way out, details."""
@@ -304,10 +224,6 @@ class RunPanel(QWidget):
             message, _line, rest = path.read_text(encoding="utf-8", errors="replace").partition("\n")
             hint, _line, details = rest.partition("\n")
             self.failure.show_failure(Failed("Recorded", message, hint, details.strip()))
-
-    def _saved_step(self, info: RunInfo) -> int:
-        names = [name for name in self.run.checkpoints() if name.isdecimal()] if self.run else []
-        return int(names[-1]) if names else 0
 
     def _show_notes(self) -> None:
         self.note_text.setText("\n".join(self.notes[-SHOWN_NOTES:]))
