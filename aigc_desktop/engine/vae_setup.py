@@ -17,7 +17,7 @@ from aigc_desktop.engine.trainee import TrainConfig
 
 GROWTH = (1, 2, 3, 4, 4)  # channels of each stage, fine to coarse, in units of the finest
 LEAST_ITEMS = 16
-GOOD_IMAGES = {32: 150_000, 64: 400_000, 128: 800_000}  # shown to the networks until reconstructions are good
+GOOD_IMAGES = {32: 100_000, 64: 400_000, 128: 800_000}  # shown to the networks until reconstructions are good
 
 
 class ImageVaeConfig(TrainConfig):
@@ -87,7 +87,7 @@ def _preset(name: str, title: str, summary: str, **values: Any) -> Preset:
 
 PRESETS = [
     _preset(
-        "cpu32", N_("Small, 32 px"), N_("For a machine without graphics card: soft pictures within ten minutes."),
+        "cpu32", N_("Small, 32 px"), N_("For a machine without graphics card: soft pictures in five minutes."),
         resolution="32", width=32, blocks=1, batch_size=32, steps=3000,
     ),
     _preset(
