@@ -201,15 +201,16 @@ class LibraryPage(Page):
             self.middle.setCurrentIndex(1)
             self.viewer.canvas.setFocus()
 
+    def back(self) -> None:
+        """Go back to all works."""
+        self.middle.setCurrentIndex(0)
+        self.grid.setFocus()
+
     def _step(self, step: int) -> None:
         row = self.grid.current() + step
         if 0 <= row < self.grid.count:
             self.grid.select_rows([row])
             self.look(row)
-
-    def _back(self) -> None:
-        self.middle.setCurrentIndex(0)
-        self.grid.setFocus()
 
     # inside
 
@@ -242,14 +243,14 @@ class LibraryPage(Page):
         self.grid.row_activated.connect(self.look)
         self.grid.set_menu(self.panel.menu)
         self.grid.set_drag_files(self._drag_files)
-        self.viewer.closed.connect(self._back)
+        self.viewer.closed.connect(self.back)
         self.viewer.canvas.stepped.connect(self._step)
         self.panel.asked.connect(self._asked)
         self.panel.renamed.connect(self._rename)
         self.panel.tagged.connect(self._tag)
         self.panel.opened.connect(self._open_relative)
         self.panel.placed.connect(self._go_to)
-        self.empty.acted.connect(self._go_to_create)
+        self.empty.acted.connect(partial(self.services.navigate, "create"))
         here = Qt.ShortcutContext.WidgetShortcut
         QShortcut(QKeySequence(QKeySequence.StandardKey.Find), self, self.filters.search.setFocus)
         QShortcut(QKeySequence("S"), self.grid, self.star, context=here)
@@ -273,9 +274,6 @@ class LibraryPage(Page):
 
     def _go_to(self, place: str, name: str) -> None:
         self.services.navigate(place, **{"dataset" if place == "data" else "run": name})
-
-    def _go_to_create(self) -> None:
-        self.services.navigate("create")
 
 
 PAGE = LibraryPage
