@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 from PySide6.QtCore import QEvent, QPoint, QRect, QSize, Qt, Signal
 from PySide6.QtGui import (
-    QColor,
     QContextMenuEvent,
-    QImage,
     QKeyEvent,
     QMouseEvent,
     QPainter,
@@ -23,23 +20,22 @@ from PySide6.QtWidgets import QAbstractScrollArea, QFrame
 
 from aigc_desktop.core.i18n import _
 from aigc_desktop.ui.theme import Theme
+from aigc_desktop.ui.widgets.wall_parts import (
+    REAL,
+    Cell,
+    cell_size,
+    paint_head,
+    paint_item,
+    single_rect,
+    step_cells,
+    step_grid,
+    text_height,
+    wall_cells,
+)
 from aigc_desktop.ui.widgets.wall_rows import WallRow, WallRows
 
 Mode = Literal["wall", "step", "cell"]
-REAL = -1
-"""Row index of the real data."""
 EDGES = (32, 48, 64, 96, 128, 192, 256)
-TEXT_SIZE = QSize(240, 100)
-_FORMATS = {1: QImage.Format.Format_Grayscale8, 3: QImage.Format.Format_RGB888, 4: QImage.Format.Format_RGBA8888}
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A cell on the screen: row (REAL for real data), column, and where it is in the content."""
-
-    row: int
-    column: int
-    rect: QRect
 
 
 class WallCanvas(QAbstractScrollArea):
@@ -64,7 +60,6 @@ class WallCanvas(QAbstractScrollArea):
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(_("Samples by step"))
-        self.setToolTip("")
         theme.changed.connect(self.viewport().update)
 
     # what is shown
@@ -116,10 +111,6 @@ class WallCanvas(QAbstractScrollArea):
 
     # geometry
 
-    def _text(self) -> bool:
-        row = self.current()
-        return row is not None and row.images is None
-
     def _gap(self) -> int:
         return self.theme.px(4)
 
@@ -136,126 +127,44 @@ class WallCanvas(QAbstractScrollArea):
         room = (self.viewport().width() - self._head()) // max(1, len(row)) - self._gap()
         return max(self.theme.px(EDGES[2]), min(self.theme.px(160), room))
 
-    def _cell_size(self) -> QSize:
-        """Return the size of a cell of the wall: whole multiples of small pictures, so pixels stay square."""
-        target = self._target()
-        row = self.current()
-        if row is None or row.images is None:
-            return TEXT_SIZE * (target / EDGES[2])
-        height, width = row.images.shape[1:3]
-        factor = max(1, target // max(height, width))
-        if max(height, width) > target:
-            return QSize(width, height).scaled(target, target, Qt.AspectRatioMode.KeepAspectRatio)
-        return QSize(width * factor, height * factor)
-
     def _pitch(self) -> QSize:
-        return self._cell_size() + QSize(self._gap(), self._gap())
+        return cell_size(self.current(), self._target()) + QSize(self._gap(), self._gap())
 
     def _real_rows(self) -> int:
         return 1 if self.real is not None and len(self.real) else 0
 
     def cells(self) -> Iterator[Cell]:
         """Yield the cells in or near the viewport, with their place in the viewport."""
-        if self.current() is None and not self._real_rows():
-            return
+        row, view = self.current(), self.viewport().size()
+        scroll = QPoint(self.horizontalScrollBar().value(), self.verticalScrollBar().value())
         if self.mode == "wall":
-            yield from self._wall_cells()
-        elif self.mode == "step":
-            yield from self._step_cells()
-        else:
-            yield Cell(self.row, self.column, self._single())
-
-    def _wall_cells(self) -> Iterator[Cell]:
-        size, pitch = self._cell_size(), self._pitch()
-        shift = self.horizontalScrollBar().value()
-        if self.real is not None:
-            for column in range(len(self.real)):
-                yield Cell(REAL, column, QRect(QPoint(self._head() + column * pitch.width() - shift, 0), size))
-        top = self._real_rows() * (pitch.height() + self._gap()) - self.verticalScrollBar().value()
-        for line in range(len(self.rows)):
-            y = top + line * pitch.height()
-            if y > self.viewport().height():
-                return
-            if y + size.height() < 0:
-                continue
-            row = len(self.rows) - 1 - line
-            for column in range(len(self.rows[row])):
-                yield Cell(row, column, QRect(QPoint(self._head() + column * pitch.width() - shift, y), size))
-
-    def _step_cells(self) -> Iterator[Cell]:
-        row = self.current()
-        if row is None:
-            return
-        columns, size = self._step_grid(len(row))
-        gap = self._gap()
-        lines = -(-len(row) // columns)
-        used = QSize(columns * (size.width() + gap) - gap, lines * (size.height() + gap) - gap)
-        left = max(0, (self.viewport().width() - used.width()) // 2)
-        top = max(0, (self.viewport().height() - used.height()) // 2) - self.verticalScrollBar().value()
-        for column in range(len(row)):
-            y, x = divmod(column, columns)
-            place = QPoint(left + x * (size.width() + gap), top + y * (size.height() + gap))
-            yield Cell(self.row, column, QRect(place, size))
-
-    def _step_grid(self, count: int) -> tuple[int, QSize]:
-        """Return (columns, cell size) that fill the viewport best with `count` cells."""
-        view, gap = self.viewport().size(), self._gap()
-        row = self.current()
-        if row is None or row.images is None:
-            columns = max(1, min(count, view.width() // self.theme.px(320)))
-            width = (view.width() - gap * (columns - 1)) // columns
-            lines = -(-count // columns)
-            return columns, QSize(width, max(self.theme.px(120), (view.height() - gap * (lines - 1)) // lines))
-        height, width = row.images.shape[1:3]
-        best = (1, QSize(1, 1))
-        for columns in range(1, count + 1):
-            lines = -(-count // columns)
-            room = QSize((view.width() + gap) // columns - gap, (view.height() + gap) // lines - gap)
-            size = _crisp(QSize(width, height), room)
-            if size.width() > best[1].width():
-                best = (columns, size)
-        return best
-
-    def _single(self) -> QRect:
-        """Return where the one enlarged cell is."""
-        row, view = self.current(), self.viewport().rect()
-        if row is None or row.images is None:
-            margin = self.theme.px(16)
-            area = view.adjusted(margin, margin, -margin, -margin)
-            return area.translated(0, -self.verticalScrollBar().value())
-        height, width = row.images.shape[1:3]
-        size = _crisp(QSize(width, height), view.size())
-        return QRect(view.center() - QPoint(size.width() // 2, size.height() // 2), size)
+            size = cell_size(row, self._target())
+            yield from wall_cells(self.rows, self.real, size, self._gap(), self._head(), scroll, view.height())
+        elif row is not None and self.mode == "step":
+            yield from step_cells(self.row, row, view, self.theme, scroll)
+        elif row is not None:
+            yield Cell(self.row, self.column, single_rect(row, view, self.theme, scroll))
 
     def _measure(self) -> None:
         """Set the ranges of the scroll bars."""
-        view, pitch = self.viewport().size(), self._pitch()
+        view, pitch, row = self.viewport().size(), self._pitch(), self.current()
         wide = tall = 0
         if self.mode == "wall":
-            columns = max((len(row) for row in (self.real, self.current()) if row is not None), default=0)
+            columns = max((len(shown) for shown in (self.real, row) if shown is not None), default=0)
             wide = self._head() + columns * pitch.width()
             tall = len(self.rows) * pitch.height() + self._real_rows() * (pitch.height() + self._gap())
-        elif self.mode == "step" and self._text() and (row := self.current()) is not None:
-            count, size = self._step_grid(len(row))
+        elif self.mode == "step" and row is not None and row.images is None:
+            count, size = step_grid(row, view, self.theme)
             tall = -(-len(row) // count) * (size.height() + self._gap())
-        elif self.mode == "cell" and self._text():
-            tall = self._text_height() + 2 * self.theme.px(16)
-        self.horizontalScrollBar().setRange(0, max(0, wide - view.width()))
-        self.verticalScrollBar().setRange(0, max(0, tall - view.height()))
-        self.horizontalScrollBar().setPageStep(view.width())
-        self.verticalScrollBar().setPageStep(view.height())
-        self.horizontalScrollBar().setSingleStep(pitch.width())
-        self.verticalScrollBar().setSingleStep(max(16, pitch.height() // 2))
-
-    def _text_height(self) -> int:
-        row = self.current()
-        if row is None or not row.texts:
-            return 0
-        width = self.viewport().width() - 2 * self.theme.px(24)
-        bounds = self.fontMetrics().boundingRect(
-            QRect(0, 0, width, 1 << 20), Qt.TextFlag.TextWordWrap, row.texts[self.column]
-        )
-        return bounds.height() + 2 * self.theme.px(8)
+        elif self.mode == "cell" and row is not None and row.images is None:
+            tall = text_height(self.current(), self.column, view.width(), self.theme) + 2 * self.theme.px(16)
+        for bar, length, room, step in (
+            (self.horizontalScrollBar(), wide, view.width(), pitch.width()),
+            (self.verticalScrollBar(), tall, view.height(), pitch.height() // 2),
+        ):
+            bar.setRange(0, max(0, length - room))
+            bar.setPageStep(room)
+            bar.setSingleStep(max(16, step))
 
     def _clamp(self) -> None:
         row = self.current()
@@ -357,60 +266,25 @@ class WallCanvas(QAbstractScrollArea):
         for row, rect in heads.items():
             if row != REAL:
                 colour = "text" if row == self.row else "secondary"
-                self._paint_head(painter, QRect(0, rect.top(), head, rect.height()), f"{self.rows[row].step:,}", colour)
+                place = QRect(0, rect.top(), head, rect.height())
+                paint_head(painter, self.theme, place, f"{self.rows[row].step:,}", colour)
         if not self._real_rows():
             return
         painter.fillRect(QRect(0, 0, self.viewport().width(), top), self.theme.colour("surface"))
         for cell in cells:
             if cell.row == REAL:
                 self._paint_cell(painter, cell)
-        self._paint_head(painter, QRect(0, 0, head, pitch.height()), _("Real"), "secondary")
+        paint_head(painter, self.theme, QRect(0, 0, head, pitch.height()), _("Real"), "secondary")
         painter.setPen(QPen(self.theme.colour("line"), 1))
         painter.drawLine(0, top - self._gap() // 2 - 1, self.viewport().width(), top - self._gap() // 2 - 1)
-
-    def _paint_head(self, painter: QPainter, rect: QRect, text: str, colour: str) -> None:
-        painter.fillRect(rect.adjusted(0, 0, -self._gap(), 0), self.theme.colour("surface"))
-        painter.setFont(self.theme.font("secondary"))
-        painter.setPen(self.theme.colour(colour))
-        inner = rect.adjusted(0, 0, -self.theme.px(8), -self._gap())
-        painter.drawText(inner, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, text)
 
     def _paint_cell(self, painter: QPainter, cell: Cell) -> None:
         row = self.real if cell.row == REAL else self.rows[cell.row]
         if row is None or cell.column >= len(row) or not cell.rect.intersects(self.viewport().rect()):
             return
-        if row.images is None:
-            self._paint_text(painter, cell.rect, row.texts[cell.column])
-        else:
-            pixels = row.images[cell.column]
-            height, width, channels = pixels.shape
-            image = QImage(pixels.data, width, height, width * channels, _FORMATS[channels])
-            smaller = cell.rect.width() < width
-            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, smaller)
-            painter.drawImage(cell.rect, image)
+        paint_item(painter, self.theme, cell.rect, row, cell.column, whole=self.mode == "cell")
         if cell.row == self.row and cell.column == self.column and self.mode != "cell":
             colour = self.theme.colour("accent" if self.hasFocus() else "control")
             painter.setPen(QPen(colour, self.theme.px(2)))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRect(cell.rect.adjusted(-1, -1, 0, 0))
-
-    def _paint_text(self, painter: QPainter, rect: QRect, text: str) -> None:
-        painter.fillRect(rect, QColor(self.theme.colours.raised))
-        painter.setFont(self.theme.font("body"))
-        painter.setPen(self.theme.colour("text"))
-        margin = self.theme.px(8)
-        inner = rect.adjusted(margin, margin, -margin, -margin)
-        if self.mode == "cell":
-            inner.setHeight(1 << 20)
-        lines = inner.height() // painter.fontMetrics().lineSpacing()
-        inner.setHeight(min(inner.height(), lines * painter.fontMetrics().lineSpacing()))  # no half lines
-        flags = Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignTop
-        painter.drawText(inner, flags, text)
-
-
-def _crisp(size: QSize, room: QSize) -> QSize:
-    """Return `size` scaled into `room`: by whole factors when it grows, freely when it shrinks."""
-    factor = min(room.width() // max(1, size.width()), room.height() // max(1, size.height()))
-    if factor >= 1:
-        return size * factor
-    return size.scaled(room.expandedTo(QSize(1, 1)), Qt.AspectRatioMode.KeepAspectRatio)
