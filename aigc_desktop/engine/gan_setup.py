@@ -107,7 +107,8 @@ def _preset(name: str, title: str, summary: str, **values: Any) -> Preset:
 
 PRESETS = [
     _preset(
-        "cpu32", N_("Small, 32 px"), N_("For a machine without graphics card: shapes and colours in ten minutes, details in hours."),
+        "cpu32", N_("Small, 32 px"),
+        N_("For a machine without graphics card: shapes and colours in ten minutes, details in hours."),
         resolution="32", width=64, blocks=1, batch_size=16, steps=12_000, warm_start=True,
     ),
     _preset(
