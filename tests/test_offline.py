@@ -55,12 +55,12 @@ def test_no_process_of_the_job_asks_for_the_network(tmp_path):
 def test_the_engine_process_is_cut_off_by_the_kernel(tmp_path):
     """Where the system allows it, the engine has no interface but its own loopback, which is down."""
     code = (
-        "from aigc_desktop.core.offline import cut_network; import os\n"
-        "print(cut_network()); print(sorted(os.listdir('/sys/class/net')))\n"
+        "from aigc_desktop.core.offline import cut_network\n"
+        "print(cut_network())\n"
         "print(open('/proc/net/dev', encoding='ascii').read().count(':'))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    cut, _names, interfaces = done.stdout.splitlines()
+    cut, interfaces = done.stdout.splitlines()
     if cut != "True":
         pytest.skip("this system allows no network namespaces to programs")
     assert interfaces == "1"

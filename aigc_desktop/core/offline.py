@@ -6,10 +6,12 @@ counter; the engine process is cut off by the kernel where the system allows it.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import socket
 import sys
+from pathlib import Path
 from typing import Any
 
 from aigc_desktop.core.i18n import _
@@ -63,9 +65,10 @@ def cut_network() -> bool:
     user, group = os.getuid(), os.getgid()
     if libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET) != 0:
         return False
-    for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
-        with open(f"/proc/self/{name}", "w", encoding="ascii") as f:
-            f.write(text)
+    maps = {"setgroups": "deny", "uid_map": f"{user} {user} 1", "gid_map": f"{group} {group} 1"}
+    with contextlib.suppress(OSError):  # unmapped, files belong to nobody for us, but the network is cut
+        for name, text in maps.items():
+            Path(f"/proc/self/{name}").write_text(text, encoding="ascii")
     return True
 
 

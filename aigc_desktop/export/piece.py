@@ -62,6 +62,10 @@ class Format:
     order: int = 100
 
 
+FREE_TEXT = {"prompt"}
+"""Settings that hold what the user wrote, which may look like anything."""
+
+
 def settings_json(piece: Piece) -> str:
     """Return what is needed to make a piece again, as JSON; never a path, since files are passed on."""
     origin = {name: _without_paths(piece.origin[name]) for name in ORIGIN_FIELDS if piece.origin.get(name) is not None}
@@ -83,11 +87,12 @@ def parse_settings(text: str) -> dict[str, Any] | None:
 
 def _without_paths(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {str(key): _without_paths(item) for key, item in value.items() if not _is_path(item)}
+        return {str(key): _without_paths(item) for key, item in value.items() if key in FREE_TEXT or not _is_path(item)}
     return value
 
 
 def _is_path(value: Any) -> bool:
+    """Return whether a value leads to a place on a computer, of this or another system."""
     if isinstance(value, Path):
         return True
     return isinstance(value, str) and (value.startswith(("/", "\\\\", "~")) or value[1:3] in (":\\", ":/"))
