@@ -191,8 +191,7 @@ class PlotCanvas(pg.GraphicsLayoutWidget):  # type: ignore[misc]
         plot = pg.PlotItem(axisItems=axes)
         plot.setMenuEnabled(False)
         plot.hideButtons()
-        plot.disableAutoRange()
-        plot.showGrid(x=False, y=True, alpha=0.15)
+        plot.disableAutoRange()  # and no grid: its pale lines cost as much as all curves together
         axes["left"].enableAutoSIPrefix(False)
         axes["bottom"].enableAutoSIPrefix(False)
         plot.vb.sigRangeChangedManually.connect(self.zoomed)
