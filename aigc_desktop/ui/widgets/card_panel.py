@@ -82,7 +82,7 @@ class CardPanel(QWidget):
         """Show one work."""
         self.card = card
         self.many.hide()
-        self.scroll.show()
+        self.room.show()
         self.title.setText(card.title)
         self.title.setCursorPosition(0)
         self.show_star(card.starred)
@@ -103,7 +103,7 @@ class CardPanel(QWidget):
     def show_many(self, count: int) -> None:
         """Say how many works are chosen; what can be done with all of them stays."""
         self.card = None
-        self.scroll.hide()
+        self.room.hide()
         text = ngettext("{count} work chosen", "{count} works chosen", count).format(count=f"{count:,}")
         self.many.setText(text if count else _("Choose a work to see where it comes from."))
         self.many.show()
@@ -186,7 +186,7 @@ class CardPanel(QWidget):
             box.addWidget(widget)
         box.addLayout(self.facts)
         box.addStretch(1)
-        self.scroll = scroll = QScrollArea()
+        self.room = scroll = QScrollArea()
         scroll.setWidget(self.single)
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)

@@ -249,9 +249,8 @@ class CreatePanel(QWidget):
 
     def _build_form(self) -> None:
         task = self.task()
-        while self.fields.count():
-            widget = self.fields.takeAt(0).widget()
-            if widget is not None:
+        while (item := self.fields.takeAt(0)) is not None:
+            if (widget := item.widget()) is not None:
                 widget.hide()
                 widget.deleteLater()
         self.form = self.wild = None

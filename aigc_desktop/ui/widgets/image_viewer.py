@@ -228,8 +228,8 @@ class ImageViewer(QWidget):
 
     def event(self, event: QEvent) -> bool:
         """Keep Escape, which leads back to all works; elsewhere it is the window's key to stop a job."""
-        override = event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent)
-        if override and event.key() == Qt.Key.Key_Escape:
+        is_override = event.type() == QEvent.Type.ShortcutOverride
+        if is_override and isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Escape:
             event.accept()
             return True
         return super().event(event)
