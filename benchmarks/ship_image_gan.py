@@ -2,7 +2,7 @@
 
 python -m benchmarks.ship_image_gan WORKSPACE RUN [CHECKPOINT]
 
-The averaged generator and the discriminator as they were, in 16-bit numbers, and a card with the measured figures.
+The averaged generator, discriminator and encoder as they were, in 16-bit numbers, and a card with the measured figures.
 """
 
 from __future__ import annotations
@@ -33,8 +33,9 @@ def main() -> None:
     run = Workspace.open(options.workspace).run(options.run)
     state = read_state(run.checkpoint(options.checkpoint))
     tensors = {f"generator.{name}": tensor for name, tensor in part(state.model, "generator").items()}
-    critic = part(state.tensors, "module.discriminator")
-    tensors |= {f"discriminator.{name}": tensor for name, tensor in critic.items()}
+    for network in ("discriminator", "encoder"):
+        raw = part(state.tensors, f"module.{network}")
+        tensors |= {f"{network}.{name}": tensor for name, tensor in raw.items()}
     folder = resources() / "models" / NAME
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / "model.safetensors"

@@ -1,6 +1,6 @@
 """Start a training from weights that ship with the program: resources/models/NAME/ is a checkpoint without its moments.
 
-model.safetensors   16-bit tensors, named as in a training: generator.…, discriminator.…
+model.safetensors   16-bit tensors, named as in a training: generator.…, discriminator.…, encoder.…
 model.json          the card: what it was trained on, under which licence, by which command, with which metrics
 """
 
