@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import sys
@@ -28,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
 
         return command_line(arguments)
     else:
+        gc.disable()  # from here on the window collects when it has time; imports alone cost 60 ms of collections
         from aigc_desktop.app import main as window
 
         return window(arguments)
