@@ -77,8 +77,8 @@ def _bring_in(qtbot, pages, folder: Path) -> None:
     data.shown(paths=[folder])
     data.importing.start_button.click()
     qtbot.waitUntil(lambda: data.stack.currentIndex() == 2, timeout=LONG)
-    data.freezing.form.set_values({"size": "32"})
-    data.freezing.go_button.click()
+    data.panel.freezing.form.set_values({"size": "32"})
+    data.panel.freezing.go_button.click()
     qtbot.waitUntil(lambda: train.stack.currentIndex() == 1, timeout=LONG)
 
 

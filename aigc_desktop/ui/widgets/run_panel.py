@@ -51,11 +51,11 @@ class RunPanel(QWidget):
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(services.theme.px(16))
         self.running_card, self.end_card = self._make_running(), EndCard(services.theme)
-        for part, signal in (
+        for made, signal in (
             (self.end_card.use_button, self.create_asked), (self.end_card.continue_button, self.continue_asked),
             (self.end_card.folder_button, self.folder_asked), (self.end_card.another_button, self.another_asked),
         ):  # fmt: skip
-            part.clicked.connect(signal)
+            made.clicked.connect(signal)
         self.failure = FailureCard(services)
         self.note_card = Card(services.theme, _("Notes"))
         self.note_text = label("", "secondary", selectable=True)

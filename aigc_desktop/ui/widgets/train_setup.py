@@ -174,8 +174,9 @@ class TrainSetup(QWidget):
 
     def _make_families(self, tasks: list[TaskSpec]) -> None:
         while (item := self.family_place.takeAt(0)) is not None:
-            if item.widget() is not None:
-                item.widget().deleteLater()
+            old = item.widget()
+            if old is not None:
+                old.deleteLater()
         for card in self.families.values():
             self.group.removeButton(card)
         holder = QWidget()
