@@ -87,7 +87,8 @@ class ImageGanConfig(TrainConfig):
         ge=0.0, le=1.0, advanced=True,
     )  # fmt: skip
     copy_share: float = param(
-        0.25, N_("Copying first"), N_("Share of the steps in which both networks first learn to copy pictures."),
+        0.25, N_("Copying first"),
+        N_("Share of the steps in which both networks first learn to copy pictures; a warm start does without."),
         ge=0.0, le=0.9, advanced=True,
     )  # fmt: skip
     copy_lr: float = param(

@@ -7,7 +7,7 @@ model.json          the card: what it was trained on, under which licence, by wh
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.files import read_json
@@ -23,6 +23,11 @@ def shipped_extra(model: str) -> dict[str, object] | None:
     return dict(read_json(card)["extra"]) if card.is_file() else None
 
 
+def shipped_tensors(name: str, model: str) -> dict[str, Tensor]:
+    """Return the tensors of the network `name` of a shipped model, in 16 bits."""
+    return part(read_tensors(resources() / "models" / model / "model.safetensors"), name)
+
+
 def take_over(module: nn.Module, name: str, model: str) -> str:
     """Give `module` the shipped tensors of its own shapes and return a sentence that says how many there were."""
     if shipped_extra(model) is None:
@@ -30,7 +35,7 @@ def take_over(module: nn.Module, name: str, model: str) -> str:
             _("The weights “{model}” for a warm start are not part of this installation.").format(model=model),
             _("Turn the warm start off, or install the program again."),
         )
-    shipped = part(read_tensors(resources() / "models" / model / "model.safetensors"), name)
+    shipped = shipped_tensors(name, model)
     own = module.state_dict()
     fitting = {key: value for key, value in shipped.items() if key in own and own[key].shape == value.shape}
     with torch.no_grad():

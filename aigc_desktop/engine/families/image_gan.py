@@ -47,7 +47,7 @@ from aigc_desktop.engine.pictures import (
 )
 from aigc_desktop.engine.step import Step
 from aigc_desktop.engine.training import Trainee, begin, fit
-from aigc_desktop.engine.warm_start import take_over
+from aigc_desktop.engine.warm_start import shipped_tensors, take_over
 
 GAMMA_FALL = 5.0  # the penalties end at this part of their start
 PREVIEW_CELLS = 32
@@ -76,6 +76,10 @@ def train(config: ImageGanConfig, run: Run) -> EventStream:
     if config.warm_start and not run.checkpoints():
         for name, module in trainee.modules.items():
             yield Note(take_over(module, name, WARM_MODEL))
+        shipped = shipped_tensors("generator", WARM_MODEL)
+        fits = shipped["code_means"].shape[1] == config.latent
+        if fits and shipped["code_means"].shape != trainee.painter.code_means.shape:
+            trainee.painter.pool_codes(shipped["code_means"], shipped["code_factors"])
     yield from fit(config, run, trainee)
 
 
@@ -162,7 +166,7 @@ class GanTrainee(Trainee):
         self.sampler = Sampler(len(self.pictures), config.batch_size, config.seed)
         self.units_per_step = config.batch_size
         self.kid = KidMeter(dataset, self.size)
-        self.copying_steps = round(config.copy_share * config.steps)
+        self.copying_steps = 0 if config.warm_start else round(config.copy_share * config.steps)
         remembered = min(MOST_CODES, len(self.pictures))
         self.codes = torch.zeros(remembered, config.latent)  # the latest code of each picture while copying
         self.coded = torch.zeros(remembered, dtype=torch.bool)

@@ -95,6 +95,17 @@ class Generator(nn.Module):
             self.code_means[k] = own.mean(0)
             self.code_factors[k] = torch.linalg.cholesky(covariance)
 
+    @torch.no_grad()
+    def pool_codes(self, means: Tensor, factors: Tensor) -> None:
+        """Draw for every class from one Gaussian with the moments of others, (K, Z) and (K, Z, Z), taken together."""
+        means, factors = means.double(), factors.double()
+        within, between = (
+            (factors @ factors.mT).mean(0),
+            (means - means.mean(0)).T @ (means - means.mean(0)) / len(means),
+        )
+        self.code_means.copy_(means.mean(0).expand_as(self.code_means))
+        self.code_factors.copy_(torch.linalg.cholesky(within + between).expand_as(self.code_factors))
+
     def example(self) -> tuple[Tensor, Tensor]:
         """Return inputs for one picture."""
         return torch.zeros(1, self.latent), torch.zeros(1, dtype=torch.long)

@@ -213,3 +213,4 @@ def test_a_warm_start_is_told_for_every_network(workspace, tmp_path, monkeypatch
     shipped(tmp_path / "resources", monkeypatch)
     _run, events = trained(workspace, steps=2, warm_start=True)
     assert sum(isinstance(event, Note) and "Warm start" in event.message for event in events) == 3
+    assert not any("copy_error" in event.values for event in events if isinstance(event, Metric))

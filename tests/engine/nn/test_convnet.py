@@ -56,6 +56,17 @@ def test_codes_follow_the_gaussian_of_their_class():
     assert torch.allclose(unseen.mean(0), torch.cat([first, second]).mean(0), atol=0.3)
 
 
+def test_pooled_codes_have_the_moments_of_all_classes_together():
+    torch.manual_seed(0)
+    many, few = Generator(32, (8, 8, 8), 1, 2, 2), Generator(32, (8, 8, 8), 1, 2, 1)
+    codes = torch.cat([torch.randn(500, 2) * 0.5 + 2, torch.randn(500, 2) - 1])
+    many.fit_codes(codes, torch.arange(1000) // 500, shrinkage=0.0)
+    few.pool_codes(many.code_means, many.code_factors)
+    factor = few.code_factors[0]
+    assert torch.allclose(few.code_means[0], codes.mean(0), atol=1e-4)
+    assert torch.allclose(factor @ factor.T, torch.cov(codes.T, correction=0), atol=1e-3)
+
+
 def test_cost_counts_the_operations_of_a_convolution():
     network = Discriminator(32, (4, 4, 4), 1)
     cost = cost_of(lambda: Discriminator(32, (4, 4, 4), 1))
