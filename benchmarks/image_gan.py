@@ -29,7 +29,7 @@ PREFIX = "image_gan.emoji32"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--steps", type=int, default=8500)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--workspace", type=Path, default=None)
     parser.add_argument("--run", default="", help="measure the newest version of this run, do not train")
