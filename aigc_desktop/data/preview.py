@@ -47,9 +47,9 @@ class ItemIndex:
 
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
-        self.file = dataset.items_file.open("rb")
         size = dataset.items_file.stat().st_size
-        self.data = mmap.mmap(self.file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
+        with dataset.items_file.open("rb") as f:  # the mapping keeps the file by itself
+            self.data = mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
         self.starts = self._line_starts(size)
 
     def __len__(self) -> int:
@@ -71,7 +71,6 @@ class ItemIndex:
             self.data.close()
         if self._texts is not None:
             self._texts.close()
-        self.file.close()
 
     def text(self, row: int, limit: int = 500) -> str:
         """Return the beginning of a text, at most `limit` characters; "" for an item without one."""
