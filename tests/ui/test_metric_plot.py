@@ -119,7 +119,8 @@ def test_metrics_are_named_in_plain_words_and_grouped_by_scale():
     assert words_for("loss").title == "Loss"
     assert words_for("loss_g").title == "Generator"
     assert words_for("val_loss").validation
-    assert words_for("val_loss").group == words_for("loss").group == words_for("kl").group == "loss"
+    assert words_for("val_loss").group == words_for("loss").group == words_for("g_loss").group == "loss"
+    assert words_for("copy_kl").group == "kl"
     assert words_for("lr").group != "loss"
     assert words_for("accuracy").group == "share"
     assert words_for("some_new_number").title == "Some new number"

@@ -1,7 +1,7 @@
 """What the numbers of a training are called in plain words, and which of them share an axis.
 
 Families report metrics by name. Names follow one grammar, so a new family needs no entry here: `val_` or
-`validation_` in front means measured on pictures or texts that were kept aside, `loss` or `kl` anywhere is a loss.
+`validation_` in front means measured on pictures or texts that were kept aside, `loss` anywhere is a loss.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ class MetricWords:
 
 GROUP_TITLES = {
     "loss": N_("Loss"),
+    "kl": N_("KL divergence (nats)"),
     "bits": N_("Bits"),
     "kid": N_("Kernel distance"),
     "psnr": N_("Fidelity (dB)"),
@@ -91,7 +92,8 @@ _GROUPS = (
     ("psnr", {"psnr"}),
     ("penalty", {"r1", "r2", "penalty"}),
     ("share", {"accuracy", "acc", "share", "fraction", "precision", "recall", "density", "coverage"}),
-    ("loss", {"loss", "kl", "nll", "mse", "recon", "reconstruction", "elbo", "error"}),
+    ("kl", {"kl"}),  # a hundred times other losses, which it would flatten
+    ("loss", {"loss", "nll", "mse", "recon", "reconstruction", "elbo", "error"}),
 )
 SHOWN_FIRST = ("loss", "bits", "kid")
 

@@ -38,7 +38,7 @@ class PlotControls(QWidget):
         guard_wheel(self.slider)
         smooth = label(_("Smoothing"), "secondary", wrap=False)
         smooth.setBuddy(self.slider)
-        self.log = _switch(_("Log"), _("Logarithmic scale: small differences at the end become visible."))
+        self.log = _switch(_("Log scale"), _("Logarithmic scale: small differences at the end become visible."))
         self.clip = _switch(_("Clip"), _("Clip outliers: single extreme values do not flatten the curve."))
         self.time = _switch(_("Time"), _("Show time instead of steps on the horizontal axis."))
         self.clip.setChecked(True)
