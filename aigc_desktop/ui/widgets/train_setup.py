@@ -250,6 +250,8 @@ class TrainSetup(QWidget):
             self.plan_card.show_waiting("\n".join(problem.message for problem in problems))
             self._show_ready()
             return
+        if self.plan_card.plan is None:
+            self.plan_card.show_waiting()
         self._show_ready()
         self.planner.want(self.task.key, self.values(), self.preset, str(self.services.workspace.folder))
 
