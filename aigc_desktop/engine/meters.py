@@ -80,7 +80,7 @@ class Pace:
         return 1 / self._per_step if self._per_step else 0.0
 
     def eta(self, number: int, total: int, now: float) -> float | None:
-        """Return the seconds left, by the mean over everything this session did; None before the second step."""
+        """Return the seconds left, by the mean since the training began or went on; None before the second step."""
         if self._begin is None or number <= self._begin[0]:
             return None
         return (now - self._begin[1]) / (number - self._begin[0]) * (total - number)
