@@ -51,6 +51,10 @@ def test_the_whole_job_on_texts(folder, texts, tmp_path, capsys):
     assert files and all(file.is_file() for file in files)
     assert main(["runs", "--json"]) == 0
     assert json_lines(capsys)[0]["id"] == run.id
+    assert main(["evaluate", run.id, "--count", "16", "--json"]) == 0
+    [result] = [line for line in json_lines(capsys) if line["event"] == "Result"]
+    rows = dict(result["data"]["rows"])
+    assert 0 < rows["unique share"] <= 1 and rows["val_bpb"] > 0
 
 
 def test_json_events_end_with_finished(folder, texts, capsys):

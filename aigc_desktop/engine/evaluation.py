@@ -71,7 +71,7 @@ def evaluate(config: EvaluateConfig, run: Run) -> EventStream:
     card, _weights = read_model(folder)
     measure = _measure_pictures if family.kind == "image" else _measure_texts
     rows = yield from measure(config, dataset, sample)
-    rows += [(f"validation {name}", round(value, 5)) for name, value in card.metrics.items()]
+    rows += [(name, round(value, 5)) for name, value in card.metrics.items()]
     yield Result("evaluation", {"run": config.run, "checkpoint": folder.name, "rows": [list(row) for row in rows]})
 
 
