@@ -5,7 +5,7 @@ checkpoints/000500/
   model.json               their card: family, configuration, step, metrics, data, versions
   ...                      small files of the family (a tokenizer)
   train_state.safetensors  raw weights, optimizer moments, random generators: what else resuming needs
-  train_state.json         its numbers: sampler position, guard, best value
+  train_state.json         its numbers: sampler position, guard, best value; both go when the checkpoint is old
   MANIFEST.json            sizes and SHA-256 of all others, written last
 """
 
@@ -24,13 +24,15 @@ from torch import Tensor
 
 from aigc_desktop import __version__
 from aigc_desktop.core.errors import BadInput, OutOfSpace, UserError
-from aigc_desktop.core.files import PARTIAL, atomic_folder, read_json, sha256_file, write_json
+from aigc_desktop.core.files import PARTIAL, atomic_folder, folder_size, read_json, sha256_file, write_json
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.run import MANIFEST, Run
 from aigc_desktop.engine.weights import read_tensors, write_tensors
 
 FORMAT = 1
 TOO_NEW = "TooNew"
+HISTORY_BYTES = 500_000_000
+_STATE_FILES = {"train_state.safetensors", "train_state.json"}
 _FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 
 
@@ -145,7 +147,8 @@ def newest_good(run: Run) -> tuple[State | None, list[str]]:
     for name in reversed(run.checkpoints()):
         folder = run.checkpoints_dir / name
         try:
-            return read_state(folder), damaged
+            if _is_whole(folder):
+                return read_state(folder), damaged
         except UserError as error:
             if error.kind == TOO_NEW:
                 raise
@@ -169,15 +172,38 @@ def remove_partial(run: Run) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def prune(run: Run, keep: int, best: str) -> list[str]:
-    """Remove all but the newest `keep` checkpoints and `best`, and return what was removed."""
+def prune(run: Run, keep: int, best: str, history: int = HISTORY_BYTES) -> list[str]:
+    """Leave training states in the newest `keep` checkpoints and `best` only; return the names of the others.
+
+    The others keep the weights that generate, so that what was shown then can be made again; together they take at
+    most `history` bytes, and the oldest go first.
+    """
     names = run.checkpoints()
     old = [name for name in names[: max(0, len(names) - keep)] if name != best]
-    for name in old:
+    size = 0
+    for name in reversed(old):
         folder = run.checkpoints_dir / name
-        (folder / MANIFEST).unlink()  # from here on it is no checkpoint, whatever happens to the rest
-        shutil.rmtree(folder, ignore_errors=True)
+        _drop_state(folder)
+        size += folder_size(folder)
+        if size > history or int(name) == 0:  # nobody asks for what an untrained model makes
+            (folder / MANIFEST).unlink()  # from here on it is no checkpoint, whatever happens to the rest
+            shutil.rmtree(folder, ignore_errors=True)
     return old
+
+
+def _is_whole(folder: Path) -> bool:
+    """Return whether training can go on from a checkpoint: whether its manifest lists a training state."""
+    return set(read_json(folder / MANIFEST)["files"]) >= _STATE_FILES
+
+
+def _drop_state(folder: Path) -> None:
+    """Take the training state out of a checkpoint: first out of its manifest, which is one atomic step."""
+    manifest = read_json(folder / MANIFEST)
+    if _STATE_FILES & set(manifest["files"]):
+        files = {name: told for name, told in manifest["files"].items() if name not in _STATE_FILES}
+        write_json(folder / MANIFEST, {**manifest, "files": files})
+    for name in _STATE_FILES:
+        (folder / name).unlink(missing_ok=True)
 
 
 def _write_manifest(folder: Path, hashes: dict[str, str]) -> None:

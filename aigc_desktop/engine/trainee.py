@@ -99,7 +99,8 @@ class TrainConfig(TaskConfig):
         ge=0, le=1000, advanced=True,
     )  # fmt: skip
     keep: int = param(
-        2, N_("Versions to keep"), N_("Newest saved versions that stay, besides the best one; 2 is safe."),
+        2, N_("Versions to keep"),
+        N_("Newest versions that training can go on from, besides the best one; older ones can still generate."),
         ge=2, le=100, advanced=True,
     )  # fmt: skip
 

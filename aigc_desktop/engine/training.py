@@ -216,6 +216,7 @@ class Loop:
         if self.due(self.config.sample_every) or "sample" in self.requests:
             self.requests.discard("sample")
             yield from self._undisturbed(self.trainee.preview(self.step, self.averages.models))
+            self.requests.add("save")  # what was shown can be made again
 
     def _undisturbed(self, items: Iterable[T]) -> Generator[T, None, None]:
         """Pass on `items` with the models in evaluation mode; random generators are put back afterwards."""

@@ -93,7 +93,7 @@ def test_a_training_says_which_step_was_lost(workspace):
     assert notes[0] == "The saved version of step 12 is damaged; training goes on from step 10."
     assert isinstance(events[-1], Finished)
     assert [step for step, _loss in losses(events)] == [11, 12]
-    assert run.checkpoints() == ["000010", "000012"]
+    assert run.checkpoints()[-2:] == ["000010", "000012"]
     assert (run.checkpoints_dir / "damaged-000012").is_dir()
 
 
@@ -119,6 +119,26 @@ def test_pruning_keeps_the_newest_and_the_best(run):
     for step in range(1, 7):
         write_checkpoint(run, state_of(step))
     assert prune(run, 2, "000002") == ["000001", "000003", "000004"]
+    assert len(run.checkpoints()) == 6
+    for name in run.checkpoints():
+        read_model(run.checkpoints_dir / name)
+    state, damaged = newest_good(run)
+    assert (state.card.step, damaged) == (6, [])
+
+
+def test_an_old_checkpoint_generates_but_is_not_resumed_from(run):
+    for step in (1, 2, 3):
+        write_checkpoint(run, state_of(step))
+    prune(run, 1, "")
+    assert not (run.checkpoints_dir / "000001" / "train_state.safetensors").exists()
+    shutil.rmtree(run.checkpoints_dir / "000003")
+    assert newest_good(run) == (None, [])  # nothing is damaged, there is only nothing to go on from
+
+
+def test_the_history_has_a_limit(run):
+    for step in range(1, 7):
+        write_checkpoint(run, state_of(step))
+    prune(run, 2, "000002", history=0)
     assert run.checkpoints() == ["000002", "000005", "000006"]
 
 
