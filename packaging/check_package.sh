@@ -82,7 +82,8 @@ start_display() {
     mkdir -p /tmp/.X11-unix
     Xvfb "$display" -screen 0 1440x900x24 -nolisten tcp >"$work/xvfb.log" 2>&1 &
     started+=($!)
-    for _ in $(seq 100); do [ -S "/tmp/.X11-unix/X${display#:}" ] && break; sleep 0.1; done
+    # the socket's file is there before the server answers, or is left over from an earlier one
+    for _ in $(seq 300); do DISPLAY=$display xprop -root >/dev/null 2>&1 && break; sleep 0.1; done
     DISPLAY=$display openbox >"$work/openbox.log" 2>&1 &
     started+=($!)
     mount --bind /tmp/.X11-unix "$root/tmp/.X11-unix"

@@ -268,6 +268,10 @@ class JobCenter(QObject):
         threads = [*(handle.thread_ for handle in running), *self._ended]
         if self._warming is not None:
             threads.append(self._warming)
+        if self._warming is not None:  # an engine that only starts has nothing to save
+            self._warming.stop_asked = True
+            if self._warming.engine is not None:
+                self._warming.engine.kill()
         deadline = time.monotonic() + patience_ms / 1000
         for thread in threads:
             if not thread.wait(max(1, int(1000 * (deadline - time.monotonic())))):
