@@ -239,21 +239,22 @@ class TrainSetup(QWidget):
 
     def _plan_soon(self) -> None:
         if self.task is None or self.form is None or self.chosen_info() is None:
-            self.planner.forget()
-            self.plan_card.show_waiting(_("Choose what to learn from and a kind of model first."))
-            self._show_ready()
+            self._need(_("Choose what to learn from and a kind of model first."))
             return
         problems = self.form.problems()
         self.form.show_problems(problems)
         if problems:
-            self.planner.forget()
-            self.plan_card.show_waiting("\n".join(problem.message for problem in problems))
-            self._show_ready()
+            self._need("\n".join(problem.message for problem in problems))
             return
         if self.plan_card.plan is None:
             self.plan_card.show_waiting()
         self._show_ready()
         self.planner.want(self.task.key, self.values(), self.preset, str(self.services.workspace.folder))
+
+    def _need(self, what: str) -> None:
+        self.planner.forget()
+        self.plan_card.show_waiting(what)
+        self._show_ready()
 
     def _show_plan(self, plan: Plan) -> None:
         if self.form is None:
