@@ -265,15 +265,13 @@ class TrainSetup(QWidget):
         self._show_ready()
 
     def _plan_failed(self, failed: Failed) -> None:
-        self.plan_card.show_waiting(f"{failed.message}\n{failed.hint}".strip())
-        self._show_ready()
+        self._need(f"{failed.message}\n{failed.hint}".strip())
 
     def _show_ready(self) -> None:
         """Let Start be pressed when there is a plan without problems; else the card and the tooltip say why not."""
         ready = self.plan_card.ready and not self.planner.waiting
-        reason = "" if ready else self.plan_card.reason
-        if self.plan_card.ready and not ready:
-            reason = _("Working out what this takes…")
+        out_of_date = self.plan_card.ready and not ready
+        reason = _("Working out what this takes…") if out_of_date else self.plan_card.reason
         self.start_button.setEnabled(ready)
         self.start_button.setToolTip(_("Start training (Ctrl+Enter)") if ready else reason)
         self.start_button.setAccessibleDescription(reason)
