@@ -7,7 +7,6 @@ window that is only mapped (one colour) does not.
 import argparse
 import contextlib
 import os
-import signal
 import statistics
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from benchmarks.report import Figure, figure, write
 
@@ -82,12 +82,21 @@ def start(command: list[str], display: str, screen: np.memmap, folder: Path) -> 
         fields = Path(f"/proc/{app.pid}/stat").read_text().rpartition(")")[2].split()
         used = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(app.pid, signal.SIGKILL)
-        app.wait()
+        end(app)
     while painted(screen):
         time.sleep(0.01)
     return seconds, used
+
+
+def end(app: subprocess.Popen[bytes]) -> None:
+    """End the app and its engine, which would load its models beside the next start."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        family = [*psutil.Process(app.pid).children(recursive=True), psutil.Process(app.pid)]
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(family, timeout=10)
+    app.wait()
 
 
 def painted(screen: np.memmap) -> bool:
