@@ -80,12 +80,15 @@ install_package() {
 
 start_display() {
     mkdir -p /tmp/.X11-unix
-    Xvfb "$display" -screen 0 1440x900x24 -nolisten tcp >"$work/xvfb.log" 2>&1 &
+    # -noreset: a server whose only client leaves begins anew, and refuses whoever connects just then
+    Xvfb "$display" -screen 0 1440x900x24 -nolisten tcp -noreset >"$work/xvfb.log" 2>&1 &
     started+=($!)
     # the socket's file is there before the server answers, or is left over from an earlier one
     for _ in $(seq 300); do DISPLAY=$display xprop -root >/dev/null 2>&1 && break; sleep 0.1; done
     DISPLAY=$display openbox >"$work/openbox.log" 2>&1 &
     started+=($!)
+    for _ in $(seq 100); do DISPLAY=$display wmctrl -m >/dev/null 2>&1 && break; sleep 0.1; done
+    DISPLAY=$display wmctrl -m >/dev/null 2>&1 || fail "no window manager runs on $display"
     mount --bind /tmp/.X11-unix "$root/tmp/.X11-unix"
     export DISPLAY=$display
 }
