@@ -16,11 +16,12 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from aigc_desktop.core.claim import claimed
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.files import read_json, write_json
 from aigc_desktop.core.i18n import _
 
-Status = Literal["new", "running", "finished", "stopped", "failed"]
+Status = Literal["new", "running", "interrupted", "finished", "stopped", "failed"]
 MANIFEST = "MANIFEST.json"
 FORMAT = 1
 
@@ -59,8 +60,11 @@ class Run:
 
     @property
     def info(self) -> RunInfo:
-        """Return the run's record as it is on disk."""
-        return RunInfo(**read_json(self.folder / "run.json"))
+        """Return the run's record as it is on disk; a run that nobody works on any more is not running."""
+        info = RunInfo(**read_json(self.folder / "run.json"))
+        if info.status == "running" and not claimed(self.folder):
+            return replace(info, status="interrupted")
+        return info
 
     def update(self, **changes: Any) -> RunInfo:
         """Change the run's record on disk and return it."""

@@ -15,6 +15,7 @@ from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import IO, Any
 
+from aigc_desktop.core.claim import claim
 from aigc_desktop.core.errors import UserError, failure_of
 from aigc_desktop.core.events import (
     Checkpoint,
@@ -40,8 +41,18 @@ def record(run: Run, events: Iterable[Event]) -> Generator[Event, str | None, No
     """Yield the events of a hosted job, ending included, after each was written to the run's folder.
 
     Requests that are sent in reach the inner stream. When the folder cannot be written, the job is closed, which
-    lets it save, and the stream ends with Failed. Closing this generator closes the job and marks it stopped.
+    lets it save, and the stream ends with Failed. Closing this generator closes the job and marks it stopped. A run
+    that somebody else is working on is left alone.
     """
+    try:
+        with claim(run.folder):
+            yield from _record(run, events)
+    except (OSError, UserError) as error:  # of the claim
+        _close(events)
+        yield failure_of(error)
+
+
+def _record(run: Run, events: Iterable[Event]) -> Generator[Event, str | None, None]:
     recorder = _Recorder(run)
     steps = iter(events)
     request: str | None = None
