@@ -125,9 +125,10 @@ close_window() { # by the button of its frame: WM_DELETE_WINDOW
 whole_story() {
     local home=$root/home/designer killed run
     studio() { as_user aigc-desktop "$@" >>"$work/story.log" 2>&1; }
+    listed_as() { studio runs --json || fail "runs"; grep -q "\"status\": \"$1\"" "$work/story.log" || fail "the run is not $1"; }
     pixels() { find "$home/$1" -name '*.png' | sort | xargs -d '\n' identify -format '%#\n'; }
     cp -r resources/samples/emoji/faces "$home/笑脸 faces"
-    head -c 300 "$(find "$home/笑脸 faces" -name '*.png' | sort | head -n 1)" >"$home/笑脸 faces/cut off.png"
+    head -c 300 "$(find "$home/笑脸 faces" -name '*.png' -print -quit)" >"$home/笑脸 faces/cut off.png"
     chroot "$root" chown -R designer:designer /home/designer
     studio data import "/home/designer/笑脸 faces" --title faces --size 32 || fail "data import"
     grep -q '1 cut off' "$work/story.log" || fail "the broken file was not reported"
@@ -135,7 +136,7 @@ whole_story() {
     studio train image_vae --dataset faces --steps 100000 --checkpoint-every 20 --threads 1 &
     killed=$!
     for _ in $(seq 600); do
-        run=$(find "$home" -path '*_image_vae/checkpoints/0000[2-9]0' | head -n 1)
+        run=$(find "$home" -path '*_image_vae/checkpoints/0000[2-9]0' -print -quit)
         [ -z "$run" ] || break
         sleep 0.1
     done
@@ -143,10 +144,10 @@ whole_story() {
     run=$(basename "${run%%/checkpoints/*}")
     pkill -KILL -u 1234 -f aigc-desktop || fail "there was no training to kill"
     ! wait "$killed" || fail "the killed training returned 0"
-    studio runs --json && grep -q '"status": "interrupted"' "$work/story.log" || fail "the killed run is not called interrupted"
+    listed_as interrupted
     # Ctrl+C ends the resumed training in good order
     as_user timeout --signal=INT 20 aigc-desktop train --resume "$run" >>"$work/story.log" 2>&1 || true
-    studio runs --json && grep -q '"status": "stopped"' "$work/story.log" || fail "the run was not resumed and stopped"
+    listed_as stopped
 
     studio generate "$run" --count 4 --seed 7 --out /home/designer/once || fail "generate"
     studio generate "$run" --count 4 --seed 7 --out /home/designer/again || fail "generate again"
