@@ -55,7 +55,6 @@ class Card:
 
 
 
-
 def card_of(values: Any) -> Card:
     """Return the card in a JSON value; ValueError when it is none. Fields of newer versions are left out."""
     card = typed(Card, values)

@@ -102,13 +102,14 @@ def typed(kind: type[ValueT], values: Any) -> ValueT:
     Keys that are no field are left out.
     """
     try:
-        return _adapter(kind).validate_python(values)
+        value: ValueT = _adapter(kind).validate_python(values)  # type: ignore[arg-type]  # a type is hashable
+        return value
     except OverflowError as error:
         raise ValueError(str(error)) from None
 
 
 @lru_cache(maxsize=16)
-def _adapter(kind: type[ValueT]) -> TypeAdapter[ValueT]:
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 

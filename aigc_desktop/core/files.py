@@ -105,7 +105,9 @@ def parse_json(data: bytes) -> Any:
 
 def damaged_file(path: Path) -> UserError:
     """Return the error for a file of ours that does not hold what it should."""
-    return UserError(_("The file {path} is damaged.").format(path=readable_path(path)), _("Restore it from a backup or remove it."))
+    return UserError(
+        _("The file {path} is damaged.").format(path=readable_path(path)), _("Restore it from a backup or remove it.")
+    )
 
 
 def sync_folder(folder: Path) -> None:

@@ -13,7 +13,7 @@ LONGEST = 1 << 16
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the object of each line; nothing for a line that is damaged or cut off, nor for a file that is not there."""
+    """Yield the object of each line; none for a line that is damaged or cut off, nor for a file that is not there."""
     if not path.is_file():
         return
     with path.open("rb") as f:

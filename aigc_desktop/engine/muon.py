@@ -30,17 +30,17 @@ class Muon(Optimizer):
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is not None:
-                    self._update(p, group["lr"], group["weight_decay"], group["momentum"])
+                    self._update(p, p.grad, group)
 
-    def _update(self, p: Tensor, lr: float, weight_decay: float, momentum: float) -> None:
-        state = self.state[p]
+    def _update(self, p: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+        state, lr, momentum = self.state[p], group["lr"], group["momentum"]
         if not state:
             state["momentum_buffer"] = torch.zeros_like(p)
         mean = state["momentum_buffer"]
-        mean.lerp_(p.grad, 1 - momentum)
-        ahead = p.grad.lerp(mean, momentum)  # Nesterov's look ahead
+        mean.lerp_(gradient, 1 - momentum)
+        ahead = gradient.lerp(mean, momentum)  # Nesterov's look ahead
         update = nearly_orthogonal(ahead, torch.float32 if p.device.type == "cpu" else torch.bfloat16)
-        p.mul_(1 - lr * weight_decay)
+        p.mul_(1 - lr * group["weight_decay"])
         p.add_(update, alpha=-lr * math.sqrt(max(1.0, p.shape[0] / p.shape[1])))
 
 

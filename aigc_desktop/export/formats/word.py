@@ -69,9 +69,8 @@ def _properties(values: dict[str, str]) -> bytes:
 def _read(path: Path) -> dict[str, str]:
     try:
         check_directory(path)
-        with zipfile.ZipFile(path) as archive:
-            with archive.open(_PART) as part:
-                content = part.read(_LONGEST + 1)
+        with zipfile.ZipFile(path) as archive, archive.open(_PART) as part:
+            content = part.read(_LONGEST + 1)
     except ZIP_ERRORS:
         return {}
     if len(content) > _LONGEST or b"<!DOCTYPE" in content:
