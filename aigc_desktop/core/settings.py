@@ -46,6 +46,8 @@ def load_preferences(folder: Path | None = None) -> Preferences:
         return Preferences()
     try:
         return Preferences.model_validate(read_json(path))
+    except OSError:
+        return Preferences()  # unreadable is not damaged: it stays where it is
     except (UserError, ValidationError):
         with contextlib.suppress(OSError):
             os.replace(path, path.with_suffix(".damaged"))
