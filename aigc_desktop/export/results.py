@@ -68,14 +68,14 @@ def pieces_of(result: Run) -> Iterator[Piece]:
                 yield Piece("text", text_title(text), text=text, origin=origin.of(seed, ""))
 
 
-def export_result(result: Run, out: Path, format: str = "") -> list[Path]:  # noqa: A002 - the option's own name
-    """Export all works of a result into a folder; `format` "" means PNG for pictures and TXT for texts."""
+def export_result(result: Run, out: Path, options: Options, to: str = "") -> list[Path]:
+    """Export all works of a result into a folder; format "" is PNG for pictures and TXT for texts."""
     files: list[Path] = []
     pieces = list(pieces_of(result))
     for kind in ("image", "text"):
         group = [piece for piece in pieces if piece.kind == kind]
         if group:
-            files += export_pieces(group, out, format_named(format, group[0].kind))
+            files += export_pieces(group, out, format_named(to, group[0].kind), options=options)
     return files
 
 

@@ -29,7 +29,7 @@ def write(path: Path, pieces: list[Piece], label: AigcLabel, options: Options) -
     info = PngImagePlugin.PngInfo()
     info.add_itxt(SETTINGS_KEY, settings_json(pieces[0]))
     info.add_itxt(XMP_KEY, xmp_packet(label).decode())
-    to_pillow(pieces[0]).save(path, "PNG", pnginfo=info)
+    to_pillow(pieces[0], options).save(path, "PNG", pnginfo=info)
 
 
 def read_label(path: Path) -> dict[str, Any] | None:

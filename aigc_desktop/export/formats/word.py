@@ -31,12 +31,14 @@ def write(path: Path, pieces: list[Piece], label: AigcLabel, options: Options) -
     from docx.opc.part import Part
 
     document = docx.Document()
+    if options.line == "start":
+        document.add_paragraph(VISIBLE)
     for piece in pieces:
         if len(pieces) > 1:
             document.add_heading(_clean(piece.title), level=2)
         for paragraph in _clean(piece.text).rstrip().split("\n"):
             document.add_paragraph(paragraph)
-    if options.visible_label:
+    if options.line == "end":
         document.add_paragraph(VISIBLE)
     properties = document.core_properties
     properties.author, properties.title, properties.comments = "", _clean(pieces[0].title)[:255], ""
