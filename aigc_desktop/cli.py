@@ -7,10 +7,10 @@ With --json every event is one JSON object a line on standard output, pictures l
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,7 @@ def data_inspect(options: argparse.Namespace, workspace: Workspace, shell: Shell
     chosen = [workspace.dataset(options.dataset)] if options.dataset else workspace.datasets()
     for dataset in chosen:
         info = dataset.info
-        shell.row(dataclasses.asdict(info), f"{info.id}\t{info.kind}\t{info.usable}/{info.found}\t{info.title}")
+        shell.row(asdict(info), f"{info.id}\t{info.kind}\t{info.usable}/{info.found}\t{info.title}")
         if options.dataset:
             for problem, count in info.problems.items():
                 shell.say(f"  {problem}: {count}")
@@ -102,6 +102,7 @@ def train(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> in
 
 def generate(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
     """Make works with a trained model and export them."""
+    from aigc_desktop.export.piece import labelled
     from aigc_desktop.export.results import export_result
 
     family = workspace.run(options.run).info.task.split(".")[0]
@@ -111,7 +112,8 @@ def generate(options: argparse.Namespace, workspace: Workspace, shell: Shell) ->
     code = shell.drive(JobRequest(task, values, str(workspace.folder), str(result.folder)))
     out = Path(options.out) if options.out else None
     if out is not None:
-        for file in export_result(result, out, options.format):
+        look = replace(labelled(options.picture_label, options.text_label), least=options.least_size)
+        for file in export_result(result, out, look, options.format):
             shell.row({"file": str(file)}, str(file))
     else:
         shell.row({"folder": str(result.folder)}, str(result.folder))
@@ -134,7 +136,7 @@ def runs(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int
     for run in [workspace.run(options.run)] if options.run else workspace.runs():
         info = run.info
         shell.row(
-            {"id": run.id, **dataclasses.asdict(info), "checkpoints": run.checkpoints()},
+            {"id": run.id, **asdict(info), "checkpoints": run.checkpoints()},
             f"{run.id}\t{info.task}\t{info.status}\t{info.step}/{info.total}\t{info.title}",
         )
         if options.run:
@@ -210,6 +212,18 @@ def _parser(arguments: Sequence[str], folder: Path) -> argparse.ArgumentParser:
     making.add_argument(
         "--format", default="", help=_("file format of the export: png, jpeg, webp, txt, jsonl, csv, docx")
     )
+    making.add_argument(
+        "--picture-label", default="auto", choices=("auto", "zh_CN", "en", "none"),
+        help=_("the words “AI generated” in a corner of exported pictures: in this language, or none"),
+    )  # fmt: skip
+    making.add_argument(
+        "--least-size", type=int, default=256, metavar="PX",
+        help=_("smaller pictures are enlarged to this many pixels for the export; 0 leaves them as they are"),
+    )  # fmt: skip
+    making.add_argument(
+        "--text-label", default="end", choices=("end", "start", "none"),
+        help=_("where exported texts say that they are generated"),
+    )  # fmt: skip
     making.set_defaults(command=generate)
     if "generate" in wanted:
         _add_generate_fields(making, arguments, folder)

@@ -16,6 +16,7 @@ from aigc_desktop.core.rehearsal import COUNT, SAMPLES, lessons, scan_values, sh
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.catalog import describe_catalogue
+from aigc_desktop.export.piece import labelled
 from aigc_desktop.export.results import export_result, keep_result
 
 Step = tuple[str, JobRequest]
@@ -64,4 +65,4 @@ def _generate(
     title = _("Generate: {family}").format(family=_(task.family_title))
     yield title, JobRequest(key, values, str(workspace.folder), str(result.folder))
     keep_result(Library(workspace.folder), result)
-    return export_result(result, out / task.family)
+    return export_result(result, out / task.family, labelled("auto", "end"))

@@ -121,6 +121,40 @@ close_window() { # by the button of its frame: WM_DELETE_WINDOW
     [ "$code" -eq 0 ] || fail "the app returned $code when it was closed"
 }
 
+# A real folder, with a broken file in it, through the installed program; the training is killed once on its way.
+whole_story() {
+    local home=$root/home/designer killed run
+    studio() { as_user aigc-desktop "$@" >>"$work/story.log" 2>&1; }
+    listed_as() { studio runs --json || fail "runs"; grep -q "\"status\": \"$1\"" "$work/story.log" || fail "the run is not $1"; }
+    pixels() { find "$home/$1" -name '*.png' | sort | xargs -d '\n' identify -format '%#\n'; }
+    cp -r resources/samples/emoji/faces "$home/笑脸 faces"
+    head -c 300 "$(find "$home/笑脸 faces" -name '*.png' -print -quit)" >"$home/笑脸 faces/cut off.png"
+    chroot "$root" chown -R designer:designer /home/designer
+    studio data import "/home/designer/笑脸 faces" --title faces --size 32 || fail "data import"
+    grep -q '1 cut off' "$work/story.log" || fail "the broken file was not reported"
+
+    studio train image_vae --dataset faces --steps 100000 --checkpoint-every 20 --threads 1 &
+    killed=$!
+    for _ in $(seq 600); do
+        run=$(find "$home" -path '*_image_vae/checkpoints/0000[2-9]0' -print -quit)
+        [ -z "$run" ] || break
+        sleep 0.1
+    done
+    [ -n "$run" ] || fail "no checkpoint after a minute of training"
+    run=$(basename "${run%%/checkpoints/*}")
+    pkill -KILL -u 1234 -f aigc-desktop || fail "there was no training to kill"
+    ! wait "$killed" || fail "the killed training returned 0"
+    listed_as interrupted
+    # Ctrl+C ends the resumed training in good order
+    as_user timeout --signal=INT 20 aigc-desktop train --resume "$run" >>"$work/story.log" 2>&1 || true
+    listed_as stopped
+
+    studio generate "$run" --count 4 --seed 7 --out /home/designer/once || fail "generate"
+    studio generate "$run" --count 4 --seed 7 --out /home/designer/again || fail "generate again"
+    [ "$(pixels once | sort -u | wc -l)" -eq 4 ] || fail "not four different pictures: $(ls "$home/once")"
+    [ "$(pixels once)" = "$(pixels again)" ] || fail "the same seeds gave other pictures"
+}
+
 trap clean_up EXIT
 trap 'say "FAILED in line $LINENO: $BASH_COMMAND" >&2' ERR
 need
@@ -157,6 +191,9 @@ passed "second start: window after $second_ms ms"
 as_user aigc-desktop --self-check >"$out/self-check.log" 2>"$out/self-check.err" ||
     { cat "$out/self-check.log" "$out/self-check.err" >&2; fail "self-check"; }
 passed "self-check: $(tail -n 1 "$out/self-check.log")"
+
+whole_story
+passed "the whole story with a real folder: imported, trained, killed, resumed, generated, exported"
 
 find "$root/home/designer" -type f | sort >"$work/user-before.txt"
 [ -s "$work/user-before.txt" ] || fail "the app kept no file of the user, so upgrade and purge prove nothing"

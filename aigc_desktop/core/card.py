@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from aigc_desktop.core.config import typed
 from aigc_desktop.core.errors import UserError
-from aigc_desktop.core.files import write_json
+from aigc_desktop.core.files import parse_json, write_json
 from aigc_desktop.core.i18n import _
 
 FORMAT = 1
+EXTENSIONS = {"image": ".png", "text": ".txt"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
 
 
@@ -52,35 +54,34 @@ class Card:
     format: int = FORMAT
 
 
-_FIELDS = {f.name for f in fields(Card)}
-_MUST = ("id", "kind", "title", "created", "file")
-
 
 def card_of(values: Any) -> Card:
     """Return the card in a JSON value; ValueError when it is none. Fields of newer versions are left out."""
-    if not isinstance(values, dict) or not all(isinstance(values.get(name), str) for name in _MUST):
-        raise ValueError("not a card")
-    known = {name: value for name, value in values.items() if name in _FIELDS}
-    for name in ("tags", "parents"):
-        known[name] = tuple(str(item) for item in known.get(name, ()))
-    if Path(known["file"]).name != known["file"] or not re.fullmatch(r"[0-9a-f]{32}", known["id"]):
+    card = typed(Card, values)
+    if card.file != card.id + EXTENSIONS[card.kind] or not re.fullmatch(r"[0-9a-f]{32}", card.id):
         raise ValueError("a card that points elsewhere")
-    return Card(**known)
+    created_number(card)
+    return card
+
+
+def created_number(card: Card) -> int:
+    """Return a card's time of creation in microseconds since 1970; ValueError when it is no time of this age."""
+    moment = datetime.fromisoformat(card.created)
+    if not 1970 < moment.year < 3000:
+        raise ValueError(f"created {card.created}")
+    return round(moment.timestamp() * 1_000_000)
 
 
 def read_card(path: Path) -> Card:
     """Return the card in a file; ValueError when it is damaged, OSError when it cannot be read."""
-    try:
-        return card_of(json.loads(path.read_bytes()))
-    except RecursionError:
-        raise ValueError("nested too deep") from None
+    return card_of(parse_json(path.read_bytes()))
 
 
 def write_card(path: Path, card: Card) -> None:
     """Write a card atomically; fields that a newer version of the program put there stay."""
     try:
-        before = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        before = parse_json(path.read_bytes())
+    except (OSError, ValueError):
         before = {}
     write_json(path, {**(before if isinstance(before, dict) else {}), **vars(card)})
 

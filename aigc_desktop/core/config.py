@@ -6,10 +6,11 @@ import types
 import typing
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from aigc_desktop.core.errors import UserError
@@ -22,6 +23,7 @@ class TaskConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+ValueT = TypeVar("ValueT")
 ConfigT = TypeVar("ConfigT", bound=TaskConfig)
 
 
@@ -92,6 +94,23 @@ def check(config: type[ConfigT], values: dict[str, Any]) -> ConfigT:
         return config.model_validate(values)
     except ValidationError as error:
         raise ConfigError(config, error) from None
+
+
+def typed(kind: type[ValueT], values: Any) -> ValueT:
+    """Return JSON values as a dataclass whose fields have the types they are declared with; ValueError if they cannot.
+
+    Keys that are no field are left out.
+    """
+    try:
+        value: ValueT = _adapter(kind).validate_python(values)  # type: ignore[arg-type]  # a type is hashable
+        return value
+    except OverflowError as error:
+        raise ValueError(str(error)) from None
+
+
+@lru_cache(maxsize=16)
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
 
 
 class ConfigError(UserError):

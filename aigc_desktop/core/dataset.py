@@ -21,16 +21,20 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from aigc_desktop.core.errors import UserError
-from aigc_desktop.core.files import read_json, write_json
+from aigc_desktop.core.errors import BadInput, UserError
+from aigc_desktop.core.files import sha256_file, write_json
 from aigc_desktop.core.i18n import _
+from aigc_desktop.core.records import read_record, read_table
 
 FORMAT = 1
+_DTYPES = {"images": "uint8", "offsets": "int64", "labels": "int32", "split": "uint8", "rows": "int64"}
+_LARGE = ("images.npy", "texts.bin")
 SPLITS = {"train": 0, "validation": 1}
 Split = Literal["train", "validation"]
 
@@ -91,13 +95,7 @@ class Dataset:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        values = read_json(folder / "dataset.json")
-        if values.get("format", 0) > FORMAT:
-            raise UserError(
-                _("The data set “{name}” was made by a newer version of the program.").format(name=folder.name),
-                _("Update the program to open it."),
-            )
-        self.info = DatasetInfo(**values)
+        self.info = read_record(folder / "dataset.json", DatasetInfo)
 
     @property
     def id(self) -> str:
@@ -126,7 +124,7 @@ class Dataset:
     def manifest_hash(self) -> str:
         """Return the SHA-256 over the manifest's file hashes: it names the exact data a run was trained on."""
         self._need_frozen()
-        return str(read_json(self.snapshot / "manifest.json")["sha256"])
+        return str(self._manifest["sha256"])
 
     def images(self, split: Split) -> npt.NDArray[np.uint8]:
         """Return the pictures of a split, uint8 (N, S, S, C), gathered from the memory map."""
@@ -153,13 +151,62 @@ class Dataset:
     def text_map(self) -> npt.NDArray[np.uint8]:
         """Return the bytes of all texts as a read-only memory map."""
         self._need_frozen()
-        path = self.snapshot / "texts.bin"
+        path = self._whole_file("texts.bin")
         return np.memmap(path, np.uint8, "r") if path.stat().st_size else np.zeros(0, np.uint8)
+
+    def check_snapshot(self) -> None:
+        """Raise BadInput unless the files of the snapshot are those that the freeze wrote.
+
+        Sizes of all, hashes of all but the pictures and texts, which would take long: a flipped bit in these is one
+        odd pixel or letter, elsewhere it is another data set.
+        """
+        self._need_frozen()
+        for name in self._manifest["files"]:
+            path = self._whole_file(name)
+            if name not in _LARGE and sha256_file(path) != self._manifest["files"][name]["sha256"]:
+                raise self._damaged()
+
+    def rows(self) -> npt.NDArray[np.int64]:
+        """Return for each item of the snapshot its line of items.jsonl."""
+        return self._array("rows")
+
+    def parts(self) -> npt.NDArray[np.uint8]:
+        """Return for each item of the snapshot the number of its split, as in SPLITS."""
+        return self._array("split")
 
     def _array(self, name: str) -> npt.NDArray[Any]:
         self._need_frozen()
-        array: npt.NDArray[Any] = np.load(self.snapshot / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+        path = self._whole_file(f"{name}.npy")
+        try:
+            array: npt.NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
+        except (ValueError, SyntaxError, TypeError, TokenError) as error:
+            raise self._damaged() from error
+        count = self.info.train + self.info.validation + (name == "offsets")
+        if array.dtype != _DTYPES[name] or len(array) != count or array.ndim != (4 if name == "images" else 1):
+            raise self._damaged()
         return array
+
+    @cached_property
+    def _manifest(self) -> dict[str, Any]:
+        values = read_table(self.snapshot / "manifest.json")
+        files = values.get("files")
+        entries = files.values() if isinstance(files, dict) and "sha256" in values else [None]
+        if not all(isinstance(told, dict) and {"size", "sha256"} <= set(told) for told in entries):
+            raise self._damaged()
+        return values
+
+    def _whole_file(self, name: str) -> Path:
+        path = self.snapshot / name
+        told = self._manifest["files"].get(name)
+        if told is None or not path.is_file() or path.stat().st_size != told["size"]:
+            raise self._damaged()
+        return path
+
+    def _damaged(self) -> BadInput:
+        return BadInput(
+            self.info.title, _("its files are damaged"),
+            _("Import and freeze the source again, or restore the data set from a backup."),
+        )  # fmt: skip
 
     def _need_frozen(self) -> None:
         if not self.info.frozen:
@@ -191,7 +238,7 @@ class Texts(Sequence[str]):
 
     def _text(self, index: int) -> str:
         start, end = self.offsets[index], self.offsets[index + 1]
-        return self.data[start:end].tobytes().decode("utf-8")
+        return self.data[start:end].tobytes().decode("utf-8", "replace")
 
 
 def write_info(folder: Path, info: DatasetInfo) -> None:

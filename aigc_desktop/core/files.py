@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -81,13 +82,32 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Return the JSON value in `path`; a damaged file is a UserError that names it."""
+    """Return the JSON value in `path`; a damaged file is a UserError that names it.
+
+    What `write_json` would refuse to write, as NaN and half of a surrogate pair, is refused here.
+    """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
-        raise UserError(
-            _("The file {path} is damaged.").format(path=path), _("Restore it from a backup or remove it.")
-        ) from None
+        return parse_json(path.read_bytes())
+    except ValueError:
+        raise damaged_file(path) from None
+
+
+def parse_json(data: bytes) -> Any:
+    """Return the JSON value in UTF-8 bytes; ValueError when there is none, or one that JSON does not have."""
+    try:
+        value = json.loads(data.decode("utf-8"), parse_constant=_finite, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+    if b"\\ud" in data.lower():
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
+def damaged_file(path: Path) -> UserError:
+    """Return the error for a file of ours that does not hold what it should."""
+    return UserError(
+        _("The file {path} is damaged.").format(path=readable_path(path)), _("Restore it from a backup or remove it.")
+    )
 
 
 def sync_folder(folder: Path) -> None:
@@ -119,9 +139,14 @@ def need_space(folder: Path, count: int, reserve: int = 50_000_000) -> None:
         raise OutOfSpace(count + reserve, free, str(folder))
 
 
+def readable_path(path: Path | str) -> str:
+    """Return a path as text that can be shown and written: what is no UTF-8 becomes a question mark."""
+    return str(path).encode("utf-8", "replace").decode()
+
+
 def safe_name(text: str, limit: int = 60) -> str:
     """Return `text` as a file name that every system takes; letters of any script stay."""
-    text = unicodedata.normalize("NFC", text)
+    text = unicodedata.normalize("NFC", readable_path(text))
     text = re.sub(r'[\x00-\x1f<>:"/\\|?*\u200b-\u200f\u202a-\u202e]+', " ", text).strip(" .")
     text = re.sub(r"\s+", " ", text)
     while len(text.encode()) > limit * 3 or len(text) > limit:
@@ -130,6 +155,12 @@ def safe_name(text: str, limit: int = 60) -> str:
     if not text or text.split(".")[0].lower() in _RESERVED:
         text = f"_{text}"
     return text
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(value := float(text)):
+        raise ValueError(f"{text} is no number of JSON")
+    return value
 
 
 def _sync_files(folder: Path) -> None:

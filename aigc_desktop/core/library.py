@@ -21,7 +21,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from aigc_desktop.core.card import Card, changed, clean_tags, clean_title, read_card, write_card
+from aigc_desktop.core.card import EXTENSIONS, Card, changed, clean_tags, clean_title, read_card, write_card
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.files import atomic_file
 from aigc_desktop.core.i18n import _
@@ -30,7 +30,6 @@ from aigc_desktop.core.library_index import Facet, IndexDamaged, LibraryIndex, Q
 __all__ = ["Card", "Facet", "FamilyTree", "Library", "Query"]
 
 Found = TypeVar("Found")
-EXTENSIONS = {"image": ".png", "text": ".txt"}
 EXCERPT = 400
 
 

@@ -15,10 +15,9 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
-from aigc_desktop.core.card import Card, card_of
+from aigc_desktop.core.card import Card, card_of, created_number
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.i18n import _
 
@@ -196,7 +195,7 @@ class LibraryIndex:
 
     def _free_number(self, card: Card) -> int:
         """Return the time of creation in microseconds, or the next moment that no other work has."""
-        number = round(datetime.fromisoformat(card.created).timestamp() * 1_000_000)
+        number = created_number(card)
         while self.db.execute("SELECT 1 FROM items WHERE number = ?", (number,)).fetchone():
             number += 1
         return number

@@ -9,6 +9,7 @@ from typing import Any
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.files import read_json, safe_name, write_json
 from aigc_desktop.core.i18n import _
+from aigc_desktop.core.records import need_format
 
 FORMAT = 1
 SUFFIX = ".preset.json"
@@ -83,14 +84,10 @@ def read_preset(path: Path) -> SavedPreset:
     """Return the preset in a file; UserError when it is none."""
     try:
         content = read_json(path)
-        if content["format"] > FORMAT:
-            raise UserError(
-                _("“{name}” was saved by a newer version of the program.").format(name=path.name),
-                _("Update the program to use it."),
-            )
+        need_format(content, FORMAT, path.name)
         values = {str(name): value for name, value in content["values"].items()}
         return SavedPreset(str(content["title"]), str(content["task"]), str(content["base"]), values, path)
-    except (KeyError, TypeError, AttributeError, OSError, UnicodeDecodeError) as error:
+    except (KeyError, TypeError, AttributeError, OSError) as error:
         raise UserError(
             _("“{name}” is not a preset of this program.").format(name=path.name), _("Choose another file.")
         ) from error

@@ -7,20 +7,24 @@ runs/2026-11-23_140511_image_gan/
   samples/         000500_samples.png with 000500_samples.json (cell size, seeds, labels), 000500_samples.txt
   checkpoints/     000500/ with model.safetensors, state files and MANIFEST.json, written last
   failure.txt      what went wrong, if it failed
+  lock             held by the program that works on the run
 """
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from aigc_desktop.core.claim import claimed
 from aigc_desktop.core.errors import UserError
-from aigc_desktop.core.files import read_json, write_json
+from aigc_desktop.core.files import write_json
 from aigc_desktop.core.i18n import _
+from aigc_desktop.core.lines import read_lines
+from aigc_desktop.core.records import read_record, read_table
 
-Status = Literal["new", "running", "finished", "stopped", "failed"]
+Status = Literal["new", "running", "interrupted", "finished", "stopped", "failed"]
 MANIFEST = "MANIFEST.json"
 FORMAT = 1
 
@@ -59,8 +63,11 @@ class Run:
 
     @property
     def info(self) -> RunInfo:
-        """Return the run's record as it is on disk."""
-        return RunInfo(**read_json(self.folder / "run.json"))
+        """Return the run's record as it is on disk; a run that nobody works on any more is not running."""
+        info = read_record(self.folder / "run.json", RunInfo)
+        if info.status == "running" and not claimed(self.folder):
+            return replace(info, status="interrupted")
+        return info
 
     def update(self, **changes: Any) -> RunInfo:
         """Change the run's record on disk and return it."""
@@ -71,8 +78,7 @@ class Run:
     @property
     def config_values(self) -> dict[str, Any]:
         """Return the configuration as it was saved, unchecked."""
-        values: dict[str, Any] = read_json(self.folder / "config.json")
-        return values
+        return read_table(self.folder / "config.json")
 
     @property
     def checkpoints_dir(self) -> Path:
@@ -114,16 +120,19 @@ class Run:
         return self.checkpoints_dir / name
 
     def metrics(self) -> list[dict[str, float]]:
-        """Return the recorded metrics with their step, oldest first; a last line cut off by a crash is left out."""
-        if not self.metrics_file.exists():
-            return []
-        rows = []
-        with self.metrics_file.open(encoding="utf-8") as f:
-            for line in f:
-                try:
-                    row = json.loads(line)
-                except ValueError:
-                    continue
-                row.pop("seconds", None)  # of interest to the time axis of the curves alone
-                rows.append(row)
+        """Return the recorded metrics with their step, oldest first; a line that is damaged is left out."""
+        rows = list(self.metric_rows())
+        for row in rows:
+            row.pop("seconds", None)  # of interest to the time axis of the curves alone
         return rows
+
+    def metric_rows(self) -> Iterator[dict[str, float]]:
+        """Yield the lines of `metrics_file` as they are; values that are no number, and damaged lines, are left out."""
+        for line in read_lines(self.metrics_file):
+            row = {name: value for name, value in line.items() if _is_number(value)}
+            if "step" in row:
+                yield row
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and -1e300 < value < 1e300

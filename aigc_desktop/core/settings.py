@@ -31,6 +31,19 @@ class Preferences(TaskConfig):
         100, N_("Text size"), N_("Size of all texts and controls, in percent of the normal size."),
         unit="%", ge=75, le=200,
     )  # fmt: skip
+    picture_label: Literal["auto", "zh_CN", "en", "none"] = param(
+        "auto", N_("AI label on pictures"),
+        N_("Exported pictures say in a corner that they are generated; rules ask for it where they are published."),
+        labels={
+            "auto": N_("In the language of the program"), "zh_CN": "AI生成", "en": "AI generated", "none": N_("None")
+        },
+    )  # fmt: skip
+    text_label: Literal["end", "start", "none"] = param(
+        "end", N_("AI label in texts"),
+        N_("Exported texts say in a line of their own that they are generated; rules ask for it where they are "
+           "published."),
+        labels={"end": N_("At the end"), "start": N_("At the beginning"), "none": N_("None")},
+    )  # fmt: skip
     workspace: str = param("", N_("Workspace"), N_("The folder where all data, models and works lie."))
     host: Literal["process", "thread"] = param(
         "process", N_("Engine runs"),
@@ -46,6 +59,8 @@ def load_preferences(folder: Path | None = None) -> Preferences:
         return Preferences()
     try:
         return Preferences.model_validate(read_json(path))
+    except OSError:
+        return Preferences()  # unreadable is not damaged: it stays where it is
     except (UserError, ValidationError):
         with contextlib.suppress(OSError):
             os.replace(path, path.with_suffix(".damaged"))

@@ -41,8 +41,11 @@ def read_frame(pipe: BinaryIO) -> Any:
     header_size, arrays_size = _HEAD.unpack(_read(pipe, _HEAD.size))
     if header_size > _LIMIT or arrays_size > _LIMIT:
         raise ValueError(f"frame of {header_size} + {arrays_size} bytes")
-    packed = json.loads(_read(pipe, header_size))
-    return _unpack(packed, memoryview(_read(pipe, arrays_size)), [0])
+    header, arrays = _read(pipe, header_size), memoryview(_read(pipe, arrays_size))
+    try:
+        return _unpack(json.loads(header), arrays, [0])
+    except (TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+        raise ValueError(f"no frame: {error!r}") from error
 
 
 def _read(pipe: BinaryIO, count: int) -> bytes:

@@ -6,6 +6,7 @@ add up; files get numbers for names, so what the archive calls them never meets 
 
 from __future__ import annotations
 
+import lzma
 import re
 import shutil
 import stat
@@ -28,10 +29,11 @@ MAX_DIRECTORY_BYTES = 100_000_000
 MAX_RATIO = 100
 _RATIO_FROM = 1 << 20  # small files of one colour pack better than any bomb
 _CHUNK = 1 << 20
+_CAREFUL_CHUNK = 1 << 12  # bzip2 and LZMA unpack all they are given at once, whatever the table says of its size
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
-_ZIP_ERRORS = (
+ZIP_ERRORS = (
     zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError, EOFError, zlib.error, struct.error, OSError,
-    IndexError, KeyError, OverflowError, MemoryError,
+    IndexError, KeyError, OverflowError, MemoryError, lzma.LZMAError,
 )  # fmt: skip
 
 
@@ -53,7 +55,7 @@ def extract(archive: Path, folder: Path, root: Path) -> Generator[Event, str | N
     try:
         check_directory(archive)
         opened = zipfile.ZipFile(archive)
-    except _ZIP_ERRORS as error:
+    except ZIP_ERRORS as error:
         raise _refused(shown, _("it is damaged"), _("Download it again, or pack it anew.")) from error
     with opened:
         members = _checked_members(opened, shown)
@@ -160,24 +162,24 @@ def _extract_member(
     opened: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, pace: Pace, before: int
 ) -> Generator[Event, str | None, bool]:
     """Write one file, at most as long as the table says; return whether it was whole."""
-    written = 0
+    written, ended = 0, False
+    step = _CHUNK if member.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) else _CAREFUL_CHUNK
     try:
         source = opened.open(member)
-    except _ZIP_ERRORS:
+    except ZIP_ERRORS:
         return False
     with source, target.open("wb") as out:
-        while True:
+        while not ended:
             try:
-                chunk = source.read(_CHUNK)
-            except _ZIP_ERRORS:  # wrong checksum, damaged stream: this entry is lost, the others are not
+                chunk = source.read(step)
+            except ZIP_ERRORS:  # wrong checksum, damaged stream: this entry is lost, the others are not
                 break
-            if not chunk:
-                break
+            ended = not chunk
             written += len(chunk)
             out.write(chunk)
             if pace.due():
                 yield pace.progress(before + written)
-    whole = written == member.file_size and chunk == b""
+    whole = ended and written == member.file_size
     if not whole:
         target.unlink()
     return whole

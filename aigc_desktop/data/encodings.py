@@ -63,9 +63,15 @@ def detect_encoding(path: Path | str) -> str:
 
 @contextmanager
 def open_text(path: Path | str, encoding: str) -> Iterator[io.TextIOWrapper]:
-    """Open a text with any line ends; bytes that are wrong in its encoding come as lone surrogates."""
+    """Open a text with any line ends; bytes that are wrong in its encoding come as lone surrogates.
+
+    ItemProblem "encoding" for UTF-16 without its mark, which may only be a choice that does not fit.
+    """
     with open(path, encoding=encoding, errors=MARK_ERRORS, newline=None) as f:
-        yield f
+        try:
+            yield f
+        except UnicodeError as error:
+            raise ItemProblem("encoding") from error
 
 
 def bad_bytes(text: str) -> str:

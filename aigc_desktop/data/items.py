@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import fields, replace
@@ -12,11 +13,15 @@ from types import TracebackType
 from typing import Any
 
 from aigc_desktop.core.dataset import ItemRecord
+from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.i18n import _
 from aigc_desktop.data.problems import describe_note, describe_problem
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _encode_ascii = json.JSONEncoder(separators=(",", ":")).encode
 _DEFAULTS = [(f.name, f.default) for f in fields(ItemRecord)]
+_TYPES = {"name": str, "source": str, **{name: type(default) for name, default in _DEFAULTS[2:]}}
+_HASH = re.compile("([0-9a-f]{64})?")
 FIRST_PROBLEMS = 100
 MAX_LABEL = 200
 
@@ -31,8 +36,17 @@ def encode_item(record: ItemRecord) -> bytes:
 
 
 def decode_item(line: bytes) -> ItemRecord:
-    """Return the record of a line."""
-    return ItemRecord(**json.loads(line))
+    """Return the record of a line; UserError when it is damaged."""
+    try:
+        values = json.loads(line)
+        record = ItemRecord(**values)
+        if not all(type(value) is _TYPES[name] for name, value in values.items()) or not _HASH.fullmatch(record.sha256):
+            raise ValueError("not a record")
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        raise UserError(
+            _("The list of what was found in the data set is damaged."), _("Import the source again.")
+        ) from None
+    return record
 
 
 def read_items(path: Path) -> Iterator[ItemRecord]:
@@ -83,8 +97,8 @@ class ItemWriter:
         self._seen.add(digest)
         if record.note:
             self.notes[record.note] += 1
-        if len(record.label) > MAX_LABEL:
-            record = replace(record, label=record.label[:MAX_LABEL])
+        if record.label:
+            record = replace(record, label=record.label[:MAX_LABEL].encode("utf-8", "replace").decode())
         self.found += 1
         self.usable += 1
         self.classes[record.label] += 1

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aigc_desktop.core.dataset import SPLITS, Dataset, ItemRecord, Split
+from aigc_desktop.core.errors import UserError
 from aigc_desktop.data.items import decode_item
 from aigc_desktop.data.pictures import fit_picture, read_file
 from aigc_desktop.data.problems import ItemProblem, bad_input, shown_name
@@ -56,14 +57,20 @@ class ItemIndex:
         return len(self.starts) - 1
 
     def __getitem__(self, row: int) -> ItemRecord:
-        """Return the record of a line of items.jsonl; LookupError when there is none or the index was closed."""
+        """Return the record of a line of items.jsonl; LookupError when there is none or the index was closed.
+
+        A damaged line shows as a damaged item.
+        """
         if not 0 <= row < len(self):
             raise IndexError(row)
         try:
             line = self.data[self.starts[row] : self.starts[row + 1]]
         except ValueError as error:  # closed by another thread
             raise LookupError("the list was closed") from error
-        return decode_item(line)
+        try:
+            return decode_item(line)
+        except UserError as error:
+            return ItemRecord(f"{row + 1}", "", problem="corrupt", detail=error.message)
 
     def close(self) -> None:
         """Let go of the files."""
@@ -106,8 +113,10 @@ class ItemIndex:
         """Return (rows with a text, where each begins in texts.bin), both ascending."""
         usable = np.flatnonzero(self._with_problem(""))
         starts = np.zeros(len(usable), np.int64)
-        for match in re.finditer(rb'"offset":(\d+)', self.data):
-            starts[np.searchsorted(usable, self._row_at(match.start()))] = int(match.group(1))
+        for match in re.finditer(rb'"offset":(\d{1,18})', self.data):
+            place = np.searchsorted(usable, self._row_at(match.start()))
+            if place < len(usable):
+                starts[place] = int(match.group(1))
         return usable, starts
 
     def _labelled(self, label: str) -> npt.NDArray[np.bool_]:
@@ -124,16 +133,15 @@ class ItemIndex:
     def _in_split(self, wanted: Split) -> npt.NDArray[np.bool_]:
         chosen = np.zeros(len(self), bool)
         if self.dataset.info.frozen:
-            rows = np.load(self.dataset.snapshot / "rows.npy", allow_pickle=False)
-            parts = np.load(self.dataset.snapshot / "split.npy", allow_pickle=False)
-            chosen[rows[parts == SPLITS[wanted]]] = True
+            rows = self.dataset.rows()[self.dataset.parts() == SPLITS[wanted]]
+            chosen[rows[(rows >= 0) & (rows < len(self))]] = True
         return chosen
 
     def _containing(self, search: str) -> npt.NDArray[np.bool_]:
         inner = re.escape(_quoted(search)[1:-1])
         chosen = self._matching(rb'\{"name":"(?:[^"\\\n]|\\.)*?' + inner, re.IGNORECASE)
-        if self._texts is not None:
-            rows, starts = self._text_starts
+        rows, starts = self._text_starts if self._texts is not None else (np.zeros(0, np.int64),) * 2
+        if self._texts is not None and len(rows):
             for match in re.finditer(re.escape(search.encode()), self._texts, re.IGNORECASE):
                 chosen[rows[np.searchsorted(starts, match.start(), "right") - 1]] = True
         return chosen
@@ -141,6 +149,7 @@ class ItemIndex:
     def _matching(self, pattern: bytes, flags: int = 0) -> npt.NDArray[np.bool_]:
         chosen = np.zeros(len(self), bool)
         places = np.fromiter((match.start() for match in re.finditer(pattern, self.data, flags)), np.int64)
+        places = places[places < self.starts[-1]]  # not in a last line that a crash cut off
         chosen[np.searchsorted(self.starts, places, "right") - 1] = True
         return chosen
 

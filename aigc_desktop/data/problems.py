@@ -94,6 +94,7 @@ TITLES: dict[str, str] = {
 """Short names of all codes, for counts and filters."""
 
 _UNSHOWABLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+_NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # halves of pairs, which no byte of a file name gives
 _JOINERS = {"\u200c", "\u200d", "\ufe0f"}  # emoji sequences and Persian need them
 
 
@@ -136,5 +137,6 @@ def shown_name(name: str) -> str:
     """
     if name.isascii() and name.isprintable():
         return name
-    name = os.fsencode(name).decode("utf-8", "replace") if re.search("[\ud800-\udfff]", name) else name
+    name = _NO_BYTE.sub("\ufffd", name)
+    name = os.fsencode(name).decode("utf-8", "replace") if re.search("[\udc80-\udcff]", name) else name
     return "".join("\ufffd" if unicodedata.category(c) in _UNSHOWABLE and c not in _JOINERS else c for c in name)

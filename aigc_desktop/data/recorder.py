@@ -15,6 +15,7 @@ from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import IO, Any
 
+from aigc_desktop.core.claim import claim
 from aigc_desktop.core.errors import UserError, failure_of
 from aigc_desktop.core.events import (
     Checkpoint,
@@ -28,11 +29,11 @@ from aigc_desktop.core.events import (
     Text,
 )
 from aigc_desktop.core.files import atomic_file, write_text
+from aigc_desktop.core.lines import LONGEST, drop_cut_line, parse_line
 from aigc_desktop.core.run import Run, Status
-from aigc_desktop.data.samples import MadePicture, encode_png, made_picture_line, write_sheet, write_texts
+from aigc_desktop.data.samples import PICTURES, MadePicture, encode_png, made_picture_line, write_sheet, write_texts
 
 _UPDATE_S = 5.0
-_LONGEST_ROW = 1 << 16
 _STATUS: dict[type[Any], Status] = {Finished: "finished", Stopped: "stopped", Failed: "failed"}
 
 
@@ -40,8 +41,18 @@ def record(run: Run, events: Iterable[Event]) -> Generator[Event, str | None, No
     """Yield the events of a hosted job, ending included, after each was written to the run's folder.
 
     Requests that are sent in reach the inner stream. When the folder cannot be written, the job is closed, which
-    lets it save, and the stream ends with Failed. Closing this generator closes the job and marks it stopped.
+    lets it save, and the stream ends with Failed. Closing this generator closes the job and marks it stopped. A run
+    that somebody else is working on is left alone.
     """
+    try:
+        with claim(run.folder):
+            yield from _record(run, events)
+    except (OSError, UserError) as error:  # of the claim
+        _close(events)
+        yield failure_of(error)
+
+
+def _record(run: Run, events: Iterable[Event]) -> Generator[Event, str | None, None]:
     recorder = _Recorder(run)
     steps = iter(events)
     request: str | None = None
@@ -115,6 +126,7 @@ class _Recorder:
         self.metrics = self.run.metrics_file.open("a", encoding="utf-8", newline="\n")
         if self.makes_results:
             (self.run.folder / "pictures").mkdir(exist_ok=True)
+            drop_cut_line(self.run.folder / PICTURES)
             self.made = len(list((self.run.folder / "pictures").glob("*.png")))
             config = self.run.config_values
             self.origin = {"task": info.task, "run": self.run.id, "model": config.get("run", ""),
@@ -199,7 +211,7 @@ class _Recorder:
         metadata = {**self.origin, "seed": seed, "label": label, "role": sample.role, "index": self.made}
         with atomic_file(file) as f:
             f.write(encode_png(sample.images[index], metadata))
-        with (self.run.folder / "pictures.jsonl").open("a", encoding="utf-8", newline="\n") as listing:
+        with (self.run.folder / PICTURES).open("a", encoding="utf-8", newline="\n") as listing:
             listing.write(made_picture_line(MadePicture(file, self.made, seed, label, sample.step)))
         self.made += 1
 
@@ -227,15 +239,11 @@ def drop_rows(path: Path, step: int, replaced: Iterable[str] = ()) -> None:
 
 def _last_line(path: Path) -> bytes:
     with path.open("rb") as f:
-        f.seek(max(0, path.stat().st_size - _LONGEST_ROW))
+        f.seek(max(0, path.stat().st_size - LONGEST))
         return f.read().splitlines(keepends=True)[-1]
 
 
 def _row(line: bytes) -> dict[str, Any] | None:
     """Return a row, or None for one that a crash cut off."""
-    try:
-        row = json.loads(line)
-    except ValueError:
-        return None
-    whole = line.endswith(b"\n") and isinstance(row, dict) and isinstance(row.get("step"), int)
-    return row if whole else None
+    row = parse_line(line)
+    return row if row is not None and isinstance(row.get("step"), int) else None

@@ -14,11 +14,15 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, PngImagePlugin
 
-from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.errors import BadInput, UserError
 from aigc_desktop.core.events import Images, Sample, Text
 from aigc_desktop.core.files import atomic_file, read_json, write_json, write_text
+from aigc_desktop.core.i18n import _
+from aigc_desktop.core.lines import read_lines
 from aigc_desktop.core.run import Run
 
+PICTURES = "pictures.jsonl"
+"""The list of what a run in `results` made, one picture a line."""
 METADATA_KEY = "aigc-desktop"
 """The PNG text chunk that holds a picture's origin as JSON."""
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
@@ -42,13 +46,12 @@ class SampleSheet:
     items: tuple[str, ...] = ()
 
     def images(self) -> Images:
-        """Return the pictures, uint8 (N, H, W, C)."""
-        with Image.open(self.file, formats=("PNG",)) as image:
-            sheet = np.asarray(image)
-        sheet = sheet[..., None] if sheet.ndim == 2 else sheet
+        """Return the pictures, uint8 (N, H, W, C); BadInput when the sheet is damaged."""
+        sheet = read_png(self.file)
         width, height = self.cell
-        rows = math.ceil(self.count / self.columns)
-        cells = sheet.reshape(rows, height, self.columns, width, sheet.shape[2]).swapaxes(1, 2)
+        if sheet.shape[:2] != (math.ceil(self.count / self.columns) * height, self.columns * width):
+            raise damaged_picture(self.file)
+        cells = sheet.reshape(-1, height, self.columns, width, sheet.shape[2]).swapaxes(1, 2)
         return np.ascontiguousarray(cells.reshape(-1, height, width, sheet.shape[2])[: self.count])
 
 
@@ -92,7 +95,7 @@ def read_samples(run: Run) -> list[SampleSheet]:
     for path in sorted(run.samples_dir.glob("*.json")):
         try:
             sheet = _sheet(path, read_json(path))
-        except (UserError, KeyError, TypeError, ValueError):
+        except (UserError, KeyError, TypeError, ValueError, OverflowError):
             continue  # damaged from outside: the other samples are still worth showing
         if sheet.file.is_file():
             sheets.append(sheet)
@@ -105,24 +108,37 @@ def read_pictures(run: Run) -> list[MadePicture]:
 
 
 def _pictures(run: Run) -> Iterator[MadePicture]:
-    listing = run.folder / "pictures.jsonl"
-    if not listing.is_file():
-        return
-    with listing.open(encoding="utf-8") as f:
-        for line in f:
-            try:
-                values = json.loads(line)
-                file = run.folder / "pictures" / str(values["file"])
-                picture = MadePicture(file, values["index"], values["seed"], values["label"], values["step"])
-            except (ValueError, KeyError, TypeError):
-                continue  # a last line cut off by a crash
-            if file.is_file():
-                yield picture
+    for values in read_lines(run.folder / PICTURES):
+        try:
+            index, step, seed = int(values["index"]), int(values["step"]), values["seed"]
+            file = run.folder / "pictures" / f"{index:06d}.png"
+            picture = MadePicture(file, index, None if seed is None else int(seed), str(values["label"]), step)
+        except (ValueError, KeyError, TypeError, OverflowError):
+            continue
+        if file.name == values.get("file") and file.is_file():
+            yield picture
 
 
 def made_picture_line(picture: MadePicture) -> str:
-    """Return the line of `pictures.jsonl` for a picture."""
+    """Return the line of PICTURES for a picture."""
     return json.dumps({**asdict(picture), "file": picture.file.name}, ensure_ascii=False) + "\n"
+
+
+def read_png(path: Path) -> npt.NDArray[np.uint8]:
+    """Return the pixels of a picture this program made, uint8 (H, W, C); BadInput when it is damaged."""
+    try:
+        with Image.open(path, formats=("PNG",)) as image:
+            pixels = np.asarray(image if image.mode in ("L", "RGB", "RGBA") else image.convert("RGBA"))
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise damaged_picture(path) from error
+    return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def damaged_picture(path: Path) -> BadInput:
+    """Return the error for a picture this program made that was damaged since."""
+    return BadInput(path.name, _("the picture is damaged"), _("Make it again from its settings."))
 
 
 def encode_png(pixels: npt.NDArray[np.uint8], metadata: dict[str, Any] | None = None) -> bytes:
@@ -151,9 +167,10 @@ def _sheet(path: Path, values: dict[str, Any]) -> SampleSheet:
     step, role, count = int(values["step"]), str(values["role"]), int(values["count"])
     seeds = tuple(int(seed) for seed in values["seeds"])
     if values["kind"] == "texts":
-        return SampleSheet(step, role, path.with_suffix(".txt"), count, seeds=seeds, items=tuple(values["items"]))
-    width, height = values["cell"]
-    return SampleSheet(
-        step, role, path.with_suffix(".png"), count, (int(width), int(height)), int(values["columns"]), seeds,
-        tuple(str(label) for label in values["labels"]),
-    )  # fmt: skip
+        items = tuple(str(item) for item in values["items"])
+        return SampleSheet(step, role, path.with_suffix(".txt"), count, seeds=seeds, items=items)
+    width, height, columns = (int(number) for number in (*values["cell"], values["columns"]))
+    if min(count, width, height, columns) < 1:
+        raise ValueError("a sheet of nothing")
+    labels = tuple(str(label) for label in values["labels"])
+    return SampleSheet(step, role, path.with_suffix(".png"), count, (width, height), columns, seeds, labels)

@@ -24,13 +24,13 @@ from torch import Tensor
 
 from aigc_desktop import __version__
 from aigc_desktop.core.errors import BadInput, OutOfSpace, UserError
-from aigc_desktop.core.files import PARTIAL, atomic_folder, folder_size, read_json, sha256_file, write_json
+from aigc_desktop.core.files import PARTIAL, atomic_folder, folder_size, sha256_file, write_json
 from aigc_desktop.core.i18n import _
+from aigc_desktop.core.records import TOO_NEW, need_format, read_record, read_table
 from aigc_desktop.core.run import MANIFEST, Run
 from aigc_desktop.engine.weights import read_tensors, write_tensors
 
 FORMAT = 1
-TOO_NEW = "TooNew"
 HISTORY_BYTES = 500_000_000
 _STATE_FILES = {"train_state.safetensors", "train_state.json"}
 _FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
@@ -104,19 +104,10 @@ def state_size(state: State) -> int:
 
 def verify(folder: Path) -> None:
     """Raise BadInput unless every file of the manifest is there with its size and hash."""
-    manifest = read_json(folder / MANIFEST)
-    if manifest.get("format", 0) > FORMAT:
-        raise UserError(
-            _("The saved version {name} was made by a newer version of the program.").format(name=folder.name),
-            _("Update the program to open it."),
-            kind=TOO_NEW,
-        )
-    for name, told in manifest["files"].items():
+    for name, told in _read_manifest(folder)["files"].items():
         file = folder / name
         if not file.is_file() or file.stat().st_size != told["size"] or sha256_file(file) != told["sha256"]:
-            raise BadInput(
-                f"{folder.name}/{name}", _("the file is damaged"), _("Choose another saved version, or train again.")
-            )
+            raise _damaged(folder, name)
 
 
 def read_model(folder: Path) -> tuple[Card, dict[str, Tensor]]:
@@ -132,7 +123,7 @@ def read_state(folder: Path) -> State:
     if "rng.cpu" not in tensors or tensors["rng.cpu"].shape != torch.get_rng_state().shape:
         raise BadInput(folder.name, _("the state of the random generator is missing"))
     return State(
-        _read_card(folder), read_tensors(folder / "model.safetensors"), tensors, read_json(folder / "train_state.json")
+        _read_card(folder), read_tensors(folder / "model.safetensors"), tensors, read_table(folder / "train_state.json")
     )
 
 
@@ -153,7 +144,7 @@ def newest_good(run: Run) -> tuple[State | None, list[str]]:
             if error.kind == TOO_NEW:
                 raise
             damaged.append(name)
-        except (OSError, KeyError, TypeError, AttributeError, ValueError):
+        except OSError:
             damaged.append(name)
     return None, damaged
 
@@ -193,12 +184,12 @@ def prune(run: Run, keep: int, best: str, history: int = HISTORY_BYTES) -> list[
 
 def _is_whole(folder: Path) -> bool:
     """Return whether training can go on from a checkpoint: whether its manifest lists a training state."""
-    return set(read_json(folder / MANIFEST)["files"]) >= _STATE_FILES
+    return set(_read_manifest(folder)["files"]) >= _STATE_FILES
 
 
 def _drop_state(folder: Path) -> None:
     """Take the training state out of a checkpoint: first out of its manifest, which is one atomic step."""
-    manifest = read_json(folder / MANIFEST)
+    manifest = _read_manifest(folder)
     if _STATE_FILES & set(manifest["files"]):
         files = {name: told for name, told in manifest["files"].items() if name not in _STATE_FILES}
         write_json(folder / MANIFEST, {**manifest, "files": files})
@@ -219,5 +210,21 @@ def _write_manifest(folder: Path, hashes: dict[str, str]) -> None:
 
 
 def _read_card(folder: Path) -> Card:
-    return Card(**read_json(folder / "model.json"))
+    return read_record(folder / "model.json", Card)
 
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a checkpoint; BadInput when it is damaged, UserError when it is too new."""
+    manifest = read_table(folder / MANIFEST)
+    need_format(manifest, FORMAT, folder.name)
+    files = manifest.get("files")
+    entries = files.values() if isinstance(files, dict) else [None]
+    if not all(isinstance(told, dict) and {"size", "sha256"} <= set(told) for told in entries):
+        raise _damaged(folder, MANIFEST)
+    return manifest
+
+
+def _damaged(folder: Path, name: str) -> BadInput:
+    return BadInput(
+        f"{folder.name}/{name}", _("the file is damaged"), _("Choose another saved version, or train again.")
+    )

@@ -27,6 +27,7 @@ def open_dataset(run: Run, dataset_id: str, kind: Literal["image", "text"]) -> D
             _("“{title}” holds the wrong kind of data for this model.").format(title=dataset.info.title),
             _("Choose a data set with pictures.") if kind == "image" else _("Choose a data set with texts."),
         )
+    dataset.check_snapshot()
     manifest, before = dataset.manifest_hash(), run.info.dataset_hash
     if before and before != manifest:
         raise UserError(

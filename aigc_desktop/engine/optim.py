@@ -7,7 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import AdamW, Muon, Optimizer
+from torch.optim import AdamW, Optimizer
+
+from aigc_desktop.engine.muon import Muon
 
 
 def adamw(
@@ -26,10 +28,7 @@ def muon_and_adamw(
     model: nn.Module, matrices: Iterable[Tensor], lr: float, adam_lr: float, weight_decay: float,
     betas: tuple[float, float] = (0.9, 0.95),
 ) -> dict[str, Optimizer]:  # fmt: skip
-    """Return {"muon", "adamw"}: Muon for `matrices`, the hidden 2-D weights, AdamW for all others.
-
-    Muon: Jordan 2024; an update is scaled by sqrt(max(1, rows / columns)).
-    """
+    """Return {"muon", "adamw"}: Muon for `matrices`, the hidden 2-D weights, AdamW for all others."""
     hidden = list(matrices)
     ids = {id(p) for p in hidden}
     others: list[Tensor] = [p for p in model.parameters() if p.requires_grad and id(p) not in ids]

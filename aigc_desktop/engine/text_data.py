@@ -13,7 +13,7 @@ from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +23,9 @@ from torch import Tensor
 from aigc_desktop.core.dataset import Dataset, Texts
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Event, Note, Progress
-from aigc_desktop.core.files import atomic_folder, read_json, write_json
+from aigc_desktop.core.files import atomic_folder, damaged_file, write_json
 from aigc_desktop.core.i18n import _
+from aigc_desktop.core.records import read_table
 from aigc_desktop.core.run import Run
 from aigc_desktop.engine.data import Indices, Sampler
 from aigc_desktop.engine.tokenizer import (
@@ -82,8 +83,8 @@ def prepare_tokens(
 
 def open_tokens(folder: Path, least: int = 1) -> TokenData:
     """Return the tokens in `folder`; when under `least` are held out, the last tenth of all is, those among them."""
-    about = read_json(folder / "tokens.json")
-    train, validation = (_read(folder / f"{split}.bin", about["dtype"]) for split in ("train", "validation"))
+    about = read_table(folder / "tokens.json")
+    train, validation = (_read(folder / f"{split}.bin", about, split) for split in ("train", "validation"))
     tail = len(validation) < least
     if tail:
         everything = np.concatenate([train, validation])
@@ -92,8 +93,13 @@ def open_tokens(folder: Path, least: int = 1) -> TokenData:
     return TokenData(load_tokenizer(folder), train, validation, tail)
 
 
-def _read(path: Path, dtype: str) -> npt.NDArray[np.integer]:
-    return np.memmap(path, dtype, "r") if path.stat().st_size else np.zeros(0, dtype)
+def _read(path: Path, about: dict[str, Any], split: str) -> npt.NDArray[np.integer]:
+    dtype, count = about.get("dtype"), about.get(split)
+    if dtype not in ("uint16", "uint32") or type(count) is not int:
+        raise damaged_file(path.with_name("tokens.json"))
+    if path.stat().st_size != count * np.dtype(dtype).itemsize:
+        raise damaged_file(path)
+    return np.memmap(path, dtype, "r") if count else np.zeros(0, dtype)
 
 
 def _make(folder: Path, dataset: Dataset, kind: str, vocab: int) -> Iterator[Event]:

@@ -117,9 +117,11 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     saved = read_json(folder / FILE)
     try:
         if saved["kind"] == "char":
-            return CharTokenizer(saved["characters"])
+            return CharTokenizer("".join(saved["characters"]))
         return BPETokenizer(tokenizers.Tokenizer.from_str(json.dumps(saved["tokenizer"])))
-    except Exception as error:
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # the library's panics are no ordinary exceptions
         raise UserError(
             _("The tokenizer in {folder} is damaged.").format(folder=folder), _("Choose another saved version.")
         ) from error

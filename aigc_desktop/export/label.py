@@ -20,8 +20,10 @@ from aigc_desktop.core.i18n import _
 
 PRODUCER = "AIGC-Desktop"
 """Named when the user has typed no code of a provider; a code is never made up."""
-VISIBLE = "AI生成 · AI generated"
-"""The label for readers, which needs a word for AI and a word for generated."""
+MARKS = {"zh_CN": "AI生成", "en": "AI generated"}
+"""What a picture says of itself, by language; 5.1 asks for a word for AI and a word for generated."""
+VISIBLE = " · ".join(MARKS.values())
+"""What a text says of itself."""
 TC260 = "http://www.tc260.org.cn/ns/AIGC/1.0/"
 IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 OWN = "urn:aigc-desktop:1"

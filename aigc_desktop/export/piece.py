@@ -11,9 +11,12 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from aigc_desktop.export.label import AigcLabel
+from aigc_desktop.core.i18n import language
+from aigc_desktop.export.label import MARKS, AigcLabel
 
 PROGRAM = "AIGC Desktop"
+LEAST = 256
+"""What exported pictures are enlarged to unless another size is wanted."""
 ORIGIN_FIELDS = ("task", "model", "checkpoint", "seed", "label", "dataset_hash", "settings")
 
 
@@ -37,11 +40,24 @@ class Piece:
 
 @dataclass(frozen=True)
 class Options:
-    """How to write: JPEG and WebP quality 1 to 100, the colour under transparent parts, the label for readers."""
+    """How to write: JPEG and WebP quality 1 to 100, the colour under transparent parts, and the label people see."""
 
     quality: int = 92
     background: tuple[int, int, int] = (255, 255, 255)
-    visible_label: bool = True
+    least: int = 0
+    """Pixels of a picture's shorter side: smaller ones are enlarged by a whole factor."""
+    mark: str = ""
+    """What is written on a picture; "" leaves it as it is."""
+    line: Literal["end", "start", "none"] = "end"
+    """Where a text says that it is generated."""
+
+
+def labelled(picture: str, text: Literal["end", "start", "none"]) -> Options:
+    """Return options with the labels the preferences name; a picture's "auto" speaks the language in use.
+
+    Pictures are enlarged to LEAST, so that a legible label leaves most of them to be seen.
+    """
+    return Options(least=LEAST, mark=MARKS.get(language() if picture == "auto" else picture, ""), line=text)
 
 
 @dataclass(frozen=True)

@@ -9,21 +9,33 @@ import numpy as np
 from PIL import Image
 
 from aigc_desktop.export.label import label_in_xmp, settings_in_xmp
+from aigc_desktop.export.mark import mark_picture
 from aigc_desktop.export.piece import Options, Piece, parse_settings
 
+LONGEST = 8192
+"""A longer side that enlarging never goes beyond."""
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
-def to_pillow(piece: Piece) -> Image.Image:
-    """Return a piece's pixels as a Pillow picture."""
+def to_pillow(piece: Piece, options: Options) -> Image.Image:
+    """Return a piece's pixels as a Pillow picture, as large and marked as the options say."""
     pixels = piece.pixels
     values = pixels[..., 0] if pixels.shape[2] == 1 else pixels
-    return Image.fromarray(np.ascontiguousarray(values), _MODES[pixels.shape[2]])
+    image = enlarged(Image.fromarray(np.ascontiguousarray(values), _MODES[pixels.shape[2]]), options.least)
+    return mark_picture(image, options.mark) if options.mark else image
+
+
+def enlarged(image: Image.Image, least: int) -> Image.Image:
+    """Return a picture enlarged by the whole factor that makes its shorter side `least` pixels or more, or itself."""
+    factor = -(-least // min(image.size))
+    if factor <= 1 or factor * max(image.size) > LONGEST:
+        return image
+    return image.resize((image.width * factor, image.height * factor), Image.Resampling.LANCZOS)
 
 
 def flattened(piece: Piece, options: Options) -> Image.Image:
     """Return a piece's pixels without transparency, laid on the background colour."""
-    image = to_pillow(piece)
+    image = to_pillow(piece, options)
     if image.mode != "RGBA":
         return image
     below = Image.new("RGBA", image.size, (*options.background, 255))

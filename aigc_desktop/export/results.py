@@ -11,15 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image
 
-from aigc_desktop.core.errors import BadInput, UserError
-from aigc_desktop.core.i18n import _
+from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.library import Card, Library
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.data.samples import read_pictures, read_samples
+from aigc_desktop.data.samples import read_pictures, read_png, read_samples
 from aigc_desktop.export.export import export_pieces, format_named
 from aigc_desktop.export.label import need_label, new_label
 from aigc_desktop.export.piece import Options, Piece
@@ -63,7 +60,7 @@ def pieces_of(result: Run) -> Iterator[Piece]:
     origin = origin_of(result)
     for picture in read_pictures(result):
         title = work_title(origin.model_title, picture.seed, picture.label, picture.index)
-        yield Piece("image", title, read_picture(picture.file), origin=origin.of(picture.seed, picture.label))
+        yield Piece("image", title, read_png(picture.file), origin=origin.of(picture.seed, picture.label))
     for sheet in read_samples(result):
         if sheet.role == "samples":
             for index, text in enumerate(sheet.items):
@@ -71,14 +68,14 @@ def pieces_of(result: Run) -> Iterator[Piece]:
                 yield Piece("text", text_title(text), text=text, origin=origin.of(seed, ""))
 
 
-def export_result(result: Run, out: Path, format: str = "") -> list[Path]:  # noqa: A002 - the option's own name
-    """Export all works of a result into a folder; `format` "" means PNG for pictures and TXT for texts."""
+def export_result(result: Run, out: Path, options: Options, to: str = "") -> list[Path]:
+    """Export all works of a result into a folder; format "" is PNG for pictures and TXT for texts."""
     files: list[Path] = []
     pieces = list(pieces_of(result))
     for kind in ("image", "text"):
         group = [piece for piece in pieces if piece.kind == kind]
         if group:
-            files += export_pieces(group, out, format_named(format, group[0].kind))
+            files += export_pieces(group, out, format_named(to, group[0].kind), options=options)
     return files
 
 
@@ -110,20 +107,8 @@ def piece_of_card(library: Library, card: Card) -> Piece:
         "label": card.label,
     }  # fmt: skip
     if card.kind == "image":
-        return Piece("image", card.title, read_picture(library.path(card)), origin=origin)
+        return Piece("image", card.title, read_png(library.path(card)), origin=origin)
     return Piece("text", card.title, text=library.path(card).read_text(encoding="utf-8"), origin=origin)
-
-
-def read_picture(path: Path) -> npt.NDArray[np.uint8]:
-    """Return the pixels of a picture this program made, uint8 (H, W, C); BadInput when it is damaged."""
-    try:
-        with Image.open(path, formats=("PNG",)) as image:
-            pixels = np.asarray(image if image.mode in ("L", "RGB", "RGBA") else image.convert("RGBA"))
-    except FileNotFoundError:
-        raise
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise BadInput(path.name, _("the picture is damaged"), _("Make it again from its settings.")) from error
-    return pixels[..., None] if pixels.ndim == 2 else pixels
 
 
 def labelled_png(piece: Piece) -> bytes:

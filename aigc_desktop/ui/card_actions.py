@@ -75,7 +75,8 @@ class CardActions:
 
     def drag(self, cards: list[Card]) -> Sequence[Path]:
         """Return files of the works, named after their titles and labelled like any export."""
-        return files_to_drag([self._loader(card)() for card in cards[:LIMIT] if card.kind == cards[0].kind])
+        pieces = [self._loader(card)() for card in cards[:LIMIT] if card.kind == cards[0].kind]
+        return files_to_drag(pieces, self.services.preferences)
 
     def _loader(self, card: Card) -> Callable[[], Piece]:
         return partial(_piece, self.library, card)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from aigc_desktop.core.paths import cache_dir
 
 if TYPE_CHECKING:
+    from aigc_desktop.core.settings import Preferences
     from aigc_desktop.export.piece import Piece
 
 LIMIT = 200
@@ -18,9 +19,10 @@ LIMIT = 200
 _DAY_NS = 86_400 * 10**9
 
 
-def files_to_drag(pieces: Sequence[Piece]) -> list[Path]:
+def files_to_drag(pieces: Sequence[Piece], preferences: Preferences) -> list[Path]:
     """Export pieces of one kind, labelled like any export, and return the files."""
     from aigc_desktop.export.export import export_pieces, format_named
+    from aigc_desktop.export.piece import labelled
 
     if not pieces:
         return []
@@ -28,4 +30,5 @@ def files_to_drag(pieces: Sequence[Piece]) -> list[Path]:
     for old in folder.glob("*"):
         if old.name.isdecimal() and time.time_ns() - int(old.name) > _DAY_NS:
             shutil.rmtree(old, ignore_errors=True)
-    return export_pieces(pieces, folder / str(time.time_ns()), format_named("", pieces[0].kind))
+    options = labelled(preferences.picture_label, preferences.text_label)
+    return export_pieces(pieces, folder / str(time.time_ns()), format_named("", pieces[0].kind), options=options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QButtonGroup, QFrame, QScrollArea, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from aigc_desktop.core.i18n import _
@@ -42,10 +43,28 @@ class Rail(QFrame):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(area)
-        needs_bar = inner.sizeHint().height() > theme.app.primaryScreen().availableSize().height() - theme.px(120)
-        bar = area.verticalScrollBar().sizeHint().width() if needs_bar else 0
-        self.setFixedWidth(max(theme.px(88), inner.sizeHint().width()) + bar + 2)
+        self.inner, self.full = inner, inner.sizeHint()
+        self._show_words(True)
         self.group.buttonClicked.connect(self._clicked)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        words = event.size().height() >= self.full.height()
+        if words != self.words:
+            self._show_words(words)
+
+    def _show_words(self, words: bool) -> None:
+        """Show icons with their words, or icons only where the window is too low for all; tooltips have the words."""
+        self.words = words
+        style = Qt.ToolButtonStyle.ToolButtonTextUnderIcon if words else Qt.ToolButtonStyle.ToolButtonIconOnly
+        for made in self.buttons.values():
+            made.setToolButtonStyle(style)
+        least = self.theme.px(88) if words else self.theme.px(52)
+        needed = self.inner.sizeHint()
+        width = max(least, needed.width())
+        fits = words or needed.height() <= self.height()
+        bar = 0 if fits else self.area.verticalScrollBar().sizeHint().width()
+        self.setFixedWidth(width + bar + 2)
 
     def mark(self, place: str) -> None:
         """Show which place is open."""

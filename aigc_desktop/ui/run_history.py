@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from array import array
 from dataclasses import dataclass, field
 
@@ -57,21 +56,14 @@ def real_items(run: Run) -> list[Event]:
 
 
 def read_columns(run: Run) -> Columns:
-    """Return metric name -> (steps, values, seconds); a line cut off by a crash is left out."""
+    """Return metric name -> (steps, values, seconds); a damaged line is left out."""
     lists: dict[str, tuple[array[float], array[float], array[float]]] = {}
-    if run.metrics_file.is_file():
-        with run.metrics_file.open(encoding="utf-8") as f:
-            for line in f:
-                try:
-                    row = json.loads(line)
-                    step, seconds = float(row.pop("step")), float(row.pop("seconds", 0.0))
-                except (ValueError, KeyError, TypeError, AttributeError):
-                    continue
-                for name, value in row.items():
-                    if isinstance(value, int | float):
-                        columns = lists.setdefault(name, (array("d"), array("d"), array("d")))
-                        for column, entry in zip(columns, (step, value, seconds), strict=True):
-                            column.append(entry)
+    for row in run.metric_rows():
+        step, seconds = row.pop("step"), row.pop("seconds", 0.0)
+        for name, value in row.items():
+            columns = lists.setdefault(name, (array("d"), array("d"), array("d")))
+            for column, entry in zip(columns, (step, value, seconds), strict=True):
+                column.append(entry)
     return {name: tuple(np.frombuffer(c, np.float64) for c in columns) for name, columns in lists.items()}  # type: ignore[misc]
 
 
@@ -101,5 +93,5 @@ def _event(sheet: SampleSheet) -> Event | None:
         return Text(sheet.step, sheet.items, sheet.seeds, role)  # type: ignore[arg-type]
     try:
         return Sample(sheet.step, sheet.images(), sheet.seeds, sheet.labels, sheet.role)  # type: ignore[arg-type]
-    except (OSError, ValueError, UserError, ZeroDivisionError):
+    except (OSError, UserError):
         return None

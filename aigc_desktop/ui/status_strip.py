@@ -6,6 +6,7 @@ import shutil
 
 import psutil
 from PySide6.QtCore import QTimer
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QWidget
 
 from aigc_desktop.core.errors import readable_size
@@ -30,6 +31,7 @@ class StatusStrip(QFrame):
         self.engine_failure: Failed | None = None
         self.process = psutil.Process()
         theme = services.theme
+        self.parts: list[QWidget] = []
         self.flow = FlowLayout(theme.px(16))
         self.flow.setContentsMargins(theme.px(12), theme.px(4), theme.px(12), theme.px(4))
         self.setLayout(self.flow)
@@ -60,6 +62,12 @@ class StatusStrip(QFrame):
         words, colour = self._engine_words()
         self.engine.setText(words)
         self.engine_icon.show_icon("activity", colour)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Leave out what never changes when not all fits in one line."""
+        super().resizeEvent(event)
+        needed = sum(part.sizeHint().width() + self.flow.gap for part in self.parts) + self.services.theme.px(8)
+        self.parts[1].setVisible(needed <= event.size().width())
 
     def _tick(self) -> None:
         if self.isVisible() and not self.window().isMinimized():
@@ -103,4 +111,5 @@ class StatusStrip(QFrame):
         row.addWidget(view)
         row.addWidget(text)
         self.flow.addWidget(part)
+        self.parts.append(part)
         return view, text

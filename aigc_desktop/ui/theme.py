@@ -117,6 +117,8 @@ class Theme(QObject):
     def _families(self) -> list[str]:
         own = QFontInfo(self._system_font).family()
         chinese = [name for name in CHINESE_FONTS if QFontDatabase.hasFamily(name)]
+        if not chinese and QFontDatabase.addApplicationFont(str(resources() / "fonts" / "NotoSansSC.otf")) >= 0:
+            chinese = [CHINESE_FONTS[0]]  # a bare Linux has no Chinese font; the one for labels holds all our texts
         # DejaVu is what a bare Linux answers: wide, and uneven beside Chinese; a CJK font has good Latin too
         if chinese and (own.startswith(("DejaVu", "Bitstream")) or (language() == "zh_CN" and own in CHINESE_FONTS)):
             return [*chinese, own]

@@ -155,13 +155,15 @@ class Tour(QObject):
     def _save_beside(self, workspace: Workspace, result: str) -> None:
         """Keep the works in the library and export them, on a thread: encoding pictures takes a moment."""
         target = workspace.folder / EXPORTS / result
+        preferences = self.services.preferences
 
         def save() -> tuple[Path, ...]:
+            from aigc_desktop.export.piece import labelled
             from aigc_desktop.export.results import export_result, keep_result
 
             made = Run(workspace.folder / "results" / result, workspace.folder)
             keep_result(Library(workspace.folder), made)
-            return tuple(export_result(made, target))
+            return tuple(export_result(made, target, labelled(preferences.picture_label, preferences.text_label)))
 
         self.changed.emit()
         Background(self, save, self._saved, self._save_failed)

@@ -39,13 +39,13 @@ class Work:
 
     def picture(self) -> npt.NDArray[np.uint8]:
         """Return the pixels, uint8 (H, W, C), read from the file when they are not in memory."""
-        from aigc_desktop.export.results import read_picture
+        from aigc_desktop.data.samples import read_png
 
         if self.pixels is not None:
             return self.pixels
         if self.file is None:
             raise ValueError("a text has no pixels")
-        return read_picture(self.file)
+        return read_png(self.file)
 
     def piece(self) -> Piece:
         """Return the work for export."""

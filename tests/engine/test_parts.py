@@ -14,6 +14,7 @@ from aigc_desktop.engine.device import choose_device, choose_precision, describe
 from aigc_desktop.engine.ema import Averages
 from aigc_desktop.engine.guard import Guard
 from aigc_desktop.engine.meters import MetricMeans, Pace, Stopwatch
+from aigc_desktop.engine.muon import Muon
 from aigc_desktop.engine.optim import adamw, load_optimizer_tensors, optimizer_tensors
 from aigc_desktop.engine.schedule import lr_factor
 from tests.engine.toy import image_dataset, new_run, text_dataset
@@ -187,7 +188,7 @@ def test_without_waiting_a_bad_step_leaves_the_weights_alone(kind):
     guard = Guard(torch.device("cpu"))
     guard.device = torch.device("meta")  # any device but the processor
     layer = nn.Linear(4, 4, bias=False)
-    optimizer = adamw([layer], 0.1) if kind == "adamw" else torch.optim.Muon(layer.parameters(), lr=0.1, weight_decay=0)
+    optimizer = adamw([layer], 0.1) if kind == "adamw" else Muon(layer.parameters(), lr=0.1, weight_decay=0)
     before = layer.weight.detach().clone()
     for value in (torch.nan, torch.inf):
         layer.weight.grad = torch.full_like(layer.weight, value)

@@ -221,10 +221,12 @@ def test_settings_too_long_for_jpeg_are_a_sentence(tmp_path):
 def test_txt_is_the_text_with_a_line_for_readers(tmp_path):
     [path] = export_pieces([_text()], tmp_path, format_named("txt", "text"))
     assert path.read_text(encoding="utf-8") == f"First line 第一行\nsecond\n\n{VISIBLE}\n"
-    [path] = export_pieces([_text()], tmp_path, format_named("txt", "text"), options=Options(visible_label=False))
+    [path] = export_pieces([_text()], tmp_path, format_named("txt", "text"), options=Options(line="none"))
     assert path.read_text(encoding="utf-8") == "First line 第一行\nsecond\n"
     assert sidecar(path).is_file()
     assert path.name == "A text 2.txt"
+    [path] = export_pieces([_text()], tmp_path, format_named("txt", "text"), options=Options(line="start"))
+    assert path.read_text(encoding="utf-8") == f"{VISIBLE}\n\nFirst line 第一行\nsecond\n"
 
 
 def test_jsonl_csv_and_docx_hold_all_texts(tmp_path):
@@ -242,6 +244,8 @@ def test_jsonl_csv_and_docx_hold_all_texts(tmp_path):
     [path] = export_pieces(pieces, tmp_path, format_named("docx", "text"))
     written = [paragraph.text for paragraph in docx.Document(str(path)).paragraphs]
     assert written == ["1", "one", "@2", "=SUM(A1)", "3", "三", "四", VISIBLE]
+    [start] = export_pieces(pieces, tmp_path, format_named("docx", "text"), options=Options(line="start"))
+    assert [paragraph.text for paragraph in docx.Document(str(start)).paragraphs][:2] == [VISIBLE, "1"]
     with zipfile.ZipFile(path) as archive:
         assert b'name="AIGC"' in archive.read("docProps/custom.xml")
         assert archive.testzip() is None

@@ -10,6 +10,7 @@ from aigc_desktop.core.files import write_json
 from aigc_desktop.core.library import Library, Query
 from aigc_desktop.data.recorder import record
 from aigc_desktop.export.export import label_of, read_settings
+from aigc_desktop.export.piece import Options
 from aigc_desktop.export.results import export_result, keep_result, origin_of, piece_of_card, pieces_of
 
 
@@ -73,15 +74,15 @@ def test_texts_are_kept_and_exported(workspace, model, tmp_path):
     cards = keep_result(library, result)
     assert [card.title for card in cards] == ["First text", "第二"]
     assert library.search(Query(text="第二", kind="text")) == [cards[1]]
-    files = export_result(result, tmp_path / "out")
+    files = export_result(result, tmp_path / "out", Options())
     assert [file.name for file in files] == ["First text.txt", "第二.txt"]
     assert piece_of_card(library, cards[0]).text == "First text\nmore"
 
 
 def test_results_are_exported_in_the_wanted_format(workspace, model, tmp_path):
     _images, result = _pictures(workspace, model)
-    assert [file.suffix for file in export_result(result, tmp_path)] == [".png"] * 3
-    assert [file.suffix for file in export_result(result, tmp_path, "webp")] == [".webp"] * 3
+    assert [file.suffix for file in export_result(result, tmp_path, Options())] == [".png"] * 3
+    assert [file.suffix for file in export_result(result, tmp_path, Options(), "webp")] == [".webp"] * 3
 
 
 def test_finished_pictures_of_a_stopped_job_are_there(workspace, model):

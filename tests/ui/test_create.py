@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent, QGuiApplication
 
@@ -293,6 +294,25 @@ def test_export_dialog_writes_labelled_files_beside_the_window(qtbot, page, serv
     assert [file.name for file in files] == [f"cup {seed}.jpg" for seed in (100, 101, 102, 103)]
     assert all(label_of(file) and read_settings(file)["seed"] == 100 + i for i, file in enumerate(files))
     assert "4 files" in record.notes[-1][0]
+
+
+def test_the_visible_label_is_chosen_in_the_export_dialog_and_remembered(qtbot, page, services, jobs, record, tmp_path):
+    page.shown(run=_run_id(services, "cups"))
+    _made(page, jobs)
+    page.view.grid.selectAll()
+    written = {}
+    for code in ("en", "none"):
+        page.view.actions_by_key["export"].trigger()
+        dialog = page.findChildren(ExportDialog)[-1]
+        dialog.folder_line.setText(str(tmp_path / code))
+        dialog.label_box.setCurrentIndex(dialog.label_box.findData(code))
+        dialog.label_box.activated.emit(dialog.label_box.currentIndex())
+        with qtbot.waitSignal(dialog.exported) as exported:
+            dialog.go_button.click()
+        written[code] = np.asarray(Image.open(exported.args[0][0]))
+        assert record.preferences[-1].picture_label == code
+    changed = np.abs(written["en"].astype(int) - written["none"]).max(axis=-1) > 0
+    assert changed.any() and not changed[: len(changed) // 2].any()
 
 
 def test_export_dialog_says_what_is_wrong_and_stays(qtbot, page, services, jobs):

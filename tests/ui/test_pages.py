@@ -121,8 +121,10 @@ def test_nothing_is_clipped_in_the_smallest_window(place: str, language: str, sc
 
 
 @every_page
-def test_page_fits_the_width_of_the_smallest_window(place: str, make_window: Open, qtbot):
-    window = make_window()
+@pytest.mark.parametrize("language", ["en", "zh_CN"])
+@pytest.mark.parametrize("scale", [100, 150, 200])
+def test_page_fits_the_width_of_the_smallest_window(place: str, language: str, scale: int, make_window: Open, qtbot):
+    window = make_window(language=language, scale=scale)
     window.resize(1280, 720)
     window.navigate(place)
     settle(qtbot)

@@ -29,7 +29,7 @@ def write(path: Path, pieces: list[Piece], label: AigcLabel, options: Options) -
     info = PngImagePlugin.PngInfo()
     info.add_itxt(SETTINGS_KEY, settings_json(pieces[0]))
     info.add_itxt(XMP_KEY, xmp_packet(label).decode())
-    to_pillow(pieces[0]).save(path, "PNG", pnginfo=info)
+    to_pillow(pieces[0], options).save(path, "PNG", pnginfo=info)
 
 
 def read_label(path: Path) -> dict[str, Any] | None:
@@ -45,9 +45,20 @@ def read_settings(path: Path) -> dict[str, Any] | None:
 def text_chunks(path: Path) -> dict[str, str]:
     """Return the international text chunks of a PNG file by keyword; nothing for a file that is none."""
     try:
-        return {key: text for kind, data in _chunks(path) if kind == b"iTXt" for key, text in [_text(data)]}
+        return dict(_texts(path))
     except (OSError, ValueError, struct.error, zlib.error):
         return {}
+
+
+def _texts(path: Path) -> Iterator[tuple[str, str]]:
+    room = 4 * _LONGEST
+    for kind, data in _chunks(path):
+        if kind == b"iTXt":
+            key, text = _text(data)
+            room -= len(text)
+            if room < 0:
+                raise ValueError("more text than a picture needs")
+            yield key, text
 
 
 def _chunks(path: Path) -> Iterator[tuple[bytes, bytes]]:
@@ -68,7 +79,7 @@ def _chunks(path: Path) -> Iterator[tuple[bytes, bytes]]:
 def _text(data: bytes) -> tuple[str, str]:
     """Return keyword and text: keyword, 0, compressed?, method, language, 0, translated keyword, 0, text."""
     key, rest = data.split(b"\0", 1)
-    compressed, rest = rest[0], rest[2:]
+    compressed, rest = rest[:1] == b"\1", rest[2:]
     _language, _translated, text = rest.split(b"\0", 2)
     if compressed:
         text = zlib.decompressobj().decompress(text, _LONGEST)

@@ -16,8 +16,8 @@ from aigc_desktop.export.sidecar import read_label, read_settings
 
 def write(path: Path, pieces: list[Piece], label: AigcLabel, options: Options) -> None:
     """Write one text."""
-    line = f"\n\n{VISIBLE}" if options.visible_label else ""
-    write_text(path, f"{pieces[0].text.rstrip()}{line}\n")
+    parts = {"start": (VISIBLE, ""), "end": ("", VISIBLE), "none": ("", "")}[options.line]
+    write_text(path, "\n\n".join(part for part in (parts[0], pieces[0].text.rstrip(), parts[1]) if part) + "\n")
 
 
 FORMAT = Format("txt", N_("Text file"), ".txt", "text", write, read_label, read_settings, order=10)

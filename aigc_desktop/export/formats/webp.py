@@ -13,7 +13,7 @@ from aigc_desktop.export.pixels import to_pillow, xmp_label, xmp_settings
 def write(path: Path, pieces: list[Piece], label: AigcLabel, options: Options) -> None:
     """Write one picture."""
     packet = xmp_packet(label, settings_json(pieces[0]))
-    to_pillow(pieces[0]).save(path, "WEBP", quality=options.quality, method=6, xmp=packet)
+    to_pillow(pieces[0], options).save(path, "WEBP", quality=options.quality, method=6, xmp=packet)
 
 
 FORMAT = Format(

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 from xml.sax.saxutils import escape, quoteattr
 
 from aigc_desktop.core.i18n import N_
+from aigc_desktop.data.archive import ZIP_ERRORS, check_directory
 from aigc_desktop.export.label import VISIBLE, AigcLabel, parse_label
 from aigc_desktop.export.piece import Format, Options, Piece, parse_settings, settings_json
 
@@ -30,12 +31,14 @@ def write(path: Path, pieces: list[Piece], label: AigcLabel, options: Options) -
     from docx.opc.part import Part
 
     document = docx.Document()
+    if options.line == "start":
+        document.add_paragraph(VISIBLE)
     for piece in pieces:
         if len(pieces) > 1:
             document.add_heading(_clean(piece.title), level=2)
         for paragraph in _clean(piece.text).rstrip().split("\n"):
             document.add_paragraph(paragraph)
-    if options.visible_label:
+    if options.line == "end":
         document.add_paragraph(VISIBLE)
     properties = document.core_properties
     properties.author, properties.title, properties.comments = "", _clean(pieces[0].title)[:255], ""
@@ -67,13 +70,12 @@ def _properties(values: dict[str, str]) -> bytes:
 
 def _read(path: Path) -> dict[str, str]:
     try:
-        with zipfile.ZipFile(path) as archive:
-            if archive.getinfo(_PART).file_size > _LONGEST:
-                return {}
-            content = archive.read(_PART)
-    except (OSError, KeyError, zipfile.BadZipFile, NotImplementedError, RuntimeError):
+        check_directory(path)
+        with zipfile.ZipFile(path) as archive, archive.open(_PART) as part:
+            content = part.read(_LONGEST + 1)
+    except ZIP_ERRORS:
         return {}
-    if b"<!DOCTYPE" in content:
+    if len(content) > _LONGEST or b"<!DOCTYPE" in content:
         return {}
     try:
         root = ElementTree.fromstring(content)

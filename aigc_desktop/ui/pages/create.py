@@ -19,6 +19,7 @@ from aigc_desktop.ui.recall_gate import RecallGate
 from aigc_desktop.ui.widgets.controls import icon_button, label
 from aigc_desktop.ui.widgets.empty_state import EmptyState
 from aigc_desktop.ui.widgets.result_history import ResultHistory
+from aigc_desktop.ui.widgets.side_by_side import SideBySide
 
 PANEL_PX, NARROW_PX = 320, 220
 
@@ -46,9 +47,7 @@ class CreatePage(Page):
         self.gate.brought.connect(self.recall_file)
         theme = self.services.theme
         self.panel = CreatePanel(self.services)
-        self.panel.setMinimumWidth(theme.px(NARROW_PX))
-        self.panel.setMaximumWidth(theme.px(PANEL_PX))
-        self.view = WorksView(theme)
+        self.view = WorksView(self.services)
         self.judge = Judge(self, self.services, self.view)
         self.empty = EmptyState(
             theme, "create", _("No trained model yet"),
@@ -242,16 +241,13 @@ class CreatePage(Page):
         self.left = QStackedLayout()
         self.left.addWidget(self.first)
         self.left.addWidget(self.view)
-        middle = QVBoxLayout()
+        main = QWidget()
+        middle = QVBoxLayout(main)
+        middle.setContentsMargins(0, 0, 0, 0)
         middle.setSpacing(theme.px(8))
         middle.addLayout(head)
         middle.addLayout(self.left, 1)
-        work = QWidget()
-        row = QHBoxLayout(work)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(theme.px(16))
-        row.addLayout(middle, 3)
-        row.addWidget(self.panel, 1)
+        work = SideBySide(theme, main, self.panel, (NARROW_PX, PANEL_PX))
         outer = QVBoxLayout(self)  # a stacked layout has no margins
         outer.setContentsMargins(theme.px(24), theme.px(8), theme.px(24), theme.px(16))
         self.stack = QStackedLayout()

@@ -24,6 +24,7 @@ from aigc_desktop.core.errors import UserError, failure_of
 from aigc_desktop.core.i18n import N_, _, ngettext
 from aigc_desktop.ui.page import Page
 from aigc_desktop.ui.widgets.controls import button
+from aigc_desktop.ui.widgets.side_by_side import SideBySide
 
 SIDE_PX = 200
 
@@ -60,9 +61,9 @@ class DataPage(Page):
         self.stack.addWidget(self.panel)
         box = QHBoxLayout(self)
         box.setContentsMargins(theme.px(24), theme.px(8), theme.px(24), theme.px(16))
-        box.setSpacing(theme.px(16))
-        box.addWidget(self._make_side())
-        box.addLayout(self.stack, 1)
+        main = QWidget()
+        main.setLayout(self.stack)
+        box.addWidget(SideBySide(theme, main, self._make_side(), (SIDE_PX, SIDE_PX), first=True))
         QShortcut(QKeySequence(QKeySequence.StandardKey.Paste), self, self.paste)
         for handle in self.services.jobs.handles:
             if handle.request.task == SCAN:
@@ -219,7 +220,6 @@ class DataPage(Page):
     def _make_side(self) -> QWidget:
         theme = self.services.theme
         self.side = QWidget()
-        self.side.setFixedWidth(theme.px(SIDE_PX))
         box = QVBoxLayout(self.side)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(theme.px(8))

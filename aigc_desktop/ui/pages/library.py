@@ -9,7 +9,7 @@ from typing import Any
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage, QKeySequence, QShortcut
-from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QStackedLayout, QVBoxLayout, QWidget
 
 from aigc_desktop.core.errors import UserError, failure_of
 from aigc_desktop.core.i18n import N_, _, ngettext
@@ -20,6 +20,7 @@ from aigc_desktop.ui.card_edits import CardEdits
 from aigc_desktop.ui.page import Page
 from aigc_desktop.ui.widgets.controls import label
 from aigc_desktop.ui.widgets.empty_state import EmptyState
+from aigc_desktop.ui.widgets.side_by_side import SideBySide
 
 PANEL_PX, NARROW_PX = 320, 220
 EXPORT_LIMIT = 10_000
@@ -52,8 +53,6 @@ class LibraryPage(Page):
         self.grid.setToolTip(_("Enter looks closely, S stars, Delete moves to the trash"))
         self.filters = LibraryFilters(theme)
         self.panel = CardPanel(theme)
-        self.panel.setMinimumWidth(theme.px(NARROW_PX))
-        self.panel.setMaximumWidth(theme.px(PANEL_PX))
         self.viewer = ImageViewer(theme)
         self.empty = EmptyState(
             theme, "library", _("Nothing kept yet"),
@@ -219,16 +218,13 @@ class LibraryPage(Page):
         self.middle = QStackedLayout()
         self.middle.addWidget(self.grid)
         self.middle.addWidget(self.viewer)
-        left = QVBoxLayout()
+        main = QWidget()
+        left = QVBoxLayout(main)
+        left.setContentsMargins(0, 0, 0, 0)
         left.setSpacing(theme.px(8))
         left.addWidget(self.filters)
         left.addLayout(self.middle, 1)
-        work = QWidget()
-        row = QHBoxLayout(work)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(theme.px(16))
-        row.addLayout(left, 3)
-        row.addWidget(self.panel, 1)
+        work = SideBySide(theme, main, self.panel, (NARROW_PX, PANEL_PX))
         self.opening.setAlignment(Qt.AlignmentFlag.AlignCenter)
         outer = QVBoxLayout(self)  # a stacked layout has no margins
         outer.setContentsMargins(theme.px(24), theme.px(8), theme.px(24), theme.px(16))

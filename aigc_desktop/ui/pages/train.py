@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from aigc_desktop.core.errors import UserError, failure_of
 from aigc_desktop.core.events import Event, Failed, Finished, Stopped
@@ -20,6 +20,7 @@ from aigc_desktop.ui.stopping import ask_stop
 from aigc_desktop.ui.widgets.empty_state import EmptyState
 from aigc_desktop.ui.widgets.interrupted_banner import InterruptedBanner
 from aigc_desktop.ui.widgets.sample_wall import SampleOrigin
+from aigc_desktop.ui.widgets.side_by_side import Scrolled, SideBySide
 
 RIGHT_PX = 300
 
@@ -224,19 +225,7 @@ class TrainPage(Page):
             (self.panel.another_asked, self._another),
         ):  # fmt: skip
             signal.connect(slot)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setWidget(self.panel)
-        area.setFixedWidth(theme.px(RIGHT_PX))
-        watch = QWidget()
-        row = QHBoxLayout(watch)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(theme.px(16))
-        row.addWidget(self.view, 1)
-        row.addWidget(area)
-        return watch
-
+        return SideBySide(theme, self.view, Scrolled(self.panel), (RIGHT_PX, RIGHT_PX))
 
 
 PAGE = TrainPage

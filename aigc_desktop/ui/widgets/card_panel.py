@@ -13,7 +13,6 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QMenu,
     QPlainTextEdit,
-    QScrollArea,
     QTreeWidget,
     QTreeWidgetItem,
     QVBoxLayout,
@@ -26,6 +25,7 @@ from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.cards import FlowLayout
 from aigc_desktop.ui.widgets.controls import button, icon_button, label
 from aigc_desktop.ui.widgets.image_viewer import ImageCanvas
+from aigc_desktop.ui.widgets.side_by_side import Scrolled
 
 _HIDDEN = {"run", "checkpoint", "seed", "device", "count"}
 
@@ -186,11 +186,7 @@ class CardPanel(QWidget):
             box.addWidget(widget)
         box.addLayout(self.facts)
         box.addStretch(1)
-        self.room = scroll = QScrollArea()
-        scroll.setWidget(self.single)
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.room = Scrolled(self.single)
         self.buttons = {}
         flow = FlowLayout(theme.px(8))
         for key, text, icon, kind in (
@@ -207,7 +203,7 @@ class CardPanel(QWidget):
         outer.setContentsMargins(0, 0, 0, 0)
         outer.setSpacing(theme.px(12))
         outer.addWidget(self.many)
-        outer.addWidget(scroll, 1)
+        outer.addWidget(self.room, 1)
         outer.addLayout(flow)
         outer.addStretch(0)
 

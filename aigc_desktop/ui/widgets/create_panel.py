@@ -6,8 +6,8 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QScrollArea, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QToolButton, QVBoxLayout, QWidget
 
 from aigc_desktop.core.config import FieldKind, FieldSpec
 from aigc_desktop.core.errors import UserError
@@ -20,6 +20,7 @@ from aigc_desktop.ui.widgets.inputs import ChoiceInput, checkpoint_choices, run_
 from aigc_desktop.ui.widgets.job_progress import JobProgress
 from aigc_desktop.ui.widgets.safe_wild import FIELDS as WILD_FIELDS
 from aigc_desktop.ui.widgets.safe_wild import SafeWildSlider
+from aigc_desktop.ui.widgets.side_by_side import Scrolled
 
 SEEDS = 2**31 - 1
 OWN_FIELDS = ("run", "checkpoint", "seed")
@@ -110,15 +111,10 @@ class CreatePanel(QWidget):
         self.rows["seed"] = _row(_("Seed"), self.seed, theme.px(4))
         box.addWidget(self.rows["seed"])
         box.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setWidget(inner)
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.setSpacing(theme.px(8))
-        outer.addWidget(scroll, 1)
+        outer.addWidget(Scrolled(inner), 1)
         for widget in (self.problem, self.progress, self.button):
             outer.addWidget(widget)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QInputDialog, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QInputDialog, QVBoxLayout, QWidget
 
 from aigc_desktop.core.dataset import Dataset, DatasetInfo, write_info
 from aigc_desktop.core.errors import failure_of
@@ -16,6 +16,7 @@ from aigc_desktop.ui.widgets.controls import icon_button, label
 from aigc_desktop.ui.widgets.dataset_health import HealthCard
 from aigc_desktop.ui.widgets.dataset_view import DatasetView
 from aigc_desktop.ui.widgets.freeze_panel import FreezePanel
+from aigc_desktop.ui.widgets.side_by_side import Scrolled, SideBySide
 
 SETTINGS_PX = 300
 
@@ -41,15 +42,15 @@ class DatasetPanel(QWidget):
         self.health.label_chosen.connect(self.view.show_label)
         self.freezing.frozen.connect(self.frozen)
         self.freezing.train_asked.connect(self.train_asked)
-        middle = QVBoxLayout()
+        main = QWidget()
+        middle = QVBoxLayout(main)
+        middle.setContentsMargins(0, 0, 0, 0)
         middle.setSpacing(theme.px(8))
         middle.addLayout(self._make_head())
         middle.addWidget(self.view, 1)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(theme.px(16))
-        row.addLayout(middle, 1)
-        row.addWidget(self._make_cards())
+        row.addWidget(SideBySide(theme, main, self._make_cards(), (SETTINGS_PX, SETTINGS_PX)))
 
     def show_dataset(self, dataset: Dataset | None) -> None:
         """Show a data set, or let go of the one shown."""
@@ -105,7 +106,7 @@ class DatasetPanel(QWidget):
             head.addWidget(made, 0, Qt.AlignmentFlag.AlignTop)
         return head
 
-    def _make_cards(self) -> QScrollArea:
+    def _make_cards(self) -> Scrolled:
         theme = self.services.theme
         inner = QWidget()
         cards = QVBoxLayout(inner)
@@ -114,12 +115,7 @@ class DatasetPanel(QWidget):
         cards.addWidget(self.freezing)
         cards.addWidget(self.health)
         cards.addStretch(1)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setWidget(inner)
-        area.setFixedWidth(theme.px(SETTINGS_PX))
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        return area
+        return Scrolled(inner)
 
 
 def _about(info: DatasetInfo) -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import (
-    QCheckBox,
     QComboBox,
     QDialog,
     QFileDialog,
@@ -24,13 +23,18 @@ from PySide6.QtWidgets import (
 
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Failed
-from aigc_desktop.core.i18n import _, ngettext
+from aigc_desktop.core.i18n import _, language, ngettext
+from aigc_desktop.export.label import MARKS
+from aigc_desktop.export.piece import LEAST
 from aigc_desktop.ui.background import Background
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.widgets.controls import button, guard_wheel, icon_button, label
 
 if TYPE_CHECKING:
     from aigc_desktop.export.piece import Piece
+
+
+SIZES = (0, LEAST, 512, 1024, 2048)
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,9 @@ class ExportChoice:
     folder: Path
     pattern: str
     quality: int
-    visible_label: bool
+    least: int
+    visible_label: Any
+    """A choice of Preferences.picture_label or text_label."""
 
 
 class ExportDialog(QDialog):
@@ -110,14 +116,23 @@ class ExportDialog(QDialog):
         self.quality_box.setRange(1, 100)
         self.quality_box.setValue(92)
         guard_wheel(self.quality_box)
-        self.label_box = QCheckBox(_("End each text with “AI generated”"))
-        self.label_box.setChecked(True)
+        self.size_box = QComboBox()
+        for least in SIZES:
+            words = _("At least {size} px").format(size=f"{least:,}") if least else _("As it was made")
+            self.size_box.addItem(words, least)
+        self.size_box.setCurrentIndex(SIZES.index(LEAST))
+        self.label_box = self._make_label_box()
         rows = (
             (_("Format"), self.format_box, self.format_box, _("The kind of file.")),
             (_("Folder"), self.folder_line, folder, _("Files that are there already are never written over.")),
             (_("Names"), self.pattern_line, self.pattern_line,
              _("May hold {names}.").format(names="{title} {seed} {number} {label} {checkpoint}")),
             (_("Quality"), self.quality_box, self.quality_box, _("1 to 100; 92 looks like the original.")),
+            (_("Size"), self.size_box, self.size_box,
+             _("Smaller pictures are enlarged smoothly; that adds no details.")),
+            (_("Visible AI label"), self.label_box, self.label_box,
+             _("Words that tell people, as rules ask where works are published. None: you take care of it yourself; "
+               "the label inside the file is always written.")),
         )  # fmt: skip
         for text, control, item, tip in rows:
             title = label(text, wrap=False)
@@ -125,12 +140,30 @@ class ExportDialog(QDialog):
             control.setAccessibleName(text)
             control.setToolTip(tip)
             form.addRow(title, item)
-        self.label_box.setToolTip(_("A line that tells readers; the label inside the file is always written."))
-        form.addRow(self.label_box)
-        self.label_box.setVisible(self.kind == "text")
         self.quality_title = form.labelForField(self.quality_box)
+        form.setRowVisible(self.size_box, self.kind == "image")
         self.format_box.currentIndexChanged.connect(self._format_changed)
         return form
+
+    def _make_label_box(self) -> QComboBox:
+        box, preferences = QComboBox(), self.services.preferences
+        chosen: str = preferences.picture_label if self.kind == "image" else preferences.text_label
+        if self.kind == "image":
+            for code, words in MARKS.items():
+                box.addItem(_("“{words}” in a corner").format(words=words), code)
+        else:
+            box.addItem(_("At the end"), "end")
+            box.addItem(_("At the beginning"), "start")
+        box.addItem(_("None"), "none")
+        box.setCurrentIndex(box.findData(language() if chosen == "auto" else chosen))
+        box.activated.connect(self._label_chosen)
+        return box
+
+    def _label_chosen(self) -> None:
+        """Keep the choice for the next export."""
+        field = "picture_label" if self.kind == "image" else "text_label"
+        changed = self.services.preferences.model_copy(update={field: self.label_box.currentData()})
+        self.services.change_preferences(changed)
 
     def _make_buttons(self) -> QHBoxLayout:
         theme = self.services.theme
@@ -149,7 +182,8 @@ class ExportDialog(QDialog):
         """Return what is chosen."""
         return ExportChoice(
             str(self.format_box.currentData()), Path(self.folder_line.text().strip()).expanduser(),
-            self.pattern_line.text().strip() or "{title}", self.quality_box.value(), self.label_box.isChecked(),
+            self.pattern_line.text().strip() or "{title}", self.quality_box.value(), self.size_box.currentData(),
+            self.label_box.currentData(),
         )  # fmt: skip
 
     def export(self) -> None:
@@ -182,7 +216,7 @@ class ExportDialog(QDialog):
         self.quality_box.setVisible(lossy)
         self.quality_title.setVisible(lossy)
         together = next((each.together for each in self.formats if each.name == chosen), False)
-        self.label_box.setEnabled(chosen in ("txt", "docx"))
+        self.label_box.setEnabled(self.kind == "image" or chosen in ("txt", "docx"))
         names = _("May hold {names}.").format(names="{title} {seed} {number} {label} {checkpoint}")
         self.pattern_line.setToolTip(_("All texts come into one file, named after the first.") if together else names)
 
@@ -196,10 +230,13 @@ def export_works(
     choice: ExportChoice, kind: Literal["image", "text"], loads: Sequence[Callable[[], Piece]]
 ) -> list[Path]:
     """Export works; called on a thread, one picture in memory at a time."""
-    from aigc_desktop.export.export import Options, export_pieces, file_stem, format_named
+    from aigc_desktop.export.export import export_pieces, file_stem, format_named
+    from aigc_desktop.export.piece import labelled
 
     to = format_named(choice.format, kind)
-    options = Options(quality=choice.quality, visible_label=choice.visible_label)
+    chosen = choice.visible_label
+    look = labelled(chosen, "end") if kind == "image" else labelled("none", chosen)
+    options = replace(look, quality=choice.quality, least=choice.least)
     if not str(choice.folder).strip(" ."):
         raise UserError(_("No folder is chosen."), _("Choose a folder for the files."))
     if to.together:

@@ -48,13 +48,13 @@ class InterruptedBanner(Card):
             )
 
     def _interrupted(self) -> tuple[str, RunInfo] | None:
-        running = {handle.run_folder for handle in self.services.jobs.training()}
+        running = {handle.run_folder for handle in self.services.jobs.training()}  # one may only be about to begin
         for run in self.services.workspace.runs():
             try:
                 info = run.info
             except UserError:
                 continue
-            if info.status == "running" and run.folder not in running:
+            if info.status == "interrupted" and run.folder not in running:
                 return run.id, info
         return None
 

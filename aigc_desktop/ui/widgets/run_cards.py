@@ -87,7 +87,7 @@ def _title(status: str) -> str:
             return _("Model ready")
         case "failed":
             return _("Training stopped")
-        case "running":
+        case "interrupted":
             return _("Training was interrupted")
         case "new":
             return _("Not started yet")

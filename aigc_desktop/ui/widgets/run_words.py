@@ -10,6 +10,7 @@ from aigc_desktop.core.run import RunInfo
 STATUS_ICONS = {
     "new": ("clock", "secondary"),
     "running": ("loader-circle", "accent"),
+    "interrupted": ("pause", "amber"),
     "finished": ("circle-check", "green"),
     "stopped": ("pause", "amber"),
     "failed": ("circle-alert", "red"),
@@ -26,6 +27,7 @@ def status_words(info: RunInfo) -> str:
     words = {
         "new": _("not started"),
         "running": _("running"),
+        "interrupted": _("interrupted"),
         "finished": _("finished"),
         "stopped": _("stopped"),
         "failed": _("failed"),

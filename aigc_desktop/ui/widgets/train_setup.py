@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QButtonGroup, QComboBox, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QButtonGroup, QComboBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from aigc_desktop.core.dataset import DatasetInfo
 from aigc_desktop.core.errors import UserError, failure_of
@@ -20,6 +20,7 @@ from aigc_desktop.ui.widgets.controls import button, guard_wheel, label
 from aigc_desktop.ui.widgets.form import ConfigForm
 from aigc_desktop.ui.widgets.plan_card import PlanCard
 from aigc_desktop.ui.widgets.preset_menu import PresetMenu
+from aigc_desktop.ui.widgets.side_by_side import Scrolled, SideBySide
 
 RIGHT_PX = 300
 ICONS = {"image": "image", "text": "file-text"}
@@ -44,9 +45,8 @@ class TrainSetup(QWidget):
         self.planner.failed.connect(self._plan_failed)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(services.theme.px(16))
-        row.addWidget(_scrolled(self._make_left()), 1)
-        row.addWidget(self._make_right())
+        left, right = Scrolled(self._make_left()), self._make_right()
+        row.addWidget(SideBySide(services.theme, left, right, (RIGHT_PX, RIGHT_PX)))
         services.jobs.ready.connect(self._fill_families)
         self.refresh()
 
@@ -132,7 +132,6 @@ class TrainSetup(QWidget):
     def _make_right(self) -> QWidget:
         theme = self.services.theme
         right = QWidget()
-        right.setFixedWidth(theme.px(RIGHT_PX))
         box = QVBoxLayout(right)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(theme.px(8))
@@ -146,7 +145,7 @@ class TrainSetup(QWidget):
         self.start_button = button(theme, _("Start training"), "play", "primary")
         self.start_button.setProperty("size", "large")
         self.start_button.clicked.connect(self.start)
-        box.addWidget(_scrolled(inner), 1)
+        box.addWidget(Scrolled(inner), 1)
         box.addWidget(self.start_button)
         self._show_ready()
         return right
@@ -275,14 +274,6 @@ class TrainSetup(QWidget):
         self.start_button.setEnabled(ready)
         self.start_button.setToolTip(_("Start training (Ctrl+Enter)") if ready else reason)
         self.start_button.setAccessibleDescription(reason)
-
-
-def _scrolled(inner: QWidget) -> QScrollArea:
-    area = QScrollArea()
-    area.setWidgetResizable(True)
-    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    area.setWidget(inner)
-    return area
 
 
 def _amount(info: DatasetInfo) -> str:

@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 from aigc_desktop.core.errors import BadInput
 from aigc_desktop.core.i18n import _
 from aigc_desktop.ui.dragging import LIMIT, files_to_drag
+from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.cards import FlowLayout
 from aigc_desktop.ui.widgets.controls import icon_button, label
@@ -39,9 +40,10 @@ class WorksView(QWidget):
 
     asked = Signal(str, object)
 
-    def __init__(self, theme: Theme) -> None:
+    def __init__(self, services: Services) -> None:
         super().__init__()
-        self.theme = theme
+        self.services = services
+        self.theme = theme = services.theme
         self.batch: Batch | None = None
         self.rows: list[int] = []
         self.grid = ThumbnailGrid(theme)
@@ -277,7 +279,7 @@ class WorksView(QWidget):
 
     def _drag_files(self, rows: list[int]) -> Sequence[Path]:
         works = [self._work(row) for row in rows[:LIMIT]]
-        return files_to_drag([work.piece() for work in works])
+        return files_to_drag([work.piece() for work in works], self.services.preferences)
 
 
 class Reader(QPlainTextEdit):

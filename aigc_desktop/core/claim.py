@@ -1,0 +1,64 @@
+"""Who works on a run: a lock of the operating system, which goes with the process however that ends."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.i18n import _
+
+LOCK = "lock"
+LOOK_S = 0.2  # for so long `claimed`, which takes the lock for a moment, may stand in the way
+
+
+@contextlib.contextmanager
+def claim(folder: Path) -> Iterator[None]:
+    """Hold the run in `folder` against all others; UserError when somebody holds it already."""
+    with (folder / LOCK).open("a+b") as f:
+        deadline = time.monotonic() + LOOK_S
+        while not _take(f):
+            if time.monotonic() > deadline:
+                raise UserError(
+                    _("Another window or command is working on this run."),
+                    _("Wait until it ends, or stop it there; then go on here."),
+                )
+            time.sleep(LOOK_S / 10)
+        yield
+
+
+def claimed(folder: Path) -> bool:
+    """Return whether somebody works on the run in `folder` right now."""
+    try:
+        with (folder / LOCK).open("r+b") as f:
+            return not _take(f)
+    except OSError:  # no lock was ever taken, or this user may not write here
+        return False
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _take(f: IO[bytes]) -> bool:
+        """Lock the file until it is closed; return whether that was possible."""
+        f.seek(0)
+        try:
+            msvcrt.locking(f.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _take(f: IO[bytes]) -> bool:
+        """Lock the file until it is closed; return whether that was possible."""
+        try:
+            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True

@@ -1,0 +1,94 @@
+"""A wide part with a narrow one beside it; where there is no room for both, one above the other."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QEvent, QObject, QSize, Qt
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QScrollArea, QWidget
+
+from aigc_desktop.ui.theme import Theme
+
+BESIDE_PX = 640
+"""The least width, at 100 %, at which both parts stand side by side."""
+MAIN_PX = 280
+"""The least height of the wide part when the narrow one lies below it; the page scrolls."""
+_FREE = (1 << 24) - 1
+
+
+class Scrolled(QScrollArea):
+    """Scrolls `inner` up and down; in a stack it is as high as what it holds, and the page scrolls instead."""
+
+    def __init__(self, inner: QWidget) -> None:
+        super().__init__()
+        self.inner, self.whole = inner, False
+        self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setWidget(inner)
+
+    def show_whole(self, whole: bool) -> None:
+        """Be as high as the content, or as high as there is room."""
+        self.whole = whole
+        self.updateGeometry()
+
+    def minimumSizeHint(self) -> QSize:
+        least = self.inner.minimumSizeHint().width()
+        if not self.whole:
+            return QSize(least, super().minimumSizeHint().height())
+        height = self.inner.heightForWidth(max(least, self.viewport().width()))
+        return QSize(least, height if height >= 0 else self.inner.sizeHint().height())
+
+    def sizeHint(self) -> QSize:
+        return self.minimumSizeHint() if self.whole else super().sizeHint()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if self.whole and event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return super().eventFilter(watched, event)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if self.whole and event.oldSize().width() != event.size().width():
+            self.updateGeometry()
+
+
+class SideBySide(QWidget):
+    """`main` takes the room; `side` has `widths`, least and most pixels at 100 %, and comes `first` or second.
+
+    Any `Scrolled` in either shows all it holds while they are stacked.
+    """
+
+    def __init__(
+        self, theme: Theme, main: QWidget, side: QWidget, widths: tuple[int, int], *, first: bool = False
+    ) -> None:
+        super().__init__()
+        self.theme, self.main, self.side = theme, main, side
+        self.widths = (theme.px(widths[0]), theme.px(widths[1]))
+        self.stacked = False
+        self.box = QBoxLayout(QBoxLayout.Direction.LeftToRight, self)
+        self.box.setContentsMargins(0, 0, 0, 0)
+        self.box.setSpacing(theme.px(16))
+        for part, stretch in ((side, 1), (main, 3)) if first else ((main, 3), (side, 1)):
+            self.box.addWidget(part, stretch)
+        self._arrange(stacked=False)
+
+    def minimumSizeHint(self) -> QSize:
+        """Return what a stack needs: so the window may become narrow enough for one."""
+        widths = [part.minimumSizeHint().width() for part in (self.main, self.side)]
+        return QSize(max(widths), self.box.totalMinimumSize().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        stacked = event.size().width() < self.theme.px(BESIDE_PX)
+        if stacked != self.stacked:
+            self._arrange(stacked)
+
+    def _arrange(self, stacked: bool) -> None:
+        self.stacked = stacked
+        way = QBoxLayout.Direction.TopToBottom if stacked else QBoxLayout.Direction.LeftToRight
+        self.box.setDirection(way)
+        self.box.setStretchFactor(self.side, 0 if stacked else 1)
+        self.side.setMinimumWidth(0 if stacked else self.widths[0])
+        self.side.setMaximumWidth(_FREE if stacked else self.widths[1])
+        self.main.setMinimumHeight(self.theme.px(MAIN_PX) if stacked else 0)
+        for area in self.findChildren(Scrolled):
+            area.show_whole(stacked)

@@ -1,0 +1,234 @@
+"""The states of the window to be looked at: each scene leads the window somewhere and takes its pictures."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from PIL import Image
+from PySide6.QtCore import QCoreApplication, QEvent, QPoint
+from PySide6.QtGui import QPixmap, QRegion
+from PySide6.QtWidgets import QApplication, QDialog, QWidget
+
+from aigc_desktop.core.paths import resources
+from aigc_desktop.ui.main_window import MainWindow
+from aigc_desktop.ui.tour import Tour
+from aigc_desktop.ui.widgets.settings_cards import AboutCard
+
+PATIENCE_S = 120
+
+
+class Stage:
+    """A window, and what scenes do with it: wait, and take pictures named PREFIX-NAME.png."""
+
+    def __init__(self, window: MainWindow, out: Path, prefix: str) -> None:
+        self.window, self.out, self.prefix = window, out, prefix
+
+    def settle(self, seconds: float = 0.4) -> None:
+        """Let timers, threads and layouts do what they have to, however long one of them holds the loop."""
+        for _round in range(round(seconds / 0.01)):
+            QApplication.processEvents()
+            QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+            time.sleep(0.01)
+
+    def wait(self, done: Callable[[], bool], seconds: float = PATIENCE_S) -> None:
+        """Go on when `done`; TimeoutError when that takes too long."""
+        end = time.monotonic() + seconds
+        while not done():
+            if time.monotonic() > end:
+                raise TimeoutError(f"{self.prefix}: {done} did not come true in {seconds} s")
+            self.settle(0.05)
+
+    def shoot(self, name: str, widget: QWidget | None = None) -> None:
+        """Take a picture of the window, or of a dialog; of the whole page too when it scrolls."""
+        self.settle()
+        (widget or self.window).grab().save(str(self.out / f"{self.prefix}-{name}.png"))
+        area = self.window.shell.areas[self.window.place]
+        if widget is None and area.verticalScrollBar().maximum():
+            whole = QPixmap(area.widget().size())
+            whole.fill(self.window.services.theme.colour("window"))
+            area.widget().render(whole, QPoint(), QRegion(), QWidget.RenderFlag.DrawChildren)
+            whole.save(str(self.out / f"{self.prefix}-{name}-whole.png"))
+
+    def dialog(self, name: str, *, close: bool = True) -> None:
+        """Take a picture of the dialog that is open, and close it."""
+        self.settle()
+        shown = [each for each in self.window.findChildren(QDialog) if each.isVisible()]
+        self.shoot(name, shown[-1])
+        if close:
+            shown[-1].reject()
+
+
+def places(stage: Stage) -> None:
+    """Show every page as it opens."""
+    for place in stage.window.places:
+        stage.window.navigate(place)
+        stage.shoot(place)
+
+
+def dialogs(stage: Stage) -> None:
+    """Show help, keys and licences."""
+    window = stage.window
+    window.show_help()
+    stage.dialog("help")
+    window.show_keys()
+    stage.dialog("keys")
+    window.navigate("settings")
+    window.pages["settings"].findChildren(AboutCard)[0].licences_button.click()
+    stage.dialog("licences")
+
+
+def bring_in(stage: Stage) -> None:
+    """Import a folder with a cut-off picture, an empty file, a text and a copy in it."""
+    window, folder = stage.window, stage.out / "My pictures 我的图片"
+    make_messy_folder(folder)
+    window.navigate("data")
+    page = window.pages["data"]
+    page.add_data()
+    stage.shoot("data-drop")
+    window.open_paths([folder])
+    stage.shoot("data-import")
+    page.importing.start_button.click()
+    stage.wait(lambda: not page.importing.busy)
+    stage.settle(1)
+    stage.shoot("data-problems")
+    shutil.rmtree(folder)
+
+
+def make_messy_folder(folder: Path) -> None:
+    """Fill a folder as people's folders are: good pictures, and some that are not."""
+    samples = sorted((resources() / "samples" / "emoji" / "animals").glob("*.png"))[:60]
+    folder.mkdir()
+    for file in samples:
+        shutil.copy(file, folder)
+    (folder / "cup 07.png").write_bytes(samples[0].read_bytes()[:300])
+    (folder / "empty.jpg").touch()
+    shutil.copy(samples[1], folder / "copy of the same.png")
+    (folder / "notes.txt").write_text("no picture\n", encoding="utf-8")
+    Image.new("RGB", (4, 4)).save(folder / "tiny.png")
+
+
+def train(stage: Stage) -> None:
+    """Set up a training, watch it, pause and stop it, and show what comes at the end."""
+    window = stage.window
+    emoji = next(each.id for each in window.services.workspace.datasets() if each.info.kind == "image")
+    window.navigate("train", dataset=emoji)
+    page = window.pages["train"]
+    stage.wait(lambda: page.setup.start_button.isEnabled())
+    page.setup.form.set_values({"size": 128})
+    page.setup.form.changed.emit()
+    stage.settle(2)
+    stage.shoot("train-problem")
+    page.setup.form.reset()
+    stage.wait(lambda: page.setup.start_button.isEnabled())
+    page.setup.start_button.click()
+    stage.wait(lambda: page.handle is not None and page.handle.progress is not None and page.handle.progress.step > 60)
+    page.panel.sample_button.click()
+    stage.settle(4)
+    stage.shoot("train-running")
+    page.panel.pause_button.click()
+    stage.shoot("train-paused")
+    page.panel.stop_button.click()
+    stage.dialog("train-stop")
+    window.close()
+    stage.dialog("closing")
+    page.handle.stop()
+    stage.wait(lambda: page.handle is None)
+    stage.shoot("train-stopped")
+
+
+def ended(stage: Stage) -> None:
+    """Show a run that came to its end, one that failed, and two that are compared."""
+    window = stage.window
+    runs = window.services.workspace.runs()
+    for run in runs:
+        if run.info.status == "finished":
+            window.navigate("train", run=run.id)
+            stage.settle(1)
+            stage.shoot(f"train-finished-{run.info.task.split('.')[0]}")
+    failed = runs[0]
+    before = failed.info
+    failed.update(status="failed")
+    (failed.folder / "failure.txt").write_text(
+        "Training stopped: the numbers grew beyond all bounds.\nTry half the learning rate.\nTraceback\n", "utf-8"
+    )
+    window.navigate("train", run=runs[-1].id)
+    window.navigate("train", run=failed.id)
+    stage.settle(1)
+    stage.shoot("train-failed")
+    failed.update(status=before.status)
+    (failed.folder / "failure.txt").unlink()
+
+
+def create(stage: Stage) -> None:
+    """Make pictures and texts, look closely, compare, export."""
+    window = stage.window
+    runs = {run.info.task.split(".")[0]: run for run in window.services.workspace.runs() if run.checkpoints()}
+    for family, count in (("image_gan", 36), ("gpt", 4)):
+        window.navigate("create", run=runs[family].id)
+        page = window.pages["create"]
+        page.panel.set_values({"count": count, "seed": 5})
+        page.panel.seed.lock.setChecked(True)
+        page.generate()
+        stage.wait(lambda page=page: page.handle is None)  # type: ignore[misc]
+        stage.settle(1)
+        page.view.grid.select_rows([0, 3])
+        stage.shoot(f"create-{family}")
+        page.view.actions_by_key["export"].trigger()
+        stage.dialog(f"export-{family}")
+        if family == "image_gan":
+            page.view.grid.selectAll()
+            page.view.actions_by_key["keep"].trigger()
+            stage.settle(2)
+            page.view.look(0)
+            stage.shoot("create-viewer")
+            page.view.back()
+            page.view.grid.select_rows([0, 3])
+            page.view.compare()
+            stage.shoot("create-compare")
+            page.view.back()
+
+
+def library(stage: Stage) -> None:
+    """Show many works, one of them chosen, and one looked at."""
+    window = stage.window
+    window.navigate("library")
+    page = window.pages["library"]
+    stage.wait(lambda: page.library is not None)
+    stage.settle(1)
+    page.grid.select_rows([1])
+    stage.shoot("library-card")
+    page.look(1)
+    stage.shoot("library-viewer")
+    page.back()
+    page.grid.select_rows([0, 1, 2])
+    stage.shoot("library-many")
+
+
+def tour(stage: Stage) -> None:
+    """Take the guided tour with texts, the shorter one."""
+    window = stage.window
+    window.navigate("start")
+    page = window.pages["start"]
+    page.kind.buttons["text"].click()
+    stage.wait(page.try_button.isEnabled)
+    page.try_button.click()
+    running = Tour.current(window.services)
+    assert running is not None
+    stage.wait(lambda: running.step == "train" and running.last is not None)
+    stage.shoot("tour-running")
+    stage.wait(lambda: running.state != "running", 400)
+    stage.shoot("tour-end")
+    page._leave_tour()
+
+
+def empty(stage: Stage) -> None:
+    """Show every page of a workspace with nothing in it."""
+    for place in stage.window.places:
+        stage.window.navigate(place)
+        stage.shoot(f"empty-{place}")
+
+
+SCENES = {each.__name__: each for each in (places, dialogs, bring_in, train, ended, create, library, tour, empty)}
