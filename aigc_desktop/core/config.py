@@ -41,6 +41,10 @@ class FieldKind(StrEnum):
     CHECKPOINT = "checkpoint"
 
 
+WORKED_ON = (FieldKind.DATASET, FieldKind.RUN, FieldKind.CHECKPOINT)
+"""Kinds of fields that say what a task works on."""
+
+
 @dataclass(frozen=True)
 class FieldSpec:
     """A field as plain data; `title`, `help`, `unit` and choice labels are messages to translate when shown."""
@@ -84,8 +88,9 @@ def param(
 
 
 def describe(config: type[TaskConfig]) -> list[FieldSpec]:
-    """Return the fields of a configuration as plain data, in the order they are declared."""
-    return [_spec(name, info) for name, info in config.model_fields.items()]
+    """Return the fields of a configuration as plain data: what it works on, given texts, then as they are declared."""
+    fields = [_spec(name, info) for name, info in config.model_fields.items()]
+    return sorted(fields, key=lambda field: 0 if field.kind in WORKED_ON else 1 if field.multiline else 2)
 
 
 def check(config: type[ConfigT], values: dict[str, Any]) -> ConfigT:

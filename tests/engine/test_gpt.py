@@ -168,7 +168,7 @@ def write(writer, **values):
 
 
 def test_texts_stream_in_and_end(writer, monkeypatch):
-    monkeypatch.setattr("aigc_desktop.engine.families.gpt.SHOWN_EVERY_S", 0.0)
+    monkeypatch.setattr("aigc_desktop.engine.writing.SHOWN_EVERY_S", 0.0)
     events = write(writer, count=3, length=30, seed=4)
     partial = [e for e in events if isinstance(e, Text) and e.partial]
     final = [e for e in events if isinstance(e, Text) and not e.partial]
