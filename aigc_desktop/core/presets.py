@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from aigc_desktop.core.errors import UserError
-from aigc_desktop.core.files import safe_name, write_json
+from aigc_desktop.core.files import read_json, safe_name, write_json
 from aigc_desktop.core.i18n import _
-from aigc_desktop.core.records import need_format, read_table
+from aigc_desktop.core.records import need_format
 
 FORMAT = 1
 SUFFIX = ".preset.json"
@@ -83,7 +83,7 @@ class Presets:
 def read_preset(path: Path) -> SavedPreset:
     """Return the preset in a file; UserError when it is none."""
     try:
-        content = read_table(path)
+        content = read_json(path)
         need_format(content, FORMAT, path.name)
         values = {str(name): value for name, value in content["values"].items()}
         return SavedPreset(str(content["title"]), str(content["task"]), str(content["base"]), values, path)

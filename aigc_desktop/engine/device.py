@@ -14,6 +14,7 @@ from torch import nn
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.machine import Machine, engine_threads, inspect_machine
+from aigc_desktop.engine.allocator import keep_freed_memory, return_freed_memory
 
 DEVICES = {
     "auto": N_("Automatic"), "cpu": N_("Processor"), "cuda": N_("Graphics card (CUDA)"),
@@ -41,6 +42,8 @@ def set_up(device: torch.device, seed: int, threads: int = 0) -> None:
     """Set threads (0: one core stays free for the window), number formats and every random seed."""
     torch.set_num_threads(threads or engine_threads())
     torch.set_flush_denormal(True)
+    if device.type == "cpu":
+        keep_freed_memory()
     if device.type == "cuda":
         torch.backends.cuda.matmul.fp32_precision = "tf32"
         torch.backends.cudnn.conv.fp32_precision = "tf32"  # type: ignore[attr-defined]
@@ -111,11 +114,13 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def free_memory(device: torch.device) -> None:
-    """Give cached memory back to the device."""
+    """Give cached memory back to the device, or to the system."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
     elif device.type == "mps":
         torch.mps.empty_cache()
+    else:
+        return_freed_memory()
 
 
 def rng_state(device: torch.device) -> dict[str, torch.Tensor]:

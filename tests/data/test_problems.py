@@ -36,7 +36,7 @@ def test_names_are_safe_to_show(name: str, shown: str) -> None:
 
 def test_a_record_comes_back_from_its_line() -> None:
     for record in (
-        ItemRecord("猫", "/a/猫.png", "ab", 1, 2, label='x"y\\'),
+        ItemRecord("猫", "/a/猫.png", "ab" * 32, 1, 2, label='x"y\\'),
         ItemRecord("n", "/raw\udcff.png", note="split"),
     ):
         line = encode_item(record)

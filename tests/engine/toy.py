@@ -13,7 +13,7 @@ from torch import nn
 from aigc_desktop.core.config import param
 from aigc_desktop.core.dataset import Dataset, DatasetInfo, write_info
 from aigc_desktop.core.events import Event, Metric, Note
-from aigc_desktop.core.files import write_json
+from aigc_desktop.core.files import sha256_file, write_json
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.data import Sampler
@@ -110,7 +110,8 @@ def write_dataset(workspace: Workspace, name: str, info: dict, arrays: dict, tex
         digest.update(array.tobytes())
     if texts is not None:
         (snapshot / "texts.bin").write_bytes(texts)
-    write_json(snapshot / "manifest.json", {"format": 1, "files": {}, "sha256": digest.hexdigest()})
+    files = {path.name: {"size": path.stat().st_size, "sha256": sha256_file(path)} for path in snapshot.iterdir()}
+    write_json(snapshot / "manifest.json", {"format": 1, "files": files, "sha256": digest.hexdigest()})
     split = arrays["split"]
     counts = {"train": int((split == 0).sum()), "validation": int((split == 1).sum())}
     write_info(folder, DatasetInfo(name, name, created="now", source="", found=len(split), usable=len(split),

@@ -15,7 +15,7 @@ from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop
 from PySide6.QtWidgets import QApplication
 
 from aigc_desktop.core.dataset import DatasetInfo, ItemRecord, write_info
-from aigc_desktop.core.files import write_json
+from aigc_desktop.core.files import sha256_file, write_json
 from aigc_desktop.core.i18n import set_language
 from aigc_desktop.core.settings import Preferences
 from aigc_desktop.core.workspace import Workspace
@@ -86,7 +86,8 @@ def add_dataset(workspace: Workspace, title: str, kind: str) -> None:
     np.save(snapshot / "labels.npy", np.full(4, -1, np.int32))
     np.save(snapshot / "split.npy", np.array([0, 0, 0, 1], np.uint8))
     np.save(snapshot / "rows.npy", np.arange(4))
-    write_json(snapshot / "manifest.json", {"format": 1, "files": {}, "sha256": "0" * 64})
+    files = {path.name: {"size": path.stat().st_size, "sha256": sha256_file(path)} for path in snapshot.iterdir()}
+    write_json(snapshot / "manifest.json", {"format": 1, "files": files, "sha256": "0" * 64})
     items = [ItemRecord(f"item {n}", f"/somewhere/item {n}", width=8, height=8, length=5) for n in range(4)]
     items.append(ItemRecord("broken", "/somewhere/broken", problem="corrupt", detail="The file is cut off."))
     lines = [json.dumps(asdict(item)) for item in items]

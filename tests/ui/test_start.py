@@ -66,7 +66,7 @@ def test_the_tour_runs_all_steps_and_ends_at_the_library(
 
     kept: list[object] = []
     monkeypatch.setattr(results, "keep_result", lambda library, run: kept.append(run.folder))
-    monkeypatch.setattr(results, "export_result", lambda run, out: [out / "000.png"])
+    monkeypatch.setattr(results, "export_result", lambda run, out, words: [out / "000.png"])
     script(jobs)
     page.try_button.click()
     tour = Tour.current(services)
