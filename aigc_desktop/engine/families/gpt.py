@@ -108,7 +108,7 @@ class GPTTrainee(Trainee):
 
     family = "gpt"
     generates = ("model",)
-    unit = "tokens"
+    unit = N_("tokens")
 
     def __init__(self, config: GPTConfig, data: TokenData, device: torch.device) -> None:
         self.config, self.data, self.device = config, data, device
@@ -248,7 +248,7 @@ def generate(config: GenerateConfig, run: Run) -> EventStream:
             shown = now
             texts = _decoded(tokenizer, state.tokens, block, not state.done, config.prompt)
             yield Text(0, texts, block, partial=not state.done)
-        yield Progress(finished, config.count, _("Writing"), length / (now - started), "tokens")
+        yield Progress(finished, config.count, _("Writing"), length / (now - started), N_("tokens"))
 
 
 def load(folder: Path, device_name: str) -> tuple[LanguageModel, Tokenizer]:
