@@ -113,7 +113,9 @@ def make_messy_folder(folder: Path) -> None:
 def train(stage: Stage) -> None:
     """Set up a training, watch it, pause and stop it, and show what comes at the end."""
     window = stage.window
-    emoji = next(each.id for each in window.services.workspace.datasets() if each.info.kind == "image")
+    emoji = next(
+        each.id for each in window.services.workspace.datasets() if each.info.kind == "image" and each.info.frozen
+    )
     window.navigate("train", dataset=emoji)
     page = window.pages["train"]
     stage.wait(lambda: page.setup.start_button.isEnabled())

@@ -127,7 +127,7 @@ def bad_input(problem: ItemProblem, name: str) -> BadInput:
 def count_problems(problems: dict[str, int]) -> str:
     """Return counts by code as people read them, the most frequent first: “12 damaged, 3 too small”."""
     ordered = sorted(problems.items(), key=lambda pair: -pair[1])
-    return ", ".join(f"{count} {_(TITLES[code])}" for code, count in ordered)
+    return _(", ").join(_("{count} {what}").format(count=count, what=_(TITLES[code])) for code, count in ordered)
 
 
 def shown_name(name: str) -> str:

@@ -26,7 +26,7 @@ from aigc_desktop.data.pool import Pace
 from aigc_desktop.data.problems import count_problems, shown_name
 from aigc_desktop.data.scan_pictures import scan_pictures
 from aigc_desktop.data.scan_texts import scan_texts
-from aigc_desktop.data.sources import Found, find_files, label_by_folder, parse_sources, single_file
+from aigc_desktop.data.sources import Found, find_files, label_by_folder, parse_sources, single_file, title_of
 
 _BYTES_PER_ITEM = 500
 _FEW_ITEMS = 20
@@ -54,13 +54,14 @@ class ScanConfig(TaskConfig):
         labels={
             "auto": N_("find out"), "line": N_("a line"), "paragraph": N_("a paragraph"),
             "document": N_("a whole file"), "row": N_("a row of a table"),
-        },
+        }, advanced=True,
     )  # fmt: skip
-    text_column: str = param("", N_("Text column"), N_("Column with the text; empty means find out."))
+    text_column: str = param("", N_("Text column"), N_("Column with the text; empty means find out."), advanced=True)
     label_column: str = param("", N_("Label column"), N_("Column with the label, when labels come from a column."))
     minimum_side: int = param(
-        16, N_("Minimum side"), N_("Pictures with a shorter side are left out."), unit="px", ge=1, le=4096
-    )
+        16, N_("Minimum side"), N_("Pictures with a shorter side are left out."), unit="px", ge=1, le=4096,
+        advanced=True,
+    )  # fmt: skip
     remove_duplicates: bool = param(
         True, N_("Remove duplicates"), N_("Use only the first of several items with exactly the same content.")
     )
@@ -81,7 +82,7 @@ def scan(config: ScanConfig, run: Run) -> EventStream:
     """Make a data set from the source; the Result "dataset" has its id, counts and the first 100 problems."""
     workspace = Workspace(run.workspace)
     paths = parse_sources(config.source)
-    title = config.title.strip() or _title_of(paths)
+    title = config.title.strip() or title_of(paths[0])
     target = workspace.new_dataset_folder(title)
     with atomic_folder(target) as folder:
         found = yield from _gather(paths, folder, workspace.folder)
@@ -150,11 +151,6 @@ def _gather(paths: list[str], folder: Path, workspace: Path) -> Generator[Event,
             _("Choose a folder that holds pictures or texts."),
         )
     return found
-
-
-def _title_of(paths: list[str]) -> str:
-    path = Path(paths[0])
-    return shown_name((path.name if path.is_dir() else path.stem) or _("Data"))
 
 
 def _options(config: ScanConfig) -> texts.TextOptions:

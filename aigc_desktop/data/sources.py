@@ -99,6 +99,12 @@ def single_file(path: str) -> Found:
     return Found(path, name, problem="" if stat.S_ISREG(mode) else "special")
 
 
+def title_of(path: str) -> str:
+    """Return what a data set from this source is called."""
+    source = Path(path)
+    return shown_name((source.name if source.is_dir() else source.stem) or _("Data"))
+
+
 def label_by_folder(found: list[Found]) -> list[Found]:
     """Return the files with the name of their first folder as label.
 

@@ -42,8 +42,8 @@ class EvaluateConfig(TaskConfig):
         "best", N_("Version"), N_("Which saved version; the best one by default."), kind=FieldKind.CHECKPOINT
     )
     count: int = param(
-        500, N_("Samples"), N_("How many samples to make; more is slower and more exact, 500 is a good start."),
-        ge=16, le=20_000,
+        500, N_("Number of samples"),
+        N_("How many samples to make; more is slower and more exact, 500 is a good start."), ge=16, le=20_000,
     )  # fmt: skip
     seed: int = param(0, N_("Seed"), N_("Start of the random numbers; the same seed gives the same samples."), ge=0)
     device: str = param("auto", N_("Device"), N_("Where to compute; auto takes the fastest."), advanced=True)

@@ -80,7 +80,7 @@ def stream_samples(
         seeds = range(first + start, first + min(count, start + CHUNK))
         pictures, labels = make(seeds)
         yield Sample(start, pictures, tuple(seeds), labels)
-        yield Progress(start + len(seeds), count, unit="images")
+        yield Progress(start + len(seeds), count, unit=N_("pictures"))
 
 
 class ResizedSource:

@@ -49,7 +49,7 @@ def plan_language_model(config_type: type[GPTConfig], make_optimizers: Optimizer
         draft = Draft(config_type, values, fitted)
         draft.check_data(dataset, "text", 1)
         result = Plan(preset.name, PRESETS, draft.values, items=dataset.info.train if dataset else 0,
-                      steps=0, device=machine.device_name or machine.processor)  # fmt: skip
+                      steps=0, device=machine.device_name or machine.device)  # fmt: skip
         if draft.config is None:
             return replace(result, problems=draft.problems)
         return _estimate(result, draft, dataset, machine, make_optimizers)

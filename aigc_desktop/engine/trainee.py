@@ -113,7 +113,7 @@ class Trainee:
     optimizers  by name; their groups' "lr" is the peak rate, the loop applies the schedule to it
     sampler     gives the indices of each step; batch size is `config.batch_size`
     family      name of the family, for the card
-    unit        what `units_per_step` counts: "images" or "tokens"
+    unit        what `units_per_step` counts: "pictures" or "tokens", translated where it is shown
     """
 
     family: str

@@ -60,7 +60,7 @@ def stream_texts(
             shown = now
             texts = decoded(tokenizer, state.tokens, block, not state.done, prompt)
             yield Text(0, texts, block if alone else (), partial=not state.done)
-        yield Progress(finished, count, _("Writing"), length / (now - started), "tokens")
+        yield Progress(finished, count, _("Writing"), length / (now - started), N_("tokens"))
 
 
 def decoded(

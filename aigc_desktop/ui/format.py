@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from aigc_desktop.core.i18n import _, ngettext
+from aigc_desktop.core.i18n import _, language, ngettext
 
 
 def readable_time(seconds: float) -> str:
@@ -22,11 +22,12 @@ def readable_time(seconds: float) -> str:
 
 
 def readable_count(count: float) -> str:
-    """Return a large count with a unit: 812, 12.4 K, 3.1 M, 1.2 B."""
-    for limit, unit in ((1e9, "B"), (1e6, "M"), (1e4, "K")):
-        if count >= limit:
-            return f"{count / (limit if unit != 'K' else 1e3):.3g} {unit}"
-    return f"{count:,.0f}"
+    """Return a large count with the units of the language in use: 812, 12.4 K, 3.1 M, 1.2 B; in Chinese 1.24 万."""
+    if count < 1e4:
+        return f"{count:,.0f}"
+    units = ((1e8, "亿"), (1e4, "万")) if language() == "zh_CN" else ((1e9, "B"), (1e6, "M"), (1e3, "K"))
+    size, unit = next((size, unit) for size, unit in units if count >= size)
+    return f"{count / size:.3g} {unit}" if count / size < 999.5 else f"{count / size:,.0f} {unit}"
 
 
 def readable_date(iso: str) -> str:

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 from aigc_desktop.core.i18n import _, language
 from aigc_desktop.core.paths import resources
 from aigc_desktop.ui.theme import Theme
+from aigc_desktop.ui.widgets.controls import button
 
 
 @dataclass(frozen=True)
@@ -74,11 +75,18 @@ class HelpDialog(QDialog):
         left = QVBoxLayout()
         left.addWidget(self.search)
         left.addWidget(self.list, 1)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(*[theme.px(16)] * 4)
+        row = QHBoxLayout()
         row.setSpacing(theme.px(12))
         row.addLayout(left)
         row.addWidget(self.text, 1)
+        close = button(theme, _("Close"), kind="primary")
+        close.setAutoDefault(False)  # Enter belongs to the search
+        close.clicked.connect(self.accept)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(*[theme.px(16)] * 4)
+        box.setSpacing(theme.px(12))
+        box.addLayout(row, 1)
+        box.addWidget(close, 0, Qt.AlignmentFlag.AlignRight)
         self.search.textChanged.connect(self._show_hits)
         self.list.currentItemChanged.connect(self._show_topic)
         self._show_hits()

@@ -34,15 +34,13 @@ class Rail(QFrame):
                 box.addStretch(1)
                 box.addWidget(hairline())
             box.addWidget(self._make_button(place, page, number))
-        self.area = area = QScrollArea()
+        # in no layout: one would miss that the width changes while it is being resized
+        self.area = area = QScrollArea(self)
         area.setWidgetResizable(True)
         area.setWidget(inner)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.viewport().setAutoFillBackground(False)
         inner.setAutoFillBackground(False)
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(area)
         self.inner, self.full = inner, inner.sizeHint()
         self._show_words(True)
         self.group.buttonClicked.connect(self._clicked)
@@ -52,6 +50,7 @@ class Rail(QFrame):
         words = event.size().height() >= self.full.height()
         if words != self.words:
             self._show_words(words)
+        self.area.setGeometry(self.contentsRect())
 
     def _show_words(self, words: bool) -> None:
         """Show icons with their words, or icons only where the window is too low for all; tooltips have the words."""

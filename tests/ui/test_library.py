@@ -89,7 +89,7 @@ def test_the_side_shows_origin_and_settings(page):
     root = page.panel.tree.topLevelItem(0)
     assert root.text(0) == "Data: cups"
     assert root.child(0).text(0) == "Model: Cups"
-    assert root.child(0).child(0).text(0) == "Version: 000100"
+    assert root.child(0).child(0).text(0) == "Version: step 100"
     shown = [page.panel.facts.itemAt(i).widget().text() for i in range(page.panel.facts.count())]
     assert "16 × 16" in shown
     assert "0.5" in shown

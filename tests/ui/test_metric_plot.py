@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PySide6.QtCore import QPointF
 
+from aigc_desktop.core.i18n import set_language
 from aigc_desktop.ui.widgets.metric_plot import MetricPlot
 from aigc_desktop.ui.widgets.metric_words import words_for
 from aigc_desktop.ui.widgets.series import FANOUT, Pyramid, Series, running_average
@@ -129,6 +130,12 @@ def test_metrics_are_named_in_plain_words_and_grouped_by_scale():
 # widget
 
 
+def test_chinese_words_of_a_metric_stand_without_a_space():
+    set_language("zh_CN")
+    assert words_for("grad_norm").title == "梯度范数"
+    assert words_for("loss").title == "损失 loss"
+
+
 def test_values_appear_in_the_curves_and_the_legend(qtbot, plot):
     for step in range(1, 101):
         plot.append(step, {"loss": 1 / step, "accuracy": step / 100}, step * 0.5)
@@ -223,6 +230,13 @@ def test_validation_has_the_colour_of_its_metric_and_is_not_smoothed(qtbot, plot
     lines = canvas.panels["loss"].lines
     assert lines["val_loss"].strong.getData()[1].tolist() == [5, 1, 5, 1, 5]
     assert lines["val_loss"].strong.opts["pen"].color().name() == lines["loss"].strong.opts["pen"].color().name()
+
+
+def test_a_single_measurement_is_seen_as_a_dot(qtbot, plot):
+    plot.load({"loss": (_steps(50), np.ones(50), _steps(50)), "val_loss": (_steps(1, 50), np.ones(1), _steps(1))})
+    canvas = _drawn(qtbot, plot)
+    lines = canvas.panels["loss"].lines
+    assert [len(lines[name].dots.points()) for name in ("loss", "val_loss")] == [0, 1]
 
 
 def test_export_as_table_and_picture(qtbot, plot, tmp_path):

@@ -118,6 +118,8 @@ def test_nothing_is_clipped_in_the_smallest_window(place: str, language: str, sc
     settle(qtbot)
     assert (window.width(), window.height()) == (1280, 720)
     assert not walks.clipped(window)
+    rail = window.shell.rail
+    assert all(made.visibleRegion().boundingRect() == made.rect() for made in rail.buttons.values())
 
 
 @every_page

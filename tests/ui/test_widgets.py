@@ -9,10 +9,12 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel, QWidget
 
 from aigc_desktop.core.family import Plan, Preset, Problem
+from aigc_desktop.core.i18n import set_language
 from aigc_desktop.ui.format import readable_count, readable_date, readable_time
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.cards import ActionCard, FlowLayout
-from aigc_desktop.ui.widgets.controls import label
+from aigc_desktop.ui.widgets.choice_dialog import ChoiceDialog
+from aigc_desktop.ui.widgets.controls import NameButton, label
 from aigc_desktop.ui.widgets.empty_state import EmptyState
 from aigc_desktop.ui.widgets.plan_card import PlanCard, facts_of
 from aigc_desktop.ui.widgets.sparkline import Sparkline, thin
@@ -77,6 +79,33 @@ def test_times_are_as_exact_as_one_needs(seconds: float, text: str):
 ])  # fmt: skip
 def test_counts_have_units(count: float, text: str):
     assert readable_count(count) == text
+
+
+@pytest.mark.parametrize(("count", "text"), [
+    (9999, "9,999"), (12_400, "1.24 万"), (1.43e6, "143 万"), (3.1e7, "3,100 万"), (1.2e9, "12 亿"),
+])  # fmt: skip
+def test_chinese_counts_go_by_ten_thousands(count: float, text: str):
+    set_language("zh_CN")
+    assert readable_count(count) == text
+
+
+@pytest.mark.parametrize("room", [60, 400])
+def test_a_name_without_room_is_shortened_not_cut(room: int, theme: Theme, qtbot):
+    made = NameButton("R&B & 一个很长很长的名字 of a run", "Show this run")
+    qtbot.addWidget(made)
+    made.resize(room, made.sizeHint().height())
+    assert made.minimumSizeHint().width() < made.sizeHint().width()
+    assert made.accessibleName() == "R&B & 一个很长很长的名字 of a run" and made.accessibleName() in made.toolTip()
+    assert not made.grab().isNull()
+
+
+def test_a_question_leaves_no_gap_above_its_answers(theme: Theme, qtbot):
+    answers = [("save", "Stop and save", "primary"), ("drop", "Stop and discard", "danger"), ("go", "Go on", "")]
+    dialog = ChoiceDialog(theme, "Stop this job?", "What it has learnt so far is kept; it can go on later.", answers)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    sentence, first = dialog.findChildren(QLabel)[-1], dialog.buttons["save"]
+    assert 0 < first.y() - sentence.geometry().bottom() <= 2 * theme.px(12)
 
 
 def test_dates_near_now_are_relative():

@@ -22,6 +22,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from aigc_desktop.ui.widgets.controls import NameButton
+
 CONTROLS = (
     QAbstractButton, QComboBox, QLineEdit, QAbstractSpinBox, QAbstractSlider, QPlainTextEdit, QTextEdit,
     QAbstractItemView,
@@ -82,7 +84,7 @@ def clipped(root: QWidget) -> list[str]:
         if isinstance(widget, QLabel) and widget.text():
             found += [describe(widget)] if _label_is_clipped(widget) else []
         elif isinstance(widget, QPushButton | QToolButton) and widget.text():
-            need = widget.sizeHint()
+            need = widget.minimumSizeHint() if isinstance(widget, NameButton) else widget.sizeHint()
             if widget.width() < need.width() - 1 or widget.height() < need.height() - 1:
                 found.append(f"{describe(widget)} {widget.size().toTuple()} < {need.toTuple()}")
         elif isinstance(widget, QComboBox | QLineEdit | QAbstractSpinBox):

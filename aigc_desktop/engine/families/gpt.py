@@ -107,7 +107,7 @@ class GPTTrainee(Trainee):
 
     family = "gpt"
     generates = ("model",)
-    unit = "tokens"
+    unit = N_("tokens")
 
     def __init__(self, config: GPTConfig, data: TokenData, device: torch.device) -> None:
         self.config, self.data, self.device = config, data, device

@@ -147,7 +147,7 @@ def paint(
 class GanTrainee(Trainee):
     """Both networks of the game, and one step of it."""
 
-    family, unit, generates = "image_gan", "images", ("generator",)
+    family, unit, generates = "image_gan", N_("pictures"), ("generator",)
 
     def __init__(self, config: ImageGanConfig, dataset: Dataset, device: torch.device) -> None:
         self.config, self.device = config, device

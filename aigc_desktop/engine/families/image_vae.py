@@ -119,7 +119,7 @@ def reconstruct(config: ReconstructConfig, run: Run) -> EventStream:
     chosen = (config.seed + np.arange(count)) % len(source)
     for start in range(0, count, CHUNK):
         yield Sample(start, copied(model.modules, source, chosen[start : start + CHUNK]), role="reconstruction")
-        yield Progress(min(count, start + CHUNK), count, unit="images")
+        yield Progress(min(count, start + CHUNK), count, unit=N_("pictures"))
 
 
 def interpolate(config: InterpolateConfig, run: Run) -> EventStream:
@@ -133,7 +133,7 @@ def interpolate(config: InterpolateConfig, run: Run) -> EventStream:
         codes = [between(start_code, end_code, place / max(1, config.count - 1)) for place in places]
         frames = one_by_one(lambda i: modules["decoder"](codes[i][None].to(device)), range(len(codes)))  # noqa: B023
         yield Sample(start, frames, role="interpolation")
-        yield Progress(places[-1] + 1, config.count, unit="images")
+        yield Progress(places[-1] + 1, config.count, unit=N_("pictures"))
 
 
 def sampler(folder: Path, device: str) -> Callable[[int, int], Pictures]:
@@ -163,7 +163,7 @@ def copied(modules: Mapping[str, nn.Module], source: ResizedSource, indices: Any
 class VaeTrainee(Trainee):
     """Encoder and decoder, the density of the codes, and one step of training."""
 
-    family, unit, generates = "image_vae", "images", ("encoder", "decoder", "density")
+    family, unit, generates = "image_vae", N_("pictures"), ("encoder", "decoder", "density")
 
     def __init__(self, config: ImageVaeConfig, dataset: Dataset, device: torch.device) -> None:
         self.config, self.device, self.size = config, device, int(config.resolution)

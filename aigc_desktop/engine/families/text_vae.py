@@ -58,7 +58,7 @@ def train(config: TextVaeConfig, run: Run) -> EventStream:
 class TextVaeTrainee(Trainee):
     """The networks, the density of the codes, and one step of training."""
 
-    family, unit, generates = "text_vae", "texts", ("vae", "density", "classes")
+    family, unit, generates = "text_vae", N_("texts"), ("vae", "density", "classes")
 
     def __init__(self, config: TextVaeConfig, data: SentenceData, device: torch.device) -> None:
         self.config, self.data, self.device = config, data, device

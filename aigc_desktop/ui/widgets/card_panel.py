@@ -30,6 +30,12 @@ from aigc_desktop.ui.widgets.side_by_side import Scrolled
 _HIDDEN = {"run", "checkpoint", "seed", "device", "count"}
 
 
+def _version_words(checkpoint: str) -> str:
+    """Return how a saved version is called: by the step it was saved at."""
+    step = _("step {step}").format(step=f"{int(checkpoint):,}") if checkpoint.isdecimal() else checkpoint
+    return _("Version: {name}").format(name=step)
+
+
 class CardPanel(QWidget):
     """Shows a card.
 
@@ -132,7 +138,7 @@ class CardPanel(QWidget):
         origin = (
             (_("Data: {name}").format(name=card.dataset), ("data", card.dataset) if card.dataset else None),
             (_("Model: {name}").format(name=card.run_title or card.run), ("runs", card.run) if card.run else None),
-            (_("Version: {name}").format(name=card.checkpoint), None if not card.checkpoint else ("create", card.run)),
+            (_version_words(card.checkpoint), None if not card.checkpoint else ("create", card.run)),
         )
         for text, place in origin:
             if place is not None:

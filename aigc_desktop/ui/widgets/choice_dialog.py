@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QDialog, QPushButton, QVBoxLayout, QWidget
 
 from aigc_desktop.ui.theme import Theme
@@ -31,7 +32,7 @@ class ChoiceDialog(QDialog):
         self.setWindowTitle(title)
         self.setSizeGripEnabled(True)
         self.setMinimumWidth(theme.px(440))
-        box = QVBoxLayout(self)
+        self.box = box = QVBoxLayout(self)
         box.setContentsMargins(*[theme.px(24)] * 4)
         box.setSpacing(theme.px(12))
         box.addWidget(label(title, "card"))
@@ -46,6 +47,11 @@ class ChoiceDialog(QDialog):
             made.clicked.connect(self._clicked)
             row.addWidget(made)
         box.addLayout(row)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        # Qt's own size is that of the narrowest lines, which leaves a gap when they are wider
+        self.resize(self.width(), self.box.totalHeightForWidth(self.width()))
 
     def _clicked(self) -> None:
         key = str(self.sender().property("key"))

@@ -18,6 +18,9 @@ from PySide6.QtWidgets import (
     QMenu,
     QPushButton,
     QSizePolicy,
+    QStyle,
+    QStyleOptionButton,
+    QStylePainter,
     QToolButton,
     QWidget,
 )
@@ -117,6 +120,32 @@ def icon_button(theme: Theme, icon: str, name: str, size: int = 16) -> QToolButt
     made.setAccessibleName(name)
     made.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     return made
+
+
+class NameButton(QPushButton):
+    """A flat button with a foreign name, which ends in … where there is no room for it; `tip` says what it does."""
+
+    def __init__(self, name: str, tip: str) -> None:
+        super().__init__(name.replace("&", "&&"))
+        self.setProperty("kind", "flat")
+        self.setProperty("left", True)
+        self.setAccessibleName(name)
+        self.setToolTip(f"{name}\n{tip}")
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+
+    def minimumSizeHint(self) -> QSize:
+        least = 8 * self.fontMetrics().averageCharWidth()
+        return super().minimumSizeHint().boundedTo(QSize(least, super().minimumSizeHint().height()))
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        option = QStyleOptionButton()
+        self.initStyleOption(option)
+        room = self.style().subElementRect(QStyle.SubElement.SE_PushButtonContents, option, self).width()
+        flags = Qt.TextFlag.TextShowMnemonic.value
+        option.text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, room, flags)
+        painter = QStylePainter(self)
+        painter.drawControl(QStyle.ControlElement.CE_PushButton, option)
+        painter.end()
 
 
 def hairline() -> QFrame:

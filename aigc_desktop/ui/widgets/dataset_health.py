@@ -49,7 +49,7 @@ class HealthCard(Card):
             left_out = ngettext("{count} left out, because it is:", "{count} left out, because they are:", bad)
             made.append(label(left_out.format(count=f"{bad:,}"), "warning"))
         for code, count in sorted(info.problems.items(), key=lambda item: -item[1]):
-            made.append(self._link(f"{problem_title(code)}: {count:,}", code, self._problem_clicked))
+            made.append(self._link(_counted(problem_title(code), count), code, self._problem_clicked))
         if info.classes:
             counts = list(zip(info.classes, info.class_counts, strict=False))
             made.append(label(_("{count} classes").format(count=len(info.classes)), "secondary"))
@@ -58,7 +58,7 @@ class HealthCard(Card):
             made.append(bar)
             largest = sorted(counts, key=lambda item: -item[1])
             for name, count in largest[:LISTED_CLASSES]:
-                made.append(self._link(f"{name}: {count:,}", name, self._label_clicked))
+                made.append(self._link(_counted(name, count), name, self._label_clicked))
             if len(largest) > LISTED_CLASSES:
                 rest = len(largest) - LISTED_CLASSES
                 made.append(label(_("and {count} more").format(count=rest), "secondary"))
@@ -117,7 +117,7 @@ class ClassBar(QWidget):
         if isinstance(event, QHelpEvent):
             name = self._at(event.pos())
             count = dict(self.counts).get(name, 0)
-            QToolTip.showText(event.globalPos(), f"{name}: {count:,}" if name else "")
+            QToolTip.showText(event.globalPos(), _counted(name, count) if name else "")
             return True
         return super().event(event)
 
@@ -133,6 +133,10 @@ class ClassBar(QWidget):
 
     def _at(self, point: QPoint) -> str:
         return next((name for name, rect in self._pieces() if rect.contains(point)), "")
+
+
+def _counted(name: str, count: int) -> str:
+    return _("{name}: {count}").format(name=name, count=f"{count:,}")
 
 
 def problem_title(code: str) -> str:

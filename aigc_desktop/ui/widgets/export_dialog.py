@@ -140,6 +140,9 @@ class ExportDialog(QDialog):
             control.setAccessibleName(text)
             control.setToolTip(tip)
             form.addRow(title, item)
+            if control is self.pattern_line:
+                self.pattern_hint = label("", "hint")
+                form.addRow("", self.pattern_hint)
         self.quality_title = form.labelForField(self.quality_box)
         form.setRowVisible(self.size_box, self.kind == "image")
         self.format_box.currentIndexChanged.connect(self._format_changed)
@@ -218,7 +221,9 @@ class ExportDialog(QDialog):
         together = next((each.together for each in self.formats if each.name == chosen), False)
         self.label_box.setEnabled(self.kind == "image" or chosen in ("txt", "docx"))
         names = _("May hold {names}.").format(names="{title} {seed} {number} {label} {checkpoint}")
-        self.pattern_line.setToolTip(_("All texts come into one file, named after the first.") if together else names)
+        about = _("All texts come into one file, named after the first.") if together else names
+        self.pattern_line.setToolTip(about)
+        self.pattern_hint.setText(about)
 
     def _browse(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, _("Choose a folder"), self.folder_line.text())

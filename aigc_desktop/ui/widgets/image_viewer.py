@@ -182,7 +182,7 @@ class ImageViewer(QWidget):
         super().__init__()
         self.theme = theme
         self.canvas = ImageCanvas(theme)
-        self.caption = label("", "secondary", wrap=False)
+        self.caption = label("", "secondary")
         self.percent = label("", "secondary", wrap=False)
         back = button(theme, _("Back"), "chevron-left", "", _("Back to all works (Esc)"))
         back.clicked.connect(self.closed)

@@ -15,7 +15,7 @@ from aigc_desktop.core.files import safe_name, write_text
 from aigc_desktop.core.i18n import N_, _, ngettext
 from aigc_desktop.core.paths import resources
 from aigc_desktop.core.request import JobRequest
-from aigc_desktop.data.sources import join_sources
+from aigc_desktop.data.sources import join_sources, title_of
 from aigc_desktop.ui.jobs import JobHandle
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.theme import Theme
@@ -110,7 +110,7 @@ class ImportPanel(Card):
         self.services = services
         self.paths: list[Path] = []
         self.form: ConfigForm | None = None
-        self.dataset_id = ""
+        self.dataset_id = self.name = ""
         theme = services.theme
         self.sources = label("", "body", selectable=True)
         self.failure = FailureCard(services)
@@ -141,8 +141,9 @@ class ImportPanel(Card):
             text += "\n" + ngettext("and {count} more", "and {count} more", more).format(count=f"{more:,}")
         self.sources.setText(text)
         self.failure.clear()
+        self.name = title or title_of(str(self.paths[0]))
         if self.form is not None:
-            self.form.set_values({"title": title, "labels": _guess_labels(self.paths)})
+            self._fill_form()
 
     @property
     def busy(self) -> bool:
@@ -181,8 +182,13 @@ class ImportPanel(Card):
         self.waiting.hide()
         self.start_button.setEnabled(True)
         if self.paths:
-            self.form.set_values({"labels": _guess_labels(self.paths)})
+            self._fill_form()
         self._show_running(self.busy)
+
+    def _fill_form(self) -> None:
+        assert self.form is not None
+        self.form.set_baseline({"title": self.name})
+        self.form.set_values({"title": self.name, "labels": _guess_labels(self.paths)})
 
     def _show_running(self, running: bool) -> None:
         self.cancel_button.setVisible(not running)

@@ -11,7 +11,7 @@ from aigc_desktop.core.run import Run
 from aigc_desktop.ui.format import readable_time
 from aigc_desktop.ui.jobs import JobHandle
 from aigc_desktop.ui.page import Services
-from aigc_desktop.ui.widgets.controls import icon_button, label
+from aigc_desktop.ui.widgets.controls import NameButton, icon_button, label
 
 
 class JobDock(QFrame):
@@ -74,11 +74,8 @@ class JobRow(QWidget):
         super().__init__()
         self.handle, self.services = handle, services
         theme = services.theme
-        self.name = QPushButton(job_title(handle, services))
-        self.name.setProperty("kind", "flat")
-        self.name.setToolTip(_("Show this job"))
-        self.name.setAccessibleName(self.name.text())
-        self.state = label("", "secondary")
+        self.name = NameButton(job_title(handle, services), _("Show this job"))
+        self.state = label("", "secondary", wrap=False)
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setAccessibleName(_("Progress"))
@@ -91,7 +88,8 @@ class JobRow(QWidget):
         row.setSpacing(theme.px(12))
         row.addWidget(self.name)
         row.addWidget(self.bar, 1)
-        row.addWidget(self.state, 3)
+        row.addWidget(self.state)
+        row.addStretch(1)
         row.addWidget(self.pause)
         row.addWidget(self.stop)
         self.name.clicked.connect(self._open)

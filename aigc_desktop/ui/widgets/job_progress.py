@@ -96,9 +96,9 @@ def _detail(handle: JobHandle, progress: Progress | None) -> str:
         count = f"{progress.step:,}"
         if progress.total:
             count = _("{done} of {total}").format(done=count, total=f"{progress.total:,}")
-        parts.append(f"{count} {progress.unit}".strip())
+        parts.append(f"{count} {_(progress.unit)}".strip())
         if progress.rate:
-            parts.append(_("{rate} {unit} per second").format(rate=f"{progress.rate:,.0f}", unit=progress.unit))
+            parts.append(_("{rate} {unit} per second").format(rate=f"{progress.rate:,.0f}", unit=_(progress.unit)))
     parts.append(_("{time} so far").format(time=readable_time(time.monotonic() - handle.started)))
     if progress is not None and progress.eta_s is not None:
         parts.append(_("{time} left").format(time=readable_time(progress.eta_s)))

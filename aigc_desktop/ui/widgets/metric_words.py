@@ -6,6 +6,7 @@ Families report metrics by name. Names follow one grammar, so a new family needs
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from aigc_desktop.core.i18n import N_, _
@@ -105,7 +106,7 @@ def words_for(name: str) -> MetricWords:
     parts = base.lower().split("_")
     group = next((group for group, marks in _GROUPS if marks & set(parts)), "other")
     words = [_(_WORDS[part]) if part in _WORDS else part for part in _without_loss(parts)]
-    title = " ".join([words[0][:1].upper() + words[0][1:], *(_inside(word) for word in words[1:])])
+    title = _phrase([words[0][:1].upper() + words[0][1:], *(_inside(word) for word in words[1:])])
     if validation:
         title = _("{metric}, validation").format(metric=title)
     return MetricWords(title, group, validation, group in SHOWN_FIRST)
@@ -117,6 +118,11 @@ def base_name(name: str) -> str:
         if name.startswith(prefix):
             return name.removeprefix(prefix)
     return name
+
+
+def _phrase(words: list[str]) -> str:
+    """Return words one after another, with a space between, but not between Chinese ones."""
+    return re.sub(r"(?<=[\u4e00-\u9fff]) (?=[\u4e00-\u9fff])", "", " ".join(words))
 
 
 def _inside(word: str) -> str:

@@ -25,6 +25,8 @@ PALE = 80
 CLIP_SHARE = 0.02
 FLAT_PX = 110
 """Plots lower than this stand side by side instead of above each other."""
+FEW_POINTS = 60
+"""So many values of a direct curve have a dot each: they are single measurements, and one alone makes no line."""
 FINE_LINE = 600
 """Curves of fewer points are drawn smooth-edged; beyond, it costs twice the time and shows nothing."""
 
@@ -69,6 +71,7 @@ class Axis(pg.AxisItem):  # type: ignore[misc]
 class _Lines:
     raw: Any
     strong: Any
+    dots: Any
 
 
 @dataclass
@@ -154,6 +157,7 @@ class PlotCanvas(pg.GraphicsLayoutWidget):  # type: ignore[misc]
             panel.cross.setPen(pg.mkPen(colours.control, width=1))
             panel.best.setPen(pg.mkPen(colours.green, width=1, style=Qt.PenStyle.DashLine))
             panel.best.label.setColor(QColor(colours.green))
+            panel.best.label.fill = pg.mkBrush(colours.surface)  # the words may lie on a curve
             panel.best.label.textItem.setFont(font)
             for curve in panel.curves:
                 self._style_lines(panel.lines[curve.name], curve)
@@ -210,14 +214,15 @@ class PlotCanvas(pg.GraphicsLayoutWidget):  # type: ignore[misc]
         wanted = {curve.name for curve in curves}
         for name in [name for name in panel.lines if name not in wanted]:
             lines = panel.lines.pop(name)
-            panel.plot.removeItem(lines.raw)
-            panel.plot.removeItem(lines.strong)
+            for item in (lines.raw, lines.strong, lines.dots):
+                panel.plot.removeItem(item)
         for name in sorted(wanted - set(panel.lines)):
-            lines = _Lines(pg.PlotCurveItem(skipFiniteCheck=True), pg.PlotCurveItem(skipFiniteCheck=True))
+            raw, strong = pg.PlotCurveItem(skipFiniteCheck=True), pg.PlotCurveItem(skipFiniteCheck=True)
+            lines = _Lines(raw, strong, pg.ScatterPlotItem(pen=None, pxMode=True))
             lines.raw.setZValue(-1)
             panel.lines[name] = lines
-            panel.plot.addItem(lines.raw)
-            panel.plot.addItem(lines.strong)
+            for item in (raw, strong, lines.dots):
+                panel.plot.addItem(item)
 
     def _style_lines(self, lines: _Lines, curve: Curve) -> None:
         pale = QColor(curve.colour)
@@ -225,6 +230,8 @@ class PlotCanvas(pg.GraphicsLayoutWidget):  # type: ignore[misc]
         style = Qt.PenStyle.DashLine if curve.direct else Qt.PenStyle.SolidLine
         lines.raw.setPen(pg.mkPen(pale, width=1))
         lines.strong.setPen(pg.mkPen(curve.colour, width=1, style=style))
+        lines.dots.setBrush(pg.mkBrush(curve.colour))
+        lines.dots.setSize(self.theme.px(6))
 
     # drawing
 
@@ -232,8 +239,8 @@ class PlotCanvas(pg.GraphicsLayoutWidget):  # type: ignore[misc]
         """Draw one curve and return the (raw, strong) heights drawn, or None where it has nothing to show."""
         lines, series = panel.lines[curve.name], curve.series
         if not len(series):
-            lines.raw.setData([], [])
-            lines.strong.setData([], [])
+            for item in (lines.raw, lines.strong, lines.dots):
+                item.setData([], [])
             return None
         series.refresh()
         axis = series.axis(self.view.by_time)
@@ -250,6 +257,8 @@ class PlotCanvas(pg.GraphicsLayoutWidget):  # type: ignore[misc]
         if smooth:
             lines.raw.setData(*raw)
         lines.strong.setData(*strong, antialias=len(strong[0]) < FINE_LINE)
+        dotted = len(strong[0]) <= (FEW_POINTS if curve.direct else 1)
+        lines.dots.setData(*(strong if dotted else ([], [])))
         return raw[1], strong[1]
 
     def _points(self, axis: Floats, blocks: tuple[npt.NDArray[np.int64], Floats, Floats]) -> tuple[Floats, Floats]:

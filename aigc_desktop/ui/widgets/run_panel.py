@@ -198,7 +198,7 @@ class RunPanel(QWidget):
                 step = _("{done} of {total}").format(done=step, total=f"{progress.total:,}")
             facts[_("Step")] = step
             if progress.rate:
-                facts[_("Speed")] = _("{rate} {unit}/s").format(rate=_rate(progress.rate), unit=progress.unit)
+                facts[_("Speed")] = _("{rate} {unit}/s").format(rate=_rate(progress.rate), unit=_(progress.unit))
             left = _("estimating…") if progress.eta_s is None else readable_time(progress.eta_s)
             facts[_("Time left")] = left
         facts[_("Elapsed")] = readable_time(self.stopwatch.seconds)

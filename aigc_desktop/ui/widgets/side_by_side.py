@@ -82,6 +82,16 @@ class SideBySide(QWidget):
         if stacked != self.stacked:
             self._arrange(stacked)
 
+    def event(self, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.LayoutRequest and self.stacked:
+            self._keep_height()
+        return super().event(event)
+
+    def _keep_height(self) -> None:
+        """Leave the wide part of a stack the height it needs, which a fixed least height alone would override."""
+        least = self.theme.px(MAIN_PX)
+        self.main.setMinimumHeight(max(least, self.main.minimumSizeHint().height()) if self.stacked else 0)
+
     def _arrange(self, stacked: bool) -> None:
         self.stacked = stacked
         way = QBoxLayout.Direction.TopToBottom if stacked else QBoxLayout.Direction.LeftToRight
@@ -89,6 +99,6 @@ class SideBySide(QWidget):
         self.box.setStretchFactor(self.side, 0 if stacked else 1)
         self.side.setMinimumWidth(0 if stacked else self.widths[0])
         self.side.setMaximumWidth(_FREE if stacked else self.widths[1])
-        self.main.setMinimumHeight(self.theme.px(MAIN_PX) if stacked else 0)
+        self._keep_height()
         for area in self.findChildren(Scrolled):
             area.show_whole(stacked)

@@ -18,7 +18,7 @@ from aigc_desktop.ui.format import readable_date
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.recent import forget_workspace, recent_workspaces
 from aigc_desktop.ui.widgets.cards import Card
-from aigc_desktop.ui.widgets.controls import IconView, button, clear, icon_button, label
+from aigc_desktop.ui.widgets.controls import IconView, NameButton, button, clear, icon_button, label
 from aigc_desktop.ui.widgets.run_words import loss_values, status_icon, status_words
 from aigc_desktop.ui.widgets.sparkline import Sparkline
 
@@ -56,8 +56,7 @@ class RecentRuns(Card):
         for number, run in enumerate(runs):
             icon, colour = status_icon(run.info.status)
             mark = IconView(theme, icon, 16, colour)
-            name = button(theme, run.info.title, kind="flat", tip=_("Show this run"))
-            name.setProperty("left", True)
+            name = NameButton(run.info.title, _("Show this run"))
             name.setProperty("run", run.run_id)
             name.clicked.connect(self._open)
             words = label(f"{status_words(run.info)} · {readable_date(run.info.created)}", "secondary", wrap=False)
