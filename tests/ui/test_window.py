@@ -4,6 +4,7 @@ import gettext
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -339,7 +340,7 @@ def test_language_switches_all_texts_at_once(make_window: Open, qtbot, monkeypat
     window.navigate("settings")
     assert (window.shell.title.text(), window.shell.rail.buttons["runs"].text()) == ("Settings", "Runs")
     monkeypatch.setattr(gettext, "translation", lambda *arguments, **options: Marked())
-    window.change_preferences(window.services.preferences.model_copy(update={"language": "zh_CN"}))
+    window.change_preferences(replace(window.services.preferences, language="zh_CN"))
     settle(qtbot)
     assert (window.shell.title.text(), window.shell.rail.buttons["runs"].text()) == ("‹Settings›", "‹Runs›")
     labels = window.pages["settings"].findChildren(QLabel)
@@ -353,7 +354,7 @@ def test_theme_switches_without_building_pages_again(make_window: Open):
     window = make_window()
     page = window.pages["start"]
     before = window.grab().toImage().pixelColor(200, 700)
-    window.change_preferences(window.services.preferences.model_copy(update={"theme": "dark"}))
+    window.change_preferences(replace(window.services.preferences, theme="dark"))
     assert window.pages["start"] is page
     assert window.grab().toImage().pixelColor(200, 700).lightness() < before.lightness()
 
@@ -362,7 +363,7 @@ def test_a_job_goes_on_when_the_language_changes(make_window: Open, jobs: FakeJo
     window = make_window()
     handle = jobs.run(JobRequest("gpt.train"))
     handle.feed(Progress(1, 10, "Training"))
-    window.change_preferences(window.services.preferences.model_copy(update={"language": "zh_CN"}))
+    window.change_preferences(replace(window.services.preferences, language="zh_CN"))
     settle(qtbot)
     assert handle in window.shell.dock.rows
     handle.feed(Progress(5, 10, "Training"))
@@ -374,7 +375,7 @@ def test_another_workspace_is_opened_and_remembered(make_window: Open, tmp_path:
 
     window = make_window()
     old = window.services.workspace.folder
-    window.change_preferences(window.services.preferences.model_copy(update={"workspace": str(tmp_path / "neu")}))
+    window.change_preferences(replace(window.services.preferences, workspace=str(tmp_path / "neu")))
     settle(qtbot)
     assert window.services.workspace.folder == tmp_path / "neu"
     assert recent_workspaces() == [tmp_path / "neu", old]

@@ -16,9 +16,10 @@ import torch
 from pydantic import model_validator
 from torch import Tensor, nn
 
-from aigc_desktop.core.config import FieldKind, TaskConfig, param
+from aigc_desktop.core.config import TaskConfig, param
 from aigc_desktop.core.events import Event, EventStream, Progress, Text
 from aigc_desktop.core.family import Family, Task
+from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
