@@ -3,8 +3,9 @@ import math
 import numpy as np
 import pytest
 
-from aigc_desktop.core.config import ConfigError, check
+from aigc_desktop.core.config import check
 from aigc_desktop.core.events import Failed, Finished, Metric, Note, Progress, Text
+from aigc_desktop.core.fields import ConfigError
 from aigc_desktop.core.job import run_job
 from aigc_desktop.core.machine import Machine
 from aigc_desktop.engine import text_data

@@ -69,7 +69,8 @@ class Axis(pg.AxisItem):  # type: ignore[misc]
     def height_with_label(self) -> int:
         """Return the height at which large letters of ticks and label do not touch; pyqtgraph's own lets them."""
         font, label = self.style["tickFont"] or self.label.font(), self.label.boundingRect()
-        return round(QFontMetrics(font).height() + self.style["tickTextOffset"][1] + label.height())
+        height: float = QFontMetrics(font).height() + self.style["tickTextOffset"][1] + label.height()
+        return round(height)
 
 
 @dataclass
