@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import builtins
 import gc
+import importlib
 import locale
 import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, MutableMapping
+from functools import partial
 from pathlib import Path
 
 # shiboken wraps each later import in inspect.getsource: a second of start-up for `from __feature__ import ...`,
@@ -30,6 +32,7 @@ from aigc_desktop.core.offline import go_offline
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.settings import Preferences, load_preferences
 from aigc_desktop.core.workspace import Workspace
+from aigc_desktop.ui.background import Background
 from aigc_desktop.ui.crash import Border, crash_failure
 from aigc_desktop.ui.jobs import Engine, JobCenter, process_engines
 from aigc_desktop.ui.language import use_language
@@ -38,6 +41,10 @@ from aigc_desktop.ui.single_instance import SingleInstance
 from aigc_desktop.ui.theme import Theme
 
 GARBAGE_INTERVAL_MS = 10_000
+LIBRARIES = (
+    "numpy", "psutil", "aigc_desktop.core.library", "aigc_desktop.core.presets", "aigc_desktop.data.preview",
+    "aigc_desktop.data.samples",
+)  # fmt: skip
 
 
 def main(arguments: list[str]) -> int:
@@ -61,6 +68,7 @@ def main(arguments: list[str]) -> int:
     Border(window.show_failure, window).install()
     instance.asked.connect(window.come_to_front)
     window.painted.connect(jobs.warm_up)
+    window.painted.connect(partial(prepare_pages, window))
     window.show()
     collector = QTimer(window)
     collector.timeout.connect(_collect_garbage)
@@ -73,6 +81,17 @@ def main(arguments: list[str]) -> int:
     stop_watching()
     instance.release()
     return code
+
+
+def prepare_pages(window: MainWindow) -> None:
+    """Load what the other pages use on a thread, then build them, so that a first visit is not felt."""
+    Background(window, load_libraries, lambda _nothing: window.build_ahead(), window.show_failure)
+
+
+def load_libraries() -> None:
+    """Import what takes long and knows no Qt."""
+    for name in LIBRARIES:
+        importlib.import_module(name)
 
 
 def read_arguments(arguments: list[str]) -> list[Path]:

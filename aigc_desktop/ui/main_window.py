@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import QCoreApplication, QEvent, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QIcon, QPaintEvent, QShortcut
 from PySide6.QtWidgets import QFileDialog, QMainWindow, QPushButton
 
@@ -26,6 +26,7 @@ from aigc_desktop.ui.language import use_language
 from aigc_desktop.ui.page import Page, Services
 from aigc_desktop.ui.recent import remember_workspace
 from aigc_desktop.ui.shell import Shell
+from aigc_desktop.ui.slices import Slices
 from aigc_desktop.ui.stopping import ask_stop
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.failure import FailureDialog
@@ -57,6 +58,9 @@ class MainWindow(QMainWindow):
         self.closing.ready.connect(self.close)
         self._watched: set[JobHandle] = set()
         self._seen = False
+        self._builders: dict[str, Iterator[None]] = {}
+        self._ahead = False
+        self._slices: Slices | None = None
         jobs.changed.connect(self._watch_jobs)
         self.shell = self._build()
         install(self, self.commands)
@@ -71,9 +75,8 @@ class MainWindow(QMainWindow):
         if place not in self.places:
             raise KeyError(f"no page {place!r}")
         if place not in self.pages:
-            self.pages[place] = page = self.places[place](self.services)
-            page.build()
-            self.shell.add_page(place, page)
+            for _step in self._builders.pop(place, None) or self._build_page(place):
+                pass
         self.place = place
         self.shell.show_page(place, _(self.places[place].title))
         self._let_keys_of_the_page_win()
@@ -98,11 +101,10 @@ class MainWindow(QMainWindow):
             self._remember_workspace()
         if preferences.language != old.language:
             use_language(preferences.language)
-        looks = (preferences.theme, preferences.scale, preferences.language)
-        if looks != (old.theme, old.scale, old.language):
-            self.services.theme.apply(preferences)
         if (preferences.language, preferences.scale, preferences.workspace) != (old.language, old.scale, old.workspace):
             QTimer.singleShot(0, self, self.rebuild)  # the page that asked is still on the call stack
+        elif preferences.theme != old.theme:
+            self.services.theme.apply(preferences)
 
     def _remember_workspace(self) -> None:
         remember_workspace(self.services.workspace.folder)
@@ -145,19 +147,70 @@ class MainWindow(QMainWindow):
 
     # the shell
 
+    def build_ahead(self) -> None:
+        """Build the pages that are not visited yet, in short slices while nobody waits."""
+        self._ahead = True
+        self._slices = Slices(self._build_all(), self)
+
+    def _build_all(self) -> Iterator[None]:
+        for place in self.places:
+            yield from self._build_unless_visited(place)
+
+    def _build_unless_visited(self, place: str) -> Iterator[None]:
+        if place not in self.pages:
+            self._builders[place] = builder = self._build_page(place)
+            try:
+                yield from builder
+            finally:
+                self._builders.pop(place, None)
+
+    def _build_page(self, place: str) -> Iterator[None]:
+        """Build a page and yield after each of its steps; a visit meanwhile takes the rest of them."""
+        page = self.places[place](self.services)
+        self.shell.add_page(place, page)  # first: Qt styles a widget anew each time one of its parents moves
+        for step in page.steps():
+            step()
+            yield
+        self.pages[place] = page
+
     def rebuild(self) -> None:
-        """Make all widgets again, in the language and size that hold now; jobs go on."""
+        """Make all widgets again, in the language and size that hold now; jobs go on.
+
+        In slices too: the old picture stays on the screen until the open page is there.
+        """
+        if self._slices is not None:
+            self._slices.stop()
+            self._slices.deleteLater()
         self.pages.clear()
+        self.setUpdatesEnabled(False)
+        self._replace_shell()
+        self._slices = Slices(self._rebuild_pages(), self)
+
+    def _replace_shell(self) -> None:
+        self.takeCentralWidget()
+        self.shell.deleteLater()
+        # now, because all that is still there is styled once more
+        QCoreApplication.sendPostedEvents(self.shell, QEvent.Type.DeferredDelete.value)
+        self.services.theme.apply(self.services.preferences)
         self.setWindowTitle(_("AIGC Desktop"))
         for action in self.actions():
             self.removeAction(action)
         install(self, self.commands)
         self.shell = self._build()
-        self.navigate(self.place)
+
+    def _rebuild_pages(self) -> Iterator[None]:
+        try:
+            yield from self._build_unless_visited(self.place)
+            self.navigate(self.place)
+        finally:
+            self.setUpdatesEnabled(True)
+        yield
+        if self._ahead:
+            yield from self._build_all()
 
     def _build(self) -> Shell:
         shell = Shell(self.services, self.places)
-        self.setCentralWidget(shell)  # the one before is deleted
+        self.setCentralWidget(shell)
         shell.rail.chosen.connect(self.navigate)
         shell.dock.stop_asked.connect(self._ask_stop)
         shell.help_asked.connect(self.show_help)
@@ -195,7 +248,8 @@ class MainWindow(QMainWindow):
 
     def press_primary(self) -> None:
         """Press the page's one next step, if it can be pressed now."""
-        for made in self.pages[self.place].findChildren(QPushButton):
+        page = self.pages.get(self.place)  # not there while the window is made again
+        for made in page.findChildren(QPushButton) if page is not None else []:
             if made.property("kind") == "primary" and made.isVisible() and made.isEnabled():
                 made.click()
                 return

@@ -27,6 +27,7 @@ class Shell(QWidget):
         self.rail = Rail(theme, places)
         self.title = label("", "title")
         self.stack = QStackedWidget()
+        self.stack.addWidget(QWidget())  # a stack shows its first widget at once; a page is shown when it is whole
         self.dock = JobDock(services)
         self.status = StatusStrip(services)
         head = QHBoxLayout()
@@ -63,8 +64,8 @@ class Shell(QWidget):
         page.setProperty("page", True)
         self.areas[place] = area = QScrollArea()
         area.setWidgetResizable(True)
-        area.setWidget(page)
         self.stack.addWidget(area)
+        area.setWidget(page)
 
     def show_page(self, place: str, title: str) -> None:
         """Show a page that was added, and say where the user is."""

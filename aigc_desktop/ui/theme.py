@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from string import Template
 from typing import Literal
 
@@ -114,11 +114,16 @@ class Theme(QObject):
         """Return the colour of this name as Qt's."""
         return QColor(getattr(self.colours, name))
 
+    @cached_property
+    def _chinese_fonts(self) -> list[str]:
+        found = [name for name in CHINESE_FONTS if QFontDatabase.hasFamily(name)]
+        if not found and QFontDatabase.addApplicationFont(str(resources() / "fonts" / "NotoSansSC.otf")) >= 0:
+            return [CHINESE_FONTS[0]]  # a bare Linux has no Chinese font; the one for labels holds all our texts
+        return found
+
     def _families(self) -> list[str]:
         own = QFontInfo(self._system_font).family()
-        chinese = [name for name in CHINESE_FONTS if QFontDatabase.hasFamily(name)]
-        if not chinese and QFontDatabase.addApplicationFont(str(resources() / "fonts" / "NotoSansSC.otf")) >= 0:
-            chinese = [CHINESE_FONTS[0]]  # a bare Linux has no Chinese font; the one for labels holds all our texts
+        chinese = self._chinese_fonts
         # DejaVu is what a bare Linux answers: wide, and uneven beside Chinese; a CJK font has good Latin too
         if chinese and (own.startswith(("DejaVu", "Bitstream")) or (language() == "zh_CN" and own in CHINESE_FONTS)):
             return [*chinese, own]
@@ -135,6 +140,8 @@ class Theme(QObject):
             dark = QGuiApplication.styleHints().colorScheme() == Qt.ColorScheme.Dark
             scheme = "dark" if dark else "light"
         self.colours = DARK if scheme == "dark" else LIGHT
+        # in place of another sheet Qt would style each widget once for each of its parents: 0.5 s with all pages open
+        self.app.setStyleSheet("")
         self.app.setPalette(make_palette(self.colours))
         self.app.setFont(self.font())
         self.app.setStyleSheet(self._style_sheet())

@@ -11,8 +11,8 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop
-from PySide6.QtWidgets import QApplication
+from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop, QObject
+from PySide6.QtWidgets import QApplication, QWidget
 
 from aigc_desktop.core.dataset import DatasetInfo, ItemRecord, write_info
 from aigc_desktop.core.files import sha256_file, write_json
@@ -22,6 +22,7 @@ from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.ui.background import Background
 from aigc_desktop.ui.main_window import MainWindow
 from aigc_desktop.ui.page import Services
+from aigc_desktop.ui.slices import Slices
 from aigc_desktop.ui.theme import Theme
 from tests.fakes import FakeJobCenter, fake_catalogue
 
@@ -45,6 +46,10 @@ def flush_deleted() -> None:
     gc.collect()
 
 
+def _workers(top: QWidget) -> list[QObject]:
+    return [*top.findChildren(Background), *(work for work in top.findChildren(Slices) if work.active)]
+
+
 def settle(qtbot: object) -> None:
     """Wait until nothing works beside the window any more and what it brought is shown."""
     application = QApplication.instance()
@@ -53,7 +58,7 @@ def settle(qtbot: object) -> None:
     while time.monotonic() < deadline:
         application.processEvents()
         QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
-        busy = [w for top in application.topLevelWidgets() for w in top.findChildren(Background)]
+        busy = [w for top in application.topLevelWidgets() for w in _workers(top)]
         if not busy:
             application.processEvents()
             return

@@ -370,6 +370,30 @@ def test_a_job_goes_on_when_the_language_changes(make_window: Open, jobs: FakeJo
     assert "50 %" in window.shell.dock.rows[handle].state.text()
 
 
+def test_pages_are_built_ahead_in_slices_and_a_visit_finishes_what_is_begun(make_window: Open, qtbot):
+    window = make_window()
+    window.build_ahead()
+    qtbot.waitUntil(lambda: "data" in window._builders)
+    half_built = window.shell.areas["data"].widget()
+    window.navigate("data")
+    assert window.pages["data"] is half_built and window.shell.stack.currentWidget() is window.shell.areas["data"]
+    qtbot.waitUntil(lambda: window.pages.keys() == window.places.keys())
+    assert window.place == "data" and window.shell.stack.currentWidget() is window.shell.areas["data"]
+    assert len(window.shell.areas) == len(window.places) == window.shell.stack.count() - 1
+
+
+def test_pages_built_ahead_are_built_again_in_another_language(make_window: Open, qtbot):
+    window = make_window()
+    window.build_ahead()
+    settle(qtbot)
+    before = dict(window.pages)
+    window.change_preferences(replace(window.services.preferences, language="zh_CN"))
+    settle(qtbot)
+    assert window.pages.keys() == window.places.keys()
+    assert not any(window.pages[place] is page for place, page in before.items())
+    assert window.updatesEnabled() and window.pages["start"].isVisible()
+
+
 def test_another_workspace_is_opened_and_remembered(make_window: Open, tmp_path: Path, qtbot):
     from aigc_desktop.ui.recent import recent_workspaces
 

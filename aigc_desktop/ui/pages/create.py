@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +31,12 @@ class CreatePage(Page):
     icon = "create"
     order = 40
 
-    def build(self) -> None:
-        """Make the widgets; those that read pictures are imported now, not when the window starts."""
-        from aigc_desktop.ui.judging import Judge
+    def steps(self) -> Sequence[Callable[[], None]]:
+        """Make the widgets; those that read pictures are imported then, not when the window starts."""
+        return (self._make_panel, self._make_view, self._make_rest)
+
+    def _make_panel(self) -> None:
         from aigc_desktop.ui.widgets.create_panel import CreatePanel
-        from aigc_desktop.ui.widgets.works_view import WorksView
         from aigc_desktop.ui.works import Batch
 
         self.make_batch = Batch
@@ -45,10 +46,17 @@ class CreatePage(Page):
         self.waiting: dict[str, Any] = {}
         self.gate = RecallGate(self)
         self.gate.brought.connect(self.recall_file)
-        theme = self.services.theme
         self.panel = CreatePanel(self.services)
+
+    def _make_view(self) -> None:
+        from aigc_desktop.ui.judging import Judge
+        from aigc_desktop.ui.widgets.works_view import WorksView
+
         self.view = WorksView(self.services)
         self.judge = Judge(self, self.services, self.view)
+
+    def _make_rest(self) -> None:
+        theme = self.services.theme
         self.empty = EmptyState(
             theme, "create", _("No trained model yet"),
             _("Train a model on your pictures or texts; then it makes new ones here."), _("Go to Train"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,35 +39,47 @@ class DataPage(Page):
     icon = "data"
     order = 20
 
-    def build(self) -> None:
-        """Make the widgets; those that read pictures are imported now, not when the window starts."""
-        from aigc_desktop.ui.widgets.dataset_panel import DatasetPanel
-        from aigc_desktop.ui.widgets.import_panel import SCAN, DropPlace, ImportPanel
+    def steps(self) -> Sequence[Callable[[], None]]:
+        """Make the widgets; those that read pictures are imported then, not when the window starts."""
+        return (self._lay_out, self._make_import, self._make_panel, self._begin)
 
+    def _lay_out(self) -> None:
+        theme = self.services.theme
         self.selected: Dataset | None = None
         self.setAcceptDrops(True)
-        theme = self.services.theme
-        self.drop = DropPlace(theme)
+        self.stack = QStackedLayout()
+        main = QWidget()
+        main.setLayout(self.stack)
+        box = QHBoxLayout(self)
+        box.setContentsMargins(theme.px(24), theme.px(8), theme.px(24), theme.px(16))
+        box.addWidget(SideBySide(theme, main, self._make_side(), (SIDE_PX, SIDE_PX), first=True))
+        QShortcut(QKeySequence(QKeySequence.StandardKey.Paste), self, self.paste)
+
+    def _make_import(self) -> None:
+        from aigc_desktop.ui.widgets.import_panel import DropPlace, ImportPanel
+
+        self.drop = DropPlace(self.services.theme)
         self.drop.chosen.connect(self._chosen)
         self.drop.paste_asked.connect(self.paste)
         self.importing = ImportPanel(self.services)
         self.importing.done.connect(self._imported)
         self.importing.cancelled.connect(self._import_cancelled)
-        self.stack = QStackedLayout()
         self.stack.addWidget(self.drop)
         self.stack.addWidget(self._centred(self.importing))
+
+    def _make_panel(self) -> None:
+        from aigc_desktop.ui.widgets.dataset_panel import DatasetPanel
+
         self.panel = DatasetPanel(self.services)
         self.panel.changed.connect(self.refresh)
         self.panel.delete_asked.connect(self.delete)
         self.panel.frozen.connect(self._frozen)
         self.panel.train_asked.connect(self._train)
         self.stack.addWidget(self.panel)
-        box = QHBoxLayout(self)
-        box.setContentsMargins(theme.px(24), theme.px(8), theme.px(24), theme.px(16))
-        main = QWidget()
-        main.setLayout(self.stack)
-        box.addWidget(SideBySide(theme, main, self._make_side(), (SIDE_PX, SIDE_PX), first=True))
-        QShortcut(QKeySequence(QKeySequence.StandardKey.Paste), self, self.paste)
+
+    def _begin(self) -> None:
+        from aigc_desktop.ui.widgets.import_panel import SCAN
+
         for handle in self.services.jobs.handles:
             if handle.request.task == SCAN:
                 self.importing.attach(handle)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,10 @@ class SettingsPage(Page):
     order = 190
     section = "more"
 
-    def build(self) -> None:
+    def steps(self) -> Sequence[Callable[[], None]]:
+        return (self._begin, self._make_form, self._make_cards)
+
+    def _begin(self) -> None:
         theme = self.services.theme
         self.box = box = QVBoxLayout(self)
         box.setSpacing(theme.px(16))
@@ -47,15 +51,23 @@ class SettingsPage(Page):
         self.search.setToolTip(_("Cards that hold all these words"))
         self.search.setClearButtonEnabled(True)
         box.addWidget(self.search)
+
+    def _make_form(self) -> None:
+        self.general = Card(self.services.theme, _("General"))
+        self.box.addWidget(self.general)
+        self._fill_general(self.general)
+
+    def _make_cards(self) -> None:
+        theme, box = self.services.theme, self.box
         self.workspace_card = WorkspaceCard(self.services)
         self.logs = LogView(theme)
         logs = Card(theme, _("Log"))
         logs.add(self.logs)
         self.privacy = PrivacyCard(self.services)
         self.cards: list[Card] = [
-            self._make_general(), self.workspace_card, self.privacy, logs, AboutCard(self.services),
+            self.general, self.workspace_card, self.privacy, logs, AboutCard(self.services),
         ]  # fmt: skip
-        for card in self.cards:
+        for card in self.cards[1:]:
             box.addWidget(card)
         self.nothing = EmptyState(theme, "search", _("No setting holds these words"), _("Try another word."))
         self.nothing.hide()
@@ -77,9 +89,8 @@ class SettingsPage(Page):
         right = max(px(24), self.width() - px(24) - px(WIDTH))
         self.box.setContentsMargins(px(24), px(8), right, px(24))
 
-    def _make_general(self) -> Card:
+    def _fill_general(self, card: Card) -> None:
         theme = self.services.theme
-        card = Card(theme, _("General"))
         fields: list[FieldSpec] = [spec for spec in preference_fields() if spec.name not in OWN_CARD]
         self.form = ConfigForm(fields, self.services)
         self.form.set_values(asdict(self.services.preferences))
@@ -95,7 +106,6 @@ class SettingsPage(Page):
             made.clicked.connect(slot)
             row.addWidget(made)
         card.add(row)
-        return card
 
     def export_to(self, path: Path) -> None:
         """Write the settings to a file; the workspace stays out, it is a folder of this machine."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QTimer
-from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QStackedWidget, QVBoxLayout
 
 from aigc_desktop.core.errors import UserError, failure_of
 from aigc_desktop.core.events import Event, Failed, Finished, Stopped
@@ -34,31 +35,28 @@ class TrainPage(Page):
     icon = "train"
     order = 30
 
-    def build(self) -> None:
-        """Make the widgets; those that read pictures are imported now, not when the window starts."""
-        from aigc_desktop.ui.widgets.train_setup import TrainSetup
+    def steps(self) -> Sequence[Callable[[], None]]:
+        """Make the widgets; those that read pictures are imported then, not when the window starts."""
+        return (self._lay_out, self._make_setup, self._make_view, self._make_panel)
 
+    def _lay_out(self) -> None:
         theme = self.services.theme
         self.run: Run | None = None
         self.handle: JobHandle | None = None
-        self.setup = TrainSetup(self.services)
-        self.setup.started.connect(self._start)
-        self.setup.data_asked.connect(self._go_to_data)
-        self.empty = EmptyState(
-            theme, "data", _("Nothing to learn from yet"),
-            _("Bring in pictures or texts and make them ready; then choose a model here."), _("Go to Data"),
-        )  # fmt: skip
-        self.empty.acted.connect(self._go_to_data)
-        self.stack = QStackedWidget()
-        for part in (self.empty, self.setup, self._make_watch()):
-            self.stack.addWidget(part)
         self.banner = InterruptedBanner(self.services)
         self.banner.continue_asked.connect(self._continue_interrupted)
+        self.stack = QStackedWidget()
         box = QVBoxLayout(self)
         box.setContentsMargins(theme.px(24), theme.px(8), theme.px(24), theme.px(16))
         box.setSpacing(theme.px(12))
         box.addWidget(self.banner)
         box.addWidget(self.stack, 1)
+        self.empty = EmptyState(
+            theme, "data", _("Nothing to learn from yet"),
+            _("Bring in pictures or texts and make them ready; then choose a model here."), _("Go to Data"),
+        )  # fmt: skip
+        self.empty.acted.connect(self._go_to_data)
+        self.stack.addWidget(self.empty)
 
     def shown(self, **arguments: Any) -> None:
         """Open a `run` (an id; with `resume` train it on), or set up a training of `dataset`."""
@@ -214,20 +212,31 @@ class TrainPage(Page):
 
     # making
 
-    def _make_watch(self) -> QWidget:
-        from aigc_desktop.ui.widgets.run_panel import RunPanel
+    def _make_setup(self) -> None:
+        from aigc_desktop.ui.widgets.train_setup import TrainSetup
+
+        self.setup = TrainSetup(self.services)
+        self.setup.started.connect(self._start)
+        self.setup.data_asked.connect(self._go_to_data)
+        self.stack.addWidget(self.setup)
+
+    def _make_view(self) -> None:
         from aigc_desktop.ui.widgets.run_view import RunView
 
-        theme = self.services.theme
-        self.view, self.panel = RunView(self.services), RunPanel(self.services)
+        self.view = RunView(self.services)
         self.view.like_this.connect(self._like_this)
+
+    def _make_panel(self) -> None:
+        from aigc_desktop.ui.widgets.run_panel import RunPanel
+
+        self.panel = RunPanel(self.services)
         for signal, slot in (
             (self.panel.stop_asked, self._ask_stop), (self.panel.continue_asked, self.go_on),
             (self.panel.create_asked, self._use), (self.panel.folder_asked, self._open_folder),
             (self.panel.another_asked, self._another),
         ):  # fmt: skip
             signal.connect(slot)
-        return SideBySide(theme, self.view, Scrolled(self.panel), (RIGHT_PX, RIGHT_PX))
+        self.stack.addWidget(SideBySide(self.services.theme, self.view, Scrolled(self.panel), (RIGHT_PX, RIGHT_PX)))
 
 
 PAGE = TrainPage
