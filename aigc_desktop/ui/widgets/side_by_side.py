@@ -51,6 +51,35 @@ class Scrolled(QScrollArea):
             self.updateGeometry()
 
 
+class Folding(QWidget):
+    """Two groups of controls in one line, of which the first takes the room; where they do not fit, in two lines."""
+
+    def __init__(self, theme: Theme, first: QWidget, second: QWidget) -> None:
+        super().__init__()
+        self.first, self.second = first, second
+        self.box = QBoxLayout(QBoxLayout.Direction.LeftToRight, self)
+        self.box.setContentsMargins(0, 0, 0, 0)
+        self.box.setSpacing(theme.px(8))
+        self.box.addWidget(first, 1)
+        self.box.addWidget(second)
+
+    def minimumSizeHint(self) -> QSize:
+        widths = [part.minimumSizeHint().width() for part in (self.first, self.second)]
+        return QSize(max(widths), self.box.totalMinimumSize().height())
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Resize):
+            self._fold()
+        return super().event(event)
+
+    def _fold(self) -> None:
+        widths = [part.minimumSizeHint().width() for part in (self.first, self.second)]
+        fits = sum(widths) + self.box.spacing() <= self.width()
+        way = QBoxLayout.Direction.LeftToRight if fits else QBoxLayout.Direction.TopToBottom
+        if way != self.box.direction():
+            self.box.setDirection(way)
+
+
 class SideBySide(QWidget):
     """`main` takes the room; `side` has `widths`, least and most pixels at 100 %, and comes `first` or second.
 
