@@ -182,11 +182,12 @@ def test_short_words_and_texts_without_wrapping_stay_as_they_are(qtbot):
 
 @pytest.mark.parametrize(("width", "below"), [(600, False), (200, True)])
 def test_controls_fold_into_two_lines_where_one_is_too_narrow(width: int, below: bool, theme: Theme, qtbot):
-    first, second = QLabel("first group of controls"), QLabel("second group")
-    page, bar = QWidget(), Folding(theme, first, second)
+    first, second, third = (QLabel(f"{name} group of controls") for name in ("first", "second", "third"))
+    page, bar = QWidget(), Folding(theme, first, [second, third])
     qtbot.addWidget(page)
     bar.setParent(page)
     bar.resize(width, 80)
     page.show()
-    qtbot.waitUntil(lambda: (second.y() > first.geometry().bottom()) == below)
-    assert bar.minimumSizeHint().width() == max(part.minimumSizeHint().width() for part in (first, second))
+    qtbot.waitUntil(lambda: (bar.rest.y() > first.geometry().bottom()) == below)
+    assert (third.y() > second.geometry().bottom()) == below
+    assert bar.minimumSizeHint().width() <= 200

@@ -146,13 +146,16 @@ class SampleWall(QWidget):
         self.slider.valueChanged.connect(self._scrubbed)
         guard_wheel(self.slider)
         self.where = label("", "secondary", wrap=False)
-        player, row = self._make_row()
+        player = QWidget()
+        row = QHBoxLayout(player)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(theme.px(8))
         row.addWidget(self.play_button)
         row.addWidget(self.slider, 1)
         row.addWidget(self.where)
         return player
 
-    def _make_choices(self) -> QWidget:
+    def _make_choices(self) -> list[QWidget]:
         theme = self.theme
         self.mode = Segmented(theme, [("wall", _("All steps")), ("step", _("One step")), ("cell", _("One sample"))])
         self.mode.chosen.connect(self._mode_chosen)
@@ -160,18 +163,7 @@ class SampleWall(QWidget):
         self.roles.chosen.connect(self._role_chosen)
         self.like = button(theme, _("Generate like this"), "sparkles", "flat", _("Make more with this seed and step"))
         self.like.clicked.connect(self._like_this)
-        choices, row = self._make_row()
-        for part in (self.roles, self.mode, self.like):
-            row.addWidget(part)
-        row.addStretch(1)
-        return choices
-
-    def _make_row(self) -> tuple[QWidget, QHBoxLayout]:
-        part = QWidget()
-        row = QHBoxLayout(part)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(self.theme.px(8))
-        return part, row
+        return [self.roles, self.mode, self.like]
 
     def _add(self, event: Sample | Text) -> None:
         if isinstance(event, Sample):

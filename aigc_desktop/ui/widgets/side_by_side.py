@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import QEvent, QObject, QSize, Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QScrollArea, QWidget
 
 from aigc_desktop.ui.theme import Theme
+from aigc_desktop.ui.widgets.cards import FlowLayout
 
 BESIDE_PX = 640
 """The least width, at 100 %, at which both parts stand side by side."""
@@ -52,19 +55,23 @@ class Scrolled(QScrollArea):
 
 
 class Folding(QWidget):
-    """Two groups of controls in one line, of which the first takes the room; where they do not fit, in two lines."""
+    """A wide control with small ones behind it; where one line is too short, they go on below it."""
 
-    def __init__(self, theme: Theme, first: QWidget, second: QWidget) -> None:
+    def __init__(self, theme: Theme, wide: QWidget, small: Sequence[QWidget]) -> None:
         super().__init__()
-        self.first, self.second = first, second
+        self.wide, self.rest = wide, QWidget()
+        self.flow = FlowLayout(theme.px(8))
+        self.rest.setLayout(self.flow)
+        for part in small:
+            self.flow.addWidget(part)
         self.box = QBoxLayout(QBoxLayout.Direction.LeftToRight, self)
         self.box.setContentsMargins(0, 0, 0, 0)
         self.box.setSpacing(theme.px(8))
-        self.box.addWidget(first, 1)
-        self.box.addWidget(second)
+        self.box.addWidget(wide, 1)
+        self.box.addWidget(self.rest)
 
     def minimumSizeHint(self) -> QSize:
-        widths = [part.minimumSizeHint().width() for part in (self.first, self.second)]
+        widths = [part.minimumSizeHint().width() for part in (self.wide, self.rest)]
         return QSize(max(widths), self.box.totalMinimumSize().height())
 
     def event(self, event: QEvent) -> bool:
@@ -73,9 +80,10 @@ class Folding(QWidget):
         return super().event(event)
 
     def _fold(self) -> None:
-        widths = [part.minimumSizeHint().width() for part in (self.first, self.second)]
-        fits = sum(widths) + self.box.spacing() <= self.width()
+        line = self.flow.line_width()
+        fits = self.wide.minimumSizeHint().width() + self.box.spacing() + line <= self.width()
         way = QBoxLayout.Direction.LeftToRight if fits else QBoxLayout.Direction.TopToBottom
+        self.rest.setMinimumWidth(line if fits else 0)
         if way != self.box.direction():
             self.box.setDirection(way)
 
