@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import multiprocessing
 import os
 import sys
 
@@ -12,8 +11,11 @@ COMMANDS = {"data", "train", "generate", "evaluate", "runs", "rehearse"}
 
 def main(arguments: list[str] | None = None) -> int:
     """Start what the arguments name and return the exit code."""
-    multiprocessing.freeze_support()
     arguments = sys.argv[1:] if arguments is None else arguments
+    if "--multiprocessing-fork" in arguments:  # a library started this program as its helper
+        from multiprocessing import freeze_support
+
+        freeze_support()
     # read by the libraries when they are imported, so set before anything heavy
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -60,8 +60,8 @@ def main(arguments: list[str]) -> int:
     jobs = window.services.jobs
     Border(window.show_failure, window).install()
     instance.asked.connect(window.come_to_front)
+    window.painted.connect(jobs.warm_up)
     window.show()
-    QTimer.singleShot(0, window, jobs.warm_up)  # after the first paint
     collector = QTimer(window)
     collector.timeout.connect(_collect_garbage)
     collector.start(GARBAGE_INTERVAL_MS)

@@ -16,10 +16,11 @@ from typing import Any
 
 from aigc_desktop import __version__
 from aigc_desktop.core import paths
-from aigc_desktop.core.config import FieldKind, FieldSpec, TaskConfig, describe
+from aigc_desktop.core.config import TaskConfig, describe
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Failed, Result
 from aigc_desktop.core.family import Plan
+from aigc_desktop.core.fields import FieldKind, FieldSpec
 from aigc_desktop.core.i18n import LANGUAGES, _, language, set_language
 from aigc_desktop.core.machine import THREADS_VARIABLE, usable_cores
 from aigc_desktop.core.offline import go_offline

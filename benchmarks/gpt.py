@@ -35,7 +35,7 @@ from torch import nn
 
 from aigc_desktop.core.dataset import Dataset, DatasetInfo, write_info
 from aigc_desktop.core.events import Metric, Progress
-from aigc_desktop.core.files import write_json
+from aigc_desktop.core.files import sha256_file, write_json
 from aigc_desktop.core.machine import engine_threads
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.families.gpt import GPTConfig, make_optimizers, train
@@ -60,7 +60,8 @@ def frozen(workspace: Workspace, text: str) -> Dataset:
               "labels": np.full(1, -1, np.int32)}  # fmt: skip
     for name, array in arrays.items():
         np.save(snapshot / f"{name}.npy", array)
-    write_json(snapshot / "manifest.json", {"format": 1, "files": {}, "sha256": hashlib.sha256(data).hexdigest()})
+    files = {path.name: {"size": path.stat().st_size, "sha256": sha256_file(path)} for path in snapshot.iterdir()}
+    write_json(snapshot / "manifest.json", {"format": 1, "files": files, "sha256": hashlib.sha256(data).hexdigest()})
     write_info(folder, DatasetInfo("shakespeare", "Shakespeare", "text", "", "", 1, 1, frozen=True, train=1,
                                    characters=len(text), bytes=len(data)))  # fmt: skip
     return Dataset(folder)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from aigc_desktop.core.config import FieldKind, FieldSpec
 from aigc_desktop.core.events import Event, Failed, Finished, Progress, Stopped
 from aigc_desktop.core.family import TaskSpec
+from aigc_desktop.core.fields import FieldKind, FieldSpec
 from aigc_desktop.core.i18n import language
 from aigc_desktop.core.machine import Machine
 from aigc_desktop.core.request import JobRequest

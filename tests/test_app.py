@@ -10,6 +10,7 @@ from pathlib import Path
 from aigc_desktop.app import choose_input_method, read_arguments
 from aigc_desktop.core import paths
 from aigc_desktop.core.settings import Preferences, save_preferences
+from aigc_desktop.core.workspace import Workspace
 
 
 def test_arguments_name_files_and_workspace(tmp_path, monkeypatch):
@@ -38,6 +39,39 @@ def make(arguments):
 app.make_application = make
 sys.exit(app.main(sys.argv[1:]))
 """
+
+
+LOADED_AT_THE_PAINT = """
+import os
+import sys
+import aigc_desktop.app as app
+class Window(app.MainWindow):
+    def __init__(self, *parts):
+        super().__init__(*parts)
+        self.painted.connect(self.tell)
+    def tell(self):
+        print(*{name.partition(".")[0] for name in sys.modules}, flush=True)
+        os._exit(0)
+app.MainWindow = Window
+sys.exit(app.main(sys.argv[1:]))
+"""
+HEAVY = {
+    "PIL", "email", "multiprocessing", "numpy", "psutil", "pydantic", "pyqtgraph", "sqlite3", "tokenizers", "torch",
+    "transformers",
+}  # fmt: skip
+
+
+def test_nothing_heavy_is_loaded_before_the_window_is_painted(tmp_path):
+    workspace = Workspace.open(tmp_path)
+    workspace.new_run("image_vae.train", {}, "A run that the first page lists")
+    save_preferences(Preferences(theme="dark"))
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED_AT_THE_PAINT, "--workspace", str(tmp_path)],
+        env={**os.environ, "QT_QPA_PLATFORM": "offscreen"}, capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    loaded = set(done.stdout.split())
+    assert {"PySide6", "aigc_desktop"} <= loaded
+    assert not loaded & HEAVY
 
 
 def test_the_window_opens_and_closes_with_code_0(tmp_path):

@@ -90,11 +90,6 @@ def loaded_after(statement: str) -> set[str]:
     return set(done.stdout.split())
 
 
-def test_the_window_loads_no_torch_and_no_plots_before_it_is_painted():
-    loaded = loaded_after("import aigc_desktop.app")
-    assert not loaded & {"torch", "transformers", "tokenizers", "pyqtgraph", "PIL"}
-
-
 def test_every_page_loads_without_torch():
     loaded = loaded_after(
         "from aigc_desktop.core.discover import discover; from aigc_desktop.ui import pages; discover(pages, 'PAGE')"

@@ -8,10 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from aigc_desktop.core.config import typed
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.files import parse_json, write_json
 from aigc_desktop.core.i18n import _
+from aigc_desktop.core.typed import typed
 
 FORMAT = 1
 EXTENSIONS = {"image": ".png", "text": ".txt"}

@@ -52,12 +52,15 @@ class Sample:
 
 @dataclass(frozen=True)
 class Text:
-    """Written texts; with `partial` the items are what there is so far and a later event replaces them."""
+    """Written texts; with `partial` the items are what there is so far and a later event replaces them.
+
+    An item of the role `reconstruction` is an original, and below it "→" and its copy.
+    """
 
     step: int
     items: tuple[str, ...]
     seeds: tuple[int, ...] = ()
-    role: Literal["samples", "real"] = "samples"
+    role: Literal["samples", "real", "reconstruction"] = "samples"
     partial: bool = False
 
 

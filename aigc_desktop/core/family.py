@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from aigc_desktop.core.config import FieldSpec, TaskConfig, describe
+from aigc_desktop.core.fields import FieldSpec
 from aigc_desktop.core.job import Job
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the window shows without pydantic and numpy
+    from aigc_desktop.core.config import TaskConfig
     from aigc_desktop.core.dataset import Dataset
     from aigc_desktop.core.machine import Machine
 
@@ -117,6 +118,8 @@ class TaskSpec:
 
 def task_spec(family: Family, task: Task) -> TaskSpec:
     """Return the plain description of a family's task."""
+    from aigc_desktop.core.config import describe
+
     return TaskSpec(
         f"{family.name}.{task.name}", task.title, task.group, family.name, family.title, family.kind,
         family.summary, describe(task.config), task.plan is not None,

@@ -29,9 +29,7 @@ class Machine:
 
 def inspect_machine() -> Machine:
     """Return what can be known without torch; the engine fills in the rest."""
-    import psutil  # takes a moment that the start of the window does without
-
-    return Machine(usable_cores(), int(psutil.virtual_memory().total), platform.processor() or platform.machine())
+    return Machine(usable_cores(), _memory(), platform.processor() or platform.machine())
 
 
 def usable_cores() -> int:
@@ -39,6 +37,15 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _memory() -> int:
+    """Return the bytes of memory; where the system tells them itself, without psutil, for the start of the window."""
+    if hasattr(os, "sysconf"):
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    import psutil
+
+    return int(psutil.virtual_memory().total)
 
 
 def engine_threads() -> int:

@@ -6,10 +6,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from aigc_desktop.core.config import typed
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.files import damaged_file, read_json
 from aigc_desktop.core.i18n import _
+from aigc_desktop.core.typed import typed
 
 TOO_NEW = "TooNew"
 """The `kind` of the UserError for what a newer version of the program wrote."""

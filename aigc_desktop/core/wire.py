@@ -11,9 +11,9 @@ import json
 import struct
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from aigc_desktop.core.config import FieldKind, FieldSpec
 from aigc_desktop.core.events import EVENT_TYPES
 from aigc_desktop.core.family import Plan, Preset, Problem, TaskSpec
+from aigc_desktop.core.fields import FieldKind, FieldSpec
 from aigc_desktop.core.machine import Machine
 
 if TYPE_CHECKING:  # the window is on the screen before numpy is needed

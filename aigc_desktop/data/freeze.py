@@ -19,10 +19,11 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import field_validator
 
-from aigc_desktop.core.config import FieldKind, TaskConfig, param
+from aigc_desktop.core.config import TaskConfig, param
 from aigc_desktop.core.dataset import FORMAT, Dataset, DatasetInfo, ItemRecord, write_info
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Event, EventStream, Note, Result
+from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.files import atomic_folder, need_space, write_json
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.run import Run

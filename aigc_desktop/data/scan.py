@@ -12,10 +12,11 @@ from datetime import datetime
 from pathlib import Path, PurePath
 from typing import Literal
 
-from aigc_desktop.core.config import FieldKind, TaskConfig, param
+from aigc_desktop.core.config import TaskConfig, param
 from aigc_desktop.core.dataset import DatasetInfo, write_info
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Event, EventStream, Note, Result
+from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.files import atomic_folder, need_space
 from aigc_desktop.core.i18n import N_, _, ngettext
 from aigc_desktop.core.run import Run

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from aigc_desktop.core.config import FieldKind, TaskConfig, param
+from aigc_desktop.core.config import TaskConfig, param
 from aigc_desktop.core.dataset import Dataset, Texts
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Event, EventStream, Note, Progress, Result
 from aigc_desktop.core.family import Family, Task
+from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace

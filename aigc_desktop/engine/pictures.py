@@ -11,9 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from aigc_desktop.core.config import FieldKind, TaskConfig, param
+from aigc_desktop.core.config import TaskConfig, param
 from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.events import Event, Progress, Sample
+from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Generic
 
-from aigc_desktop.core.config import ConfigError, ConfigT, check, describe
+from aigc_desktop.core.config import ConfigT, check, describe
 from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.family import Preset, Problem
+from aigc_desktop.core.fields import ConfigError
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.machine import Machine
 from aigc_desktop.engine.device import choose_device

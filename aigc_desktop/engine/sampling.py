@@ -6,14 +6,16 @@ place given by the seed, so that the same text comes out to the bit whether it i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from aigc_desktop.engine.nn.language_model import LanguageModel
+from aigc_desktop.engine.nn.attention import Cache
+from aigc_desktop.engine.nn.language_model import Shape
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,24 @@ class Sampling:
     top_k: int = 0
     repetition_penalty: float = 1.0
     most_tokens: int = 256
+
+
+class Writer(Protocol):
+    """A causal model that writes: a language model, or one that also reads a vector (B, Z) per text."""
+
+    @property
+    def shape(self) -> Shape:
+        """Return its size."""
+
+    @property
+    def embedding(self) -> nn.Embedding:
+        """Return its table of token vectors."""
+
+    def new_cache(self, batch: int) -> Cache:
+        """Return an empty cache."""
+
+    def __call__(self, tokens: Tensor, cache: Cache, /, *conditions: Tensor) -> Tensor:
+        """Return logits (B, 1, V) after the new tokens (B, T)."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +95,13 @@ def block_width(device: torch.device) -> int:
 
 
 def write_texts(
-    model: LanguageModel, prompt: Sequence[int], seeds: Sequence[int], end: int, sampling: Sampling
-) -> Iterator[Written]:
+    model: Writer, prompt: Sequence[int], seeds: Sequence[int], end: int, sampling: Sampling,
+    condition: Callable[[int], Tensor] | None = None,
+) -> Iterator[Written]:  # fmt: skip
     """Yield the texts of `seeds` block by block, after each token. `model` is in evaluation mode.
 
     The prompt is not part of what is yielded. An empty prompt is the end token: the begin of a new text.
+    `condition` gives for each seed the vector (Z,) that the model reads besides its tokens.
     """
     width = block_width(model.embedding.weight.device)
     blocks: dict[int, list[int]] = {}
@@ -87,6 +109,9 @@ def write_texts(
         blocks.setdefault(seed // width, []).append(seed)
     for block in blocks.values():
         writer = _Block(model, list(prompt) or [end], block, end, sampling, width)
+        if condition is not None:
+            vectors = {row: condition(seed) for row, seed in zip(writer.rows, block, strict=True)}
+            writer.conditions = _in_rows(vectors, width)
         while not writer.done:
             writer.step()
             yield Written({seed: list(writer.tokens[seed]) for seed in block}, writer.done)
@@ -96,7 +121,7 @@ class _Block:
     """Up to `width` texts in the making; rows that no seed asked for are computed and dropped."""
 
     def __init__(
-        self, model: LanguageModel, prompt: list[int], seeds: list[int], end: int, sampling: Sampling, width: int
+        self, model: Writer, prompt: list[int], seeds: list[int], end: int, sampling: Sampling, width: int
     ) -> None:
         self.model, self.seeds, self.end, self.sampling = model, seeds, end, sampling
         self.device = model.embedding.weight.device
@@ -110,6 +135,7 @@ class _Block:
         self.seen.scatter_(1, self.history, True)
         self.cache = model.new_cache(width)
         self.unread = self.history[:, -model.shape.context :]
+        self.conditions: Tensor | None = None
 
     @property
     def done(self) -> bool:
@@ -141,4 +167,11 @@ class _Block:
         if self.cache.filled + self.unread.shape[1] > self.model.shape.context:
             self.cache.filled = 0
             self.unread = self.history[:, -max(1, self.model.shape.context // 2) :]
-        return self.model(self.unread, self.cache)[:, -1].float()
+        read = (self.unread, self.cache) if self.conditions is None else (self.unread, self.cache, self.conditions)
+        return self.model(*read)[:, -1].float()
+
+
+def _in_rows(vectors: dict[int, Tensor], width: int) -> Tensor:
+    """Return (width, Z) with the vectors (Z,) in their rows and zeros elsewhere."""
+    like = next(iter(vectors.values()))
+    return torch.stack([vectors.get(row, torch.zeros_like(like)) for row in range(width)])

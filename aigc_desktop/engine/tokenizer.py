@@ -89,6 +89,7 @@ class BPETokenizer:
 
     def __init__(self, inner: tokenizers.Tokenizer) -> None:
         self.inner = inner
+        inner.encode_special_tokens = True  # a text that holds "<|end|>" does not end there
         self.size = inner.get_vocab_size()
 
     def encode(self, text: str) -> Ids:

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from aigc_desktop.core.config import FieldKind, TaskConfig, param
+from aigc_desktop.core.config import TaskConfig, param
 from aigc_desktop.core.events import Event
+from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_
 from aigc_desktop.engine.data import Source
 from aigc_desktop.engine.device import DEVICES, PRECISIONS, choose_device, set_up

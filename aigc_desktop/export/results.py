@@ -62,7 +62,7 @@ def pieces_of(result: Run) -> Iterator[Piece]:
         title = work_title(origin.model_title, picture.seed, picture.label, picture.index)
         yield Piece("image", title, read_png(picture.file), origin=origin.of(picture.seed, picture.label))
     for sheet in read_samples(result):
-        if sheet.role == "samples":
+        if sheet.role != "real":
             for index, text in enumerate(sheet.items):
                 seed = sheet.seeds[index] if index < len(sheet.seeds) else None
                 yield Piece("text", text_title(text), text=text, origin=origin.of(seed, ""))

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QTimer
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QIcon, QShortcut
+from PySide6.QtCore import QTimer, Signal
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QIcon, QPaintEvent, QShortcut
 from PySide6.QtWidgets import QFileDialog, QMainWindow, QPushButton
 
 from aigc_desktop.core.discover import discover
@@ -36,6 +36,9 @@ FAILURES_AT_ONCE = 3
 class MainWindow(QMainWindow):
     """Shows one page at a time; pages are built on their first visit."""
 
+    painted = Signal()
+    """The window is on the screen for the first time: what can wait for that begins."""
+
     def __init__(self, workspace: Workspace, preferences: Preferences, jobs: JobCenter, theme: Theme) -> None:
         super().__init__()
         self.setWindowTitle(_("AIGC Desktop"))
@@ -53,10 +56,11 @@ class MainWindow(QMainWindow):
         self.closing = Closing(self, self.services)
         self.closing.ready.connect(self.close)
         self._watched: set[JobHandle] = set()
+        self._seen = False
         jobs.changed.connect(self._watch_jobs)
         self.shell = self._build()
         install(self, self.commands)
-        remember_workspace(workspace.folder)
+        self.painted.connect(self._remember_workspace)
         place = restore_geometry(self)
         self.navigate(place if place in self.places else next(iter(self.places)))
 
@@ -91,7 +95,7 @@ class MainWindow(QMainWindow):
         save_preferences(preferences)
         if preferences.workspace != old.workspace and preferences.workspace:
             self.services.workspace = Workspace.open(Path(preferences.workspace))
-            remember_workspace(self.services.workspace.folder)
+            self._remember_workspace()
         if preferences.language != old.language:
             use_language(preferences.language)
         looks = (preferences.theme, preferences.scale, preferences.language)
@@ -99,6 +103,9 @@ class MainWindow(QMainWindow):
             self.services.theme.apply(preferences)
         if (preferences.language, preferences.scale, preferences.workspace) != (old.language, old.scale, old.workspace):
             QTimer.singleShot(0, self, self.rebuild)  # the page that asked is still on the call stack
+
+    def _remember_workspace(self) -> None:
+        remember_workspace(self.services.workspace.folder)
 
     # files from outside
 
@@ -119,6 +126,12 @@ class MainWindow(QMainWindow):
     def dropEvent(self, event: QDropEvent) -> None:
         event.acceptProposedAction()
         self.open_paths([Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()])
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if not self._seen:
+            self._seen = True
+            QTimer.singleShot(0, self, self.painted.emit)  # when all that lies on the window is painted too
 
     def closeEvent(self, event: QCloseEvent) -> None:
         if self.services.jobs.handles:

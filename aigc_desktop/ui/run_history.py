@@ -89,8 +89,7 @@ def _fitting(sheets: list[SampleSheet]) -> list[SampleSheet]:
 def _event(sheet: SampleSheet) -> Event | None:
     """Return the recorded event, or None when its file is damaged: the others are still worth showing."""
     if sheet.items:
-        role = "real" if sheet.role == "real" else "samples"
-        return Text(sheet.step, sheet.items, sheet.seeds, role)  # type: ignore[arg-type]
+        return Text(sheet.step, sheet.items, sheet.seeds, sheet.role)  # type: ignore[arg-type]
     try:
         return Sample(sheet.step, sheet.images(), sheet.seeds, sheet.labels, sheet.role)  # type: ignore[arg-type]
     except (OSError, UserError):

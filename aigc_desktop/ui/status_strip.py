@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from typing import TYPE_CHECKING
 
-import psutil
 from PySide6.QtCore import QTimer
-from PySide6.QtGui import QResizeEvent
+from PySide6.QtGui import QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QWidget
 
 from aigc_desktop.core.errors import readable_size
@@ -17,6 +17,9 @@ from aigc_desktop.ui.facts import device_words
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.widgets.cards import FlowLayout
 from aigc_desktop.ui.widgets.controls import IconView, label
+
+if TYPE_CHECKING:
+    import psutil
 
 INTERVAL_MS = 2000
 
@@ -29,7 +32,7 @@ class StatusStrip(QFrame):
         self.services = services
         self.setObjectName("status")
         self.engine_failure: Failed | None = None
-        self.process = psutil.Process()
+        self.process: psutil.Process | None = None
         theme = services.theme
         self.parts: list[QWidget] = []
         self.flow = FlowLayout(theme.px(16))
@@ -56,12 +59,17 @@ class StatusStrip(QFrame):
         self.lamp_text.setText(_("Offline") + " · " + text.format(count=count))
         self.lamp.show_icon("wifi-off", "red" if count else "green")
         self.device.setText(device_words(self.services.jobs.machine))
-        self.memory.setText(readable_size(self._memory()))
+        self.memory.setText(readable_size(_memory_of(self.process)) if self.process is not None else "")
         free = shutil.disk_usage(self.services.workspace.folder).free
         self.disk.setText(_("{size} free").format(size=readable_size(free)))
         words, colour = self._engine_words()
         self.engine.setText(words)
         self.engine_icon.show_icon("activity", colour)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if self.process is None:
+            QTimer.singleShot(0, self, self._look_at_process)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Leave out what never changes when not all fits in one line."""
@@ -73,15 +81,12 @@ class StatusStrip(QFrame):
         if self.isVisible() and not self.window().isMinimized():
             self.update_facts()
 
-    def _memory(self) -> int:
-        """Return the resident bytes of the window and of its engine processes."""
-        total = int(self.process.memory_info().rss)
-        for child in self.process.children():
-            try:
-                total += int(child.memory_info().rss)
-            except psutil.Error:  # it ended meanwhile
-                continue
-        return total
+    def _look_at_process(self) -> None:
+        """Begin to measure the memory, now that the window is on the screen."""
+        import psutil  # takes a moment that the start of the window does without
+
+        self.process = psutil.Process()
+        self.update_facts()
 
     def _engine_words(self) -> tuple[str, str]:
         jobs = self.services.jobs
@@ -113,3 +118,16 @@ class StatusStrip(QFrame):
         self.flow.addWidget(part)
         self.parts.append(part)
         return view, text
+
+
+def _memory_of(process: psutil.Process) -> int:
+    """Return the resident bytes of the window and of its engine processes."""
+    import psutil
+
+    total = int(process.memory_info().rss)
+    for child in process.children():
+        try:
+            total += int(child.memory_info().rss)
+        except psutil.Error:  # it ended meanwhile
+            continue
+    return total

@@ -12,7 +12,6 @@ from PySide6.QtCore import QObject, Signal
 from aigc_desktop.core.events import Event, Failed, Finished, Result, Sample, Stopped, Text
 from aigc_desktop.core.family import TaskSpec
 from aigc_desktop.core.i18n import N_, _
-from aigc_desktop.core.library import Library
 from aigc_desktop.core.rehearsal import COUNT, lessons, scan_values, short_values
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.run import Run
@@ -158,6 +157,7 @@ class Tour(QObject):
         preferences = self.services.preferences
 
         def save() -> tuple[Path, ...]:
+            from aigc_desktop.core.library import Library
             from aigc_desktop.export.piece import labelled
             from aigc_desktop.export.results import export_result, keep_result
 

@@ -86,7 +86,7 @@ class Batch:
                      origin=self.origin.of(picture.seed, picture.label))
             )  # fmt: skip
         for sheet in read_samples(self.result):
-            if sheet.role == "samples":
+            if sheet.role != "real":
                 self.add_texts(sheet.items, sheet.seeds, False)
 
     def add_pictures(self, sample: Sample) -> None:

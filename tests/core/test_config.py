@@ -2,7 +2,8 @@ from typing import Literal
 
 import pytest
 
-from aigc_desktop.core.config import ConfigError, FieldKind, TaskConfig, check, describe, param
+from aigc_desktop.core.config import TaskConfig, check, describe, param
+from aigc_desktop.core.fields import ConfigError, FieldKind
 from aigc_desktop.core.i18n import set_language
 
 

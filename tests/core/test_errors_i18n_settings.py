@@ -56,7 +56,13 @@ def test_preferences_round_trip(tmp_path):
     assert load_preferences(tmp_path) == Preferences(language="zh_CN", scale=125)
 
 
-@pytest.mark.parametrize("damage", ["", "{", '{"language": "klingon"}', "[1]", '{"unknown": 1}'])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "", "{", '{"language": "klingon"}', "[1]", '{"unknown": 1}', '{"scale": 74}', '{"scale": 201}',
+        '{"scale": true}', '{"workspace": 3}',
+    ],
+)  # fmt: skip
 def test_damaged_preferences_are_set_aside(tmp_path, damage):
     (tmp_path / "preferences.json").write_text(damage, encoding="utf-8")
     assert load_preferences(tmp_path) == Preferences()

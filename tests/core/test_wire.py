@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aigc_desktop.core.config import FieldKind, FieldSpec
 from aigc_desktop.core.events import Failed, Metric, Progress, Result, Sample, Text
 from aigc_desktop.core.family import Plan, Preset, Problem
+from aigc_desktop.core.fields import FieldKind, FieldSpec
 from aigc_desktop.core.wire import read_frame, write_frame
 
 

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aigc_desktop.core.config import ConfigError, check
+from aigc_desktop.core.config import check
 from aigc_desktop.core.errors import OutOfSpace, UserError
 from aigc_desktop.core.events import Progress, Result
+from aigc_desktop.core.fields import ConfigError
 from aigc_desktop.core.run import Run
 from aigc_desktop.data.freeze import FreezeConfig, freeze
 from aigc_desktop.data.jobs import JOBS, import_dataset

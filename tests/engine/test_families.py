@@ -10,10 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aigc_desktop.core.config import FieldKind, check, describe
+from aigc_desktop.core.config import check, describe
 from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.events import Checkpoint, Failed, Finished, Metric, Note, Sample, Stopped, Text
 from aigc_desktop.core.family import Plan, task_spec
+from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.job import run_job
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine import pictures

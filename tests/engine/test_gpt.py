@@ -3,8 +3,9 @@ import math
 import numpy as np
 import pytest
 
-from aigc_desktop.core.config import ConfigError, check
+from aigc_desktop.core.config import check
 from aigc_desktop.core.events import Failed, Finished, Metric, Note, Progress, Text
+from aigc_desktop.core.fields import ConfigError
 from aigc_desktop.core.job import run_job
 from aigc_desktop.core.machine import Machine
 from aigc_desktop.engine import text_data
@@ -168,7 +169,7 @@ def write(writer, **values):
 
 
 def test_texts_stream_in_and_end(writer, monkeypatch):
-    monkeypatch.setattr("aigc_desktop.engine.families.gpt.SHOWN_EVERY_S", 0.0)
+    monkeypatch.setattr("aigc_desktop.engine.writing.SHOWN_EVERY_S", 0.0)
     events = write(writer, count=3, length=30, seed=4)
     partial = [e for e in events if isinstance(e, Text) and e.partial]
     final = [e for e in events if isinstance(e, Text) and not e.partial]

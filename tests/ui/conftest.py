@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QApplication
 from aigc_desktop.core.dataset import DatasetInfo, ItemRecord, write_info
 from aigc_desktop.core.files import sha256_file, write_json
 from aigc_desktop.core.i18n import set_language
-from aigc_desktop.core.settings import Preferences
+from aigc_desktop.core.settings import Preferences, check_preferences
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.ui.background import Background
 from aigc_desktop.ui.main_window import MainWindow
@@ -169,7 +169,7 @@ def make_window(
 
     def open_window(**preferences: object) -> MainWindow:
         values = {"language": "en", "theme": "light", **preferences}
-        chosen = Preferences.model_validate(values)
+        chosen = check_preferences(values)
         set_language(chosen.language)
         window = MainWindow(filled_workspace, chosen, jobs, Theme(qapp, chosen))  # type: ignore[arg-type]
         window.show()

@@ -10,9 +10,9 @@ from PIL import Image
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent, QGuiApplication
 
-from aigc_desktop.core.config import FieldKind, FieldSpec
 from aigc_desktop.core.events import Failed, Finished, Progress, Sample, Stopped, Text
 from aigc_desktop.core.family import TaskSpec
+from aigc_desktop.core.fields import FieldKind, FieldSpec
 from aigc_desktop.core.library import Library
 from aigc_desktop.data.recorder import record as record_run
 from aigc_desktop.export.export import label_of, read_settings

@@ -7,9 +7,10 @@ from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QApplication, QCheckBox, QComboBox, QLineEdit, QSpinBox
 
-from aigc_desktop.core.config import FieldKind, TaskConfig, check, describe, param
+from aigc_desktop.core.config import TaskConfig, check, describe, param
 from aigc_desktop.core.family import Problem
-from aigc_desktop.core.settings import Preferences
+from aigc_desktop.core.fields import FieldKind
+from aigc_desktop.core.settings import Preferences, check_preferences, preference_fields
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.widgets.form import ConfigForm
 from aigc_desktop.ui.widgets.inputs import NumberInput, readable_number
@@ -172,9 +173,9 @@ def test_versions_follow_the_chosen_run(services: Services, qtbot):
 
 
 def test_preferences_make_a_form_whose_values_are_preferences(services: Services, qtbot):
-    form = ConfigForm(describe(Preferences), services)
+    form = ConfigForm(preference_fields(), services)
     qtbot.addWidget(form)
-    assert check(Preferences, form.values()) == Preferences()
+    assert check_preferences(form.values()) == Preferences()
 
 
 def test_every_configuration_of_the_tree_makes_a_form(services: Services, qtbot):

@@ -4,6 +4,7 @@ import gc
 import pkgutil
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from PySide6.QtCore import QCoreApplication, QEvent, QThread, QTimer
@@ -140,6 +141,6 @@ def test_page_lives_through_a_change_of_language_theme_and_scale(
     window = make_window()
     window.navigate(place)
     for change in ({"language": "zh_CN"}, {"theme": "dark"}, {"scale": 150}, {"language": "en", "scale": 100}):
-        window.change_preferences(window.services.preferences.model_copy(update=change))
+        window.change_preferences(replace(window.services.preferences, **change))
         settle(qtbot)
         assert window.place == place and isinstance(window.pages[place], QWidget)

@@ -15,8 +15,10 @@ from aigc_desktop.core.paths import resources
 from aigc_desktop.core.settings import Preferences
 from aigc_desktop.ui.jobs import JobCenter, process_engines
 from aigc_desktop.ui.page import Services
+from aigc_desktop.ui.pages.create import CreatePage
 from aigc_desktop.ui.pages.data import DataPage
 from aigc_desktop.ui.pages.train import TrainPage
+from tests.engine.toy import text_dataset
 
 LONG = 60_000
 SMALL = {"batch_size": 4, "width": 16, "log_every": 1, "sample_every": 0, "validate_every": 0, "copy_share": 0.0}
@@ -41,7 +43,7 @@ def center(qapp, tmp_path):
 
 @pytest.fixture
 def pages(qtbot, workspace, center, theme, record):
-    """Both pages, with navigation between them."""
+    """The pages of the main job, with navigation between them."""
     made: dict[str, object] = {}
 
     def navigate(place, **arguments):
@@ -53,7 +55,8 @@ def pages(qtbot, workspace, center, theme, record):
         workspace, Preferences(language="en", theme="light"), center, theme, navigate, record.notify,
         record.show_failure, record.change_preferences,
     )  # fmt: skip
-    for place, page in (("data", DataPage(services)), ("train", TrainPage(services))):
+    for place, kind in (("data", DataPage), ("train", TrainPage), ("create", CreatePage)):
+        page = kind(services)
         made[place] = page
         page.build()
         qtbot.addWidget(page)
@@ -82,9 +85,9 @@ def _bring_in(qtbot, pages, folder: Path) -> None:
     qtbot.waitUntil(lambda: train.stack.currentIndex() == 1, timeout=LONG)
 
 
-def _start(qtbot, page, steps: int) -> None:
-    page.setup.families["image_gan.train"].click()
-    _set(page, steps=steps, **SMALL)
+def _start(qtbot, page, steps: int, family: str = "image_gan", **values) -> None:
+    page.setup.families[f"{family}.train"].click()
+    _set(page, steps=steps, **SMALL, **values)
     qtbot.waitUntil(page.setup.start_button.isEnabled, timeout=LONG)
     page.setup.start_button.click()
 
@@ -147,3 +150,23 @@ def test_the_main_job_with_the_real_engine(qtbot, pages, center, tmp_path):
     assert page.run.info.status == "finished"
     assert len(page.view.wall.rows) >= 1
     assert all(len(metric.series) for metric in page.view.plot.metrics.values())
+
+
+def test_a_text_vae_learns_and_writes_like_a_given_text(qtbot, pages, workspace, center):
+    texts = [f"a {colour} {thing}" for colour in ("red", "blue", "old", "tiny") for thing in "abcdefghijklmnop"]
+    dataset = text_dataset(workspace, texts, held_out=4)
+    train, create = pages["train"], pages["create"]
+    qtbot.waitUntil(lambda: bool(center.catalogue), timeout=LONG)
+    train.shown(dataset=dataset.id)
+    _start(qtbot, train, 6, "text_vae", layers=1, heads=2, length=32)
+    handle = train.handle
+    qtbot.waitUntil(lambda: train.handle is None, timeout=LONG)
+    assert isinstance(handle.ending, Finished), handle.ending
+
+    create.shown(run=train.run.id, task="text_vae.vary")
+    create.panel.form.set_values({"text": texts[0], "count": 3})
+    create.generate()
+    handle = create.handle
+    qtbot.waitUntil(lambda: create.handle is None, timeout=LONG)
+    assert isinstance(handle.ending, Finished), handle.ending
+    assert len(create.batch.works) == 3 and len({work.seed for work in create.batch.works}) == 3

@@ -7,7 +7,6 @@ strong weight decay and early stopping then matter more than anything else (Kim 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -16,7 +15,7 @@ import torch
 from pydantic import model_validator
 from torch import Tensor, nn
 
-from aigc_desktop.core.config import FieldKind, TaskConfig, param
+from aigc_desktop.core.config import param
 from aigc_desktop.core.events import Event, EventStream, Progress, Text
 from aigc_desktop.core.family import Family, Task
 from aigc_desktop.core.i18n import N_, _
@@ -24,7 +23,7 @@ from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.checkpoint import part, read_model
 from aigc_desktop.engine.data import open_dataset
-from aigc_desktop.engine.device import DEVICES, choose_device, set_up
+from aigc_desktop.engine.device import choose_device, set_up
 from aigc_desktop.engine.nn.language_model import LanguageModel, Shape
 from aigc_desktop.engine.optim import adamw, muon_and_adamw
 from aigc_desktop.engine.sampling import Sampling, write_texts
@@ -33,11 +32,11 @@ from aigc_desktop.engine.text_data import TokenData, Windows, prepare_tokens, va
 from aigc_desktop.engine.text_plan import plan_language_model
 from aigc_desktop.engine.tokenizer import END, Tokenizer, load_tokenizer
 from aigc_desktop.engine.training import TrainConfig, Trainee, begin, fit
+from aigc_desktop.engine.writing import WriteConfig, decoded, stream_texts
 
 ADAM_SHARE = 0.25  # AdamW's learning rate as a share of Muon's
 VALIDATION_WINDOWS = 256
 PREVIEW_TEXTS, PREVIEW_TOKENS = 4, 128
-SHOWN_EVERY_S = 0.1
 
 
 class GPTConfig(TrainConfig):
@@ -153,8 +152,8 @@ class GPTTrainee(Trainee):
         for number, state in enumerate(write_texts(self.generating(models), [], seeds, END, sampling)):
             written |= state.tokens
             if number % 16 == 0:
-                yield Text(step, _decoded(self.data.tokenizer, written, seeds, True), seeds, partial=True)
-        yield Text(step, _decoded(self.data.tokenizer, written, seeds), seeds)
+                yield Text(step, decoded(self.data.tokenizer, written, seeds, True), seeds, partial=True)
+        yield Text(step, decoded(self.data.tokenizer, written, seeds), seeds)
 
     @staticmethod
     def generating(models: Mapping[str, nn.Module]) -> LanguageModel:
@@ -188,42 +187,21 @@ def train(config: GPTConfig, run: Run) -> EventStream:
     yield from fit(config, run, GPTTrainee(config, data, device))
 
 
-class GenerateConfig(TaskConfig):
+class GenerateConfig(WriteConfig):
     """Settings for writing texts with a trained language model."""
 
-    run: str = param(..., N_("Model"), N_("The trained model that writes."), kind=FieldKind.RUN)
-    checkpoint: str = param(
-        "best", N_("Version"), N_("Which saved version of it; the best one by default."), kind=FieldKind.CHECKPOINT
-    )
     prompt: str = param(
         "", N_("Beginning"), N_("The text goes on from here; leave it empty to let the model begin."), multiline=True
     )
-    count: int = param(4, N_("How many"), N_("Texts to write."), ge=1, le=10_000)
     length: int = param(
         300, N_("Length"), N_("Most tokens per text; a text may end earlier."), unit=N_("tokens"), ge=1, le=100_000
     )
-    temperature: float = param(
-        0.8, N_("Temperature"), N_("Low is careful, high is daring; 0.7 to 1.0 is good, 0 takes the likeliest token."),
-        ge=0.0, le=5.0,
-    )  # fmt: skip
-    top_p: float = param(
-        0.95, N_("Top p"), N_("Draws from the likeliest tokens that make up this share; 1 turns it off."),
-        ge=0.01, le=1.0, advanced=True,
-    )  # fmt: skip
     top_k: int = param(
         0, N_("Top k"), N_("Draws from so many likeliest tokens only; 0 turns it off."), ge=0, le=65_536, advanced=True
     )
     repetition_penalty: float = param(
         1.0, N_("Repetition penalty"), N_("Above 1, tokens that came already are less likely; 1.1 is mild."),
         ge=1.0, le=2.0, advanced=True,
-    )  # fmt: skip
-    seed: int = param(
-        0, N_("Seed"), N_("Text number i has the seed plus i; the same seed writes the same text."),
-        ge=0, le=2**31 - 1,
-    )  # fmt: skip
-    device: Literal["auto", "cpu", "cuda", "mps"] = param(
-        "auto", N_("Device"), N_("Where to compute; automatic takes a graphics card when there is one."),
-        labels=DEVICES, advanced=True,
     )  # fmt: skip
 
 
@@ -237,18 +215,7 @@ def generate(config: GenerateConfig, run: Run) -> EventStream:
     )
     prompt = [int(i) for i in tokenizer.encode(config.prompt)]
     seeds = tuple(range(config.seed, config.seed + config.count))
-    started = shown = time.perf_counter()
-    finished = made = 0
-    for state in write_texts(model, prompt, seeds, END, sampling):
-        now, block = time.perf_counter(), tuple(state.tokens)
-        length = made + sum(map(len, state.tokens.values()))
-        if state.done:
-            finished, made = finished + len(block), length
-        if state.done or now - shown > SHOWN_EVERY_S:
-            shown = now
-            texts = _decoded(tokenizer, state.tokens, block, not state.done, config.prompt)
-            yield Text(0, texts, block, partial=not state.done)
-        yield Progress(finished, config.count, _("Writing"), length / (now - started), N_("tokens"))
+    yield from stream_texts(write_texts(model, prompt, seeds, END, sampling), tokenizer, config.count, config.prompt)
 
 
 def load(folder: Path, device_name: str) -> tuple[LanguageModel, Tokenizer]:
@@ -271,16 +238,9 @@ def sampler(folder: Path, device_name: str) -> Callable[[int, int], list[str]]:
         written: dict[int, list[int]] = {}
         for state in write_texts(model, [], seeds, END, Sampling(most_tokens=model.shape.context)):
             written |= state.tokens
-        return list(_decoded(tokenizer, written, seeds))
+        return list(decoded(tokenizer, written, seeds))
 
     return sample
-
-
-def _decoded(
-    tokenizer: Tokenizer, written: Mapping[int, list[int]], seeds: tuple[int, ...], unfinished: bool = False,
-    prompt: str = "",
-) -> tuple[str, ...]:  # fmt: skip
-    return tuple(prompt + tokenizer.decode(written.get(seed, []), unfinished) for seed in seeds)
 
 
 plan = plan_language_model(GPTConfig, make_optimizers)

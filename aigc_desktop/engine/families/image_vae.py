@@ -29,7 +29,7 @@ from aigc_desktop.engine.device import choose_device
 from aigc_desktop.engine.nn.density import LatentDensity
 from aigc_desktop.engine.nn.diffaugment import shift
 from aigc_desktop.engine.nn.resnet import PictureDecoder, PictureEncoder
-from aigc_desktop.engine.nn.variational import bits_per_dimension, draw, kl_per_dimension, reconstruction_nats
+from aigc_desktop.engine.nn.variational import between, bits_per_dimension, draw, kl_per_dimension, reconstruction_nats
 from aigc_desktop.engine.optim import adamw
 from aigc_desktop.engine.pictures import (
     CHUNK,
@@ -134,15 +134,6 @@ def interpolate(config: InterpolateConfig, run: Run) -> EventStream:
         frames = one_by_one(lambda i: modules["decoder"](codes[i][None].to(device)), range(len(codes)))  # noqa: B023
         yield Sample(start, frames, role="interpolation")
         yield Progress(places[-1] + 1, config.count, unit=N_("pictures"))
-
-
-def between(a: Tensor, b: Tensor, share: float) -> Tensor:
-    """Return the code at `share` 0 … 1 of the arc from a to b, (D,): spherical interpolation, arXiv:1609.04468."""
-    cosine = torch.dot(a, b) / (a.norm() * b.norm()).clamp(min=1e-12)
-    angle = torch.acos(cosine.clamp(-1, 1))
-    if float(angle.sin()) < 1e-4:
-        return torch.lerp(a, b, share)
-    return (torch.sin((1 - share) * angle) * a + torch.sin(share * angle) * b) / torch.sin(angle)
 
 
 def sampler(folder: Path, device: str) -> Callable[[int, int], Pictures]:

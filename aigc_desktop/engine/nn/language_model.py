@@ -60,15 +60,19 @@ class LanguageModel(nn.Module):
 
     def forward(self, tokens: Tensor, cache: Cache | None = None) -> Tensor:
         """Return logits (B, T, V); with a cache `tokens` are the new ones and only the last one's logits come back."""
+        return self.decode(self.embedding(tokens), cache)
+
+    def decode(self, embedded: Tensor, cache: Cache | None = None) -> Tensor:
+        """Return the same for tokens that are embedded already, (B, T, C)."""
         start = cache.filled if cache is not None else 0
-        cos, sin = (table[start : start + tokens.shape[1]] for table in (self.cos, self.sin))
-        x = rms_norm(self.embedding(tokens))  # (B, T, C)
+        cos, sin = (table[start : start + embedded.shape[1]] for table in (self.cos, self.sin))
+        x = rms_norm(embedded)
         if self.shape.dropout:
             x = F.dropout(x, self.shape.dropout, self.training)
         for layer, block in enumerate(self.blocks):
             x = block(x, cos, sin, cache, layer)
         if cache is not None:
-            cache.filled += tokens.shape[1]
+            cache.filled += embedded.shape[1]
             x = x[:, -1:]
         return F.linear(rms_norm(x), self.embedding.weight)
 

@@ -32,3 +32,12 @@ def reconstruction_nats(squared_error: Tensor, dimensions: int) -> Tensor:
 def bits_per_dimension(nats: float, dimensions: int, levels: float = 127.5) -> float:
     """Return the bits per colour value of `nats` measured on values scaled by 1 / levels from whole numbers."""
     return (nats / dimensions + math.log(levels)) / math.log(2)
+
+
+def between(a: Tensor, b: Tensor, share: float) -> Tensor:
+    """Return the code (D,) at `share` 0 … 1 of the arc from a to b: spherical interpolation, arXiv:1609.04468."""
+    cosine = torch.dot(a, b) / (a.norm() * b.norm()).clamp(min=1e-12)
+    angle = torch.acos(cosine.clamp(-1, 1))
+    if float(angle.sin()) < 1e-4:
+        return torch.lerp(a, b, share)
+    return (torch.sin((1 - share) * angle) * a + torch.sin(share * angle) * b) / torch.sin(angle)

@@ -182,7 +182,7 @@ class CreatePage(Page):
             for event in events:
                 if isinstance(event, Sample) and event.role != "real":
                     self.batch.add_pictures(event)
-                elif isinstance(event, Text) and event.role == "samples":
+                elif isinstance(event, Text) and event.role != "real":
                     changed += self.batch.add_texts(event.items, event.seeds, event.partial)
         if len(self.view.rows) != len(self.batch.works) or changed:
             self.view.grow(changed)

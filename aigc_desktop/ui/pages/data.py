@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QKeySequence, QShortcut
@@ -19,12 +19,14 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from aigc_desktop.core.dataset import Dataset, DatasetInfo
 from aigc_desktop.core.errors import UserError, failure_of
 from aigc_desktop.core.i18n import N_, _, ngettext
 from aigc_desktop.ui.page import Page
 from aigc_desktop.ui.widgets.controls import button
 from aigc_desktop.ui.widgets.side_by_side import SideBySide
+
+if TYPE_CHECKING:
+    from aigc_desktop.core.dataset import Dataset, DatasetInfo
 
 SIDE_PX = 200
 

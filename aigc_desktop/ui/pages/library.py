@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage, QKeySequence, QShortcut
@@ -13,14 +13,16 @@ from PySide6.QtWidgets import QStackedLayout, QVBoxLayout, QWidget
 
 from aigc_desktop.core.errors import UserError, failure_of
 from aigc_desktop.core.i18n import N_, _, ngettext, sentences
-from aigc_desktop.core.library import Card, Library, Query
 from aigc_desktop.ui.background import Background
-from aigc_desktop.ui.card_actions import CardActions
-from aigc_desktop.ui.card_edits import CardEdits
 from aigc_desktop.ui.page import Page
 from aigc_desktop.ui.widgets.controls import label
 from aigc_desktop.ui.widgets.empty_state import EmptyState
 from aigc_desktop.ui.widgets.side_by_side import SideBySide
+
+if TYPE_CHECKING:
+    from aigc_desktop.core.library import Card, Library
+    from aigc_desktop.ui.card_actions import CardActions
+    from aigc_desktop.ui.card_edits import CardEdits
 
 PANEL_PX, NARROW_PX = 320, 220
 EXPORT_LIMIT = 10_000
@@ -35,6 +37,7 @@ class LibraryPage(Page):
 
     def build(self) -> None:
         """Make the widgets and open the library beside the window."""
+        from aigc_desktop.core.library import Library
         from aigc_desktop.ui.shelf import Shelf
         from aigc_desktop.ui.widgets.card_panel import CardPanel
         from aigc_desktop.ui.widgets.image_viewer import ImageViewer
@@ -73,6 +76,9 @@ class LibraryPage(Page):
     # opening
 
     def _opened(self, library: Library) -> None:
+        from aigc_desktop.ui.card_actions import CardActions
+        from aigc_desktop.ui.card_edits import CardEdits
+
         self.library = library
         self.actions_ = CardActions(self, self.services, library)
         self.edits = CardEdits(self, self.services, library)
@@ -97,6 +103,8 @@ class LibraryPage(Page):
         """Search again with the filters; the chosen work stays chosen if it is found."""
         if self.library is None:
             return
+        from aigc_desktop.core.library import Query
+
         before = self._wanted_item or (self.panel.card.id if self.panel.card else "")
         self._wanted_item = ""
         try:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFileDialog, QLabel, QLineEdit, QVBoxLayout, QWidget
 
-from aigc_desktop.core.config import ConfigError, FieldSpec, check, describe
 from aigc_desktop.core.errors import UserError, failure_of
 from aigc_desktop.core.family import Problem
+from aigc_desktop.core.fields import ConfigError, FieldSpec
 from aigc_desktop.core.files import read_json, write_json
 from aigc_desktop.core.i18n import N_, _
-from aigc_desktop.core.settings import Preferences
+from aigc_desktop.core.settings import check_preferences, preference_fields
 from aigc_desktop.ui.page import Page
 from aigc_desktop.ui.widgets.cards import Card, FlowLayout
 from aigc_desktop.ui.widgets.controls import button
@@ -79,9 +80,9 @@ class SettingsPage(Page):
     def _make_general(self) -> Card:
         theme = self.services.theme
         card = Card(theme, _("General"))
-        fields: list[FieldSpec] = [spec for spec in describe(Preferences) if spec.name not in OWN_CARD]
+        fields: list[FieldSpec] = [spec for spec in preference_fields() if spec.name not in OWN_CARD]
         self.form = ConfigForm(fields, self.services)
-        self.form.set_values(self.services.preferences.model_dump())
+        self.form.set_values(asdict(self.services.preferences))
         self.form.changed.connect(self.apply)
         card.add(self.form)
         row = FlowLayout(theme.px(8))
@@ -98,8 +99,8 @@ class SettingsPage(Page):
 
     def export_to(self, path: Path) -> None:
         """Write the settings to a file; the workspace stays out, it is a folder of this machine."""
-        values = self.services.preferences.model_dump(exclude=OWN_CARD)
-        write_json(path, values)
+        values = asdict(self.services.preferences)
+        write_json(path, {name: value for name, value in values.items() if name not in OWN_CARD})
 
     def import_from(self, path: Path) -> None:
         """Take the settings from a file, all or none, and put them to work."""
@@ -108,11 +109,11 @@ class SettingsPage(Page):
             if not isinstance(values, dict):
                 raise UserError(_("“{name}” holds no settings.").format(name=path.name), _("Choose an exported file."))
             known = {name: value for name, value in values.items() if name in self.form.rows}
-            preferences = check(Preferences, {**self.services.preferences.model_dump(), **known})
+            preferences = check_preferences({**asdict(self.services.preferences), **known})
         except (OSError, UserError) as error:
             self.services.show_failure(failure_of(error))
             return
-        self.form.set_values(preferences.model_dump())
+        self.form.set_values(asdict(preferences))
         self.apply()
 
     def _choose_export(self) -> None:
@@ -131,9 +132,9 @@ class SettingsPage(Page):
         if problems:
             self.form.show_problems(problems)
             return
-        values = {**self.services.preferences.model_dump(), **self.form.values()}
+        values = {**asdict(self.services.preferences), **self.form.values()}
         try:
-            preferences = check(Preferences, values)
+            preferences = check_preferences(values)
         except ConfigError as error:
             self.form.show_problems([Problem(text, name) for name, text in error.problems.items()])
             return

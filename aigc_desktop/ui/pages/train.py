@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
@@ -19,8 +19,10 @@ from aigc_desktop.ui.reveal import open_outside
 from aigc_desktop.ui.stopping import ask_stop
 from aigc_desktop.ui.widgets.empty_state import EmptyState
 from aigc_desktop.ui.widgets.interrupted_banner import InterruptedBanner
-from aigc_desktop.ui.widgets.sample_wall import SampleOrigin
 from aigc_desktop.ui.widgets.side_by_side import Scrolled, SideBySide
+
+if TYPE_CHECKING:
+    from aigc_desktop.ui.widgets.sample_wall import SampleOrigin
 
 RIGHT_PX = 300
 

@@ -9,9 +9,9 @@ from typing import Any
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QToolButton, QVBoxLayout, QWidget
 
-from aigc_desktop.core.config import FieldKind, FieldSpec
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.family import TaskSpec
+from aigc_desktop.core.fields import FieldKind, FieldSpec
 from aigc_desktop.core.i18n import _, sentences
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.widgets.controls import button, icon_button, label

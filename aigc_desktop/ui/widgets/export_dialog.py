@@ -165,7 +165,7 @@ class ExportDialog(QDialog):
     def _label_chosen(self) -> None:
         """Keep the choice for the next export."""
         field = "picture_label" if self.kind == "image" else "text_label"
-        changed = self.services.preferences.model_copy(update={field: self.label_box.currentData()})
+        changed = replace(self.services.preferences, **{field: self.label_box.currentData()})
         self.services.change_preferences(changed)
 
     def _make_buttons(self) -> QHBoxLayout:

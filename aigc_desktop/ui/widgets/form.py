@@ -7,8 +7,8 @@ from typing import Any
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
-from aigc_desktop.core.config import FieldKind, FieldSpec
 from aigc_desktop.core.family import Problem
+from aigc_desktop.core.fields import FieldKind, FieldSpec
 from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.widgets.controls import icon_button, label, set_role

@@ -19,8 +19,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from aigc_desktop.core.config import FieldKind, FieldSpec
 from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.fields import FieldKind, FieldSpec
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.ui.theme import Theme

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QListWidget, QListWidgetItem, QPlainTextEdit, QSplitter, QVBoxLayout, QWidget
@@ -16,6 +16,9 @@ from aigc_desktop.core.paths import resources
 from aigc_desktop.ui.background import Background
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.controls import button
+
+if TYPE_CHECKING:
+    from importlib import metadata
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ def licences() -> list[Licence]:
     if gathered.is_file():
         program = resources().parent / "LICENSE"
         return [Licence(_place(program), "", _read(program)), *_of_build(gathered)]
+    from importlib import metadata
+
     files = [*resources().parent.glob("LICENSE"), *resources().rglob("*LICENSE*")]
     own = [Licence(_place(path), "", _read(path)) for path in sorted(files) if path.is_file()]
     parts = [_of_distribution(found) for found in metadata.distributions()]

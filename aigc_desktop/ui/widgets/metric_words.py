@@ -82,6 +82,7 @@ _WORDS = {
     "error": N_("error"),
     "active": N_("Active"),
     "units": N_("units"),
+    "weighted": N_("Importance-weighted bound"),
 }
 
 _GROUPS = (

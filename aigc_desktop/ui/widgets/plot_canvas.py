@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPointF, Qt, Signal
-from PySide6.QtGui import QColor, QResizeEvent
+from PySide6.QtGui import QColor, QFontMetrics, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy
 
 from aigc_desktop.ui.theme import Theme
@@ -65,6 +65,12 @@ class Axis(pg.AxisItem):  # type: ignore[misc]
             return [f"{10**value:.3g}" for value in values]
         strings: list[str] = super().tickStrings(values, scale, spacing)
         return strings
+
+    def height_with_label(self) -> int:
+        """Return the height at which large letters of ticks and label do not touch; pyqtgraph's own lets them."""
+        font, label = self.style["tickFont"] or self.label.font(), self.label.boundingRect()
+        height: float = QFontMetrics(font).height() + self.style["tickTextOffset"][1] + label.height()
+        return round(height)
 
 
 @dataclass
@@ -135,6 +141,7 @@ class PlotCanvas(pg.GraphicsLayoutWidget):  # type: ignore[misc]
             last = name == list(self.panels)[-1] or self.beside
             bottom.setLabel(x_title if last else None)
             bottom.setStyle(showValues=last)
+            bottom.setHeight(bottom.height_with_label() if last else None)
             panel.plot.getAxis("left").setLogMode(view.log)
             drawn = [self._draw_curve(panel, curve) for curve in panel.curves]
             if fit:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QSlider, QVBoxLayout, QWidget
 
-from aigc_desktop.core.config import FieldSpec
+from aigc_desktop.core.fields import FieldSpec
 from aigc_desktop.core.i18n import _
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.controls import guard_wheel, label

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Qt
@@ -183,7 +183,7 @@ def open_workspace(services: Services, folder: Path) -> None:
     if services.jobs.handles:
         services.notify(_("Something is running. Wait for it or stop it, then change the workspace."))
         return
-    services.change_preferences(services.preferences.model_copy(update={"workspace": str(folder)}))
+    services.change_preferences(replace(services.preferences, workspace=str(folder)))
 
 
 def _path_of(sender: QObject) -> Path:

@@ -12,15 +12,17 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
 from PySide6.QtCore import QObject, QSize, Qt, QThreadPool, QTimer, Signal
 from PySide6.QtGui import QImage, QImageReader, QPixmap
 from shiboken6 import isValid
 
-Source = npt.NDArray[np.uint8] | QImage | Path | str
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+Source: TypeAlias = "npt.NDArray[np.uint8] | QImage | Path | str"
 """What a cell shows: pixels uint8 (H, W, C) or (H, W), a QImage, a picture file, or a text."""
 Load = Callable[[int], Source]
 
@@ -158,6 +160,8 @@ class ThumbnailLoader(QObject):
 
 def to_image(pixels: npt.NDArray[Any]) -> QImage:
     """Return a QImage with its own copy of uint8 pixels (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)."""
+    import numpy as np
+
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[:, :, 0]
     pixels = np.ascontiguousarray(pixels)

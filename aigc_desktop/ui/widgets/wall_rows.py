@@ -5,8 +5,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from dataclasses import dataclass
 
-import numpy as np
-
 from aigc_desktop.core.events import Images
 
 BUDGET_BYTES = 64 << 20
@@ -53,6 +51,8 @@ class WallRows:
     def add(self, row: WallRow) -> int:
         """Put a row in its place, thin out the older ones when memory is used up, and return the row's index."""
         if row.images is not None:
+            import numpy as np
+
             row = WallRow(row.step, np.ascontiguousarray(row.images), (), row.seeds, row.labels)
         place = bisect_left(self.rows, row.step, key=_step)
         if place < len(self.rows) and self.rows[place].step == row.step:

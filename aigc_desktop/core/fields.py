@@ -1,0 +1,71 @@
+"""The fields of a configuration or of the preferences as plain data: what a form, a flag and a check need to know."""
+
+from __future__ import annotations
+
+import types
+import typing
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal
+
+from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.i18n import _
+
+
+class FieldKind(StrEnum):
+    """How a field is edited."""
+
+    BOOL = "bool"
+    INT = "int"
+    FLOAT = "float"
+    TEXT = "text"
+    CHOICE = "choice"
+    PATH = "path"
+    DATASET = "dataset"
+    RUN = "run"
+    CHECKPOINT = "checkpoint"
+
+
+WORKED_ON = (FieldKind.DATASET, FieldKind.RUN, FieldKind.CHECKPOINT)
+"""Kinds of fields that say what a task works on."""
+
+
+@dataclass(frozen=True)
+class FieldSpec:
+    """A field as plain data; `title`, `help`, `unit` and choice labels are messages to translate when shown."""
+
+    name: str
+    kind: FieldKind
+    default: Any
+    title: str
+    help: str
+    unit: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[tuple[str, str], ...] = field(default=())
+    advanced: bool = False
+    required: bool = False
+    multiline: bool = False
+
+
+class ConfigError(UserError):
+    """Values that were refused; `problems` maps each field ("" for the whole) to a sentence."""
+
+    def __init__(self, fields: list[FieldSpec], problems: dict[str, str]) -> None:
+        self.problems = problems
+        titles = {spec.name: _(spec.title) for spec in fields}
+        lines = [f"{titles.get(name, name)}: {text}" if name else text for name, text in problems.items()]
+        super().__init__("\n".join(lines), _("Correct the marked fields."), kind="ConfigError")
+
+
+def kind_of(annotation: Any) -> tuple[FieldKind, tuple[str, ...]]:
+    """Return how a field of this type is edited, and its values when it is a choice."""
+    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
+        annotation = next(part for part in typing.get_args(annotation) if part is not type(None))
+    if typing.get_origin(annotation) is Literal:
+        return FieldKind.CHOICE, tuple(str(value) for value in typing.get_args(annotation))
+    kinds: dict[Any, FieldKind] = {
+        bool: FieldKind.BOOL, int: FieldKind.INT, float: FieldKind.FLOAT, str: FieldKind.TEXT, Path: FieldKind.PATH,
+    }  # fmt: skip
+    return kinds[annotation], ()
