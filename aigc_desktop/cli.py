@@ -27,7 +27,11 @@ from aigc_desktop.core.offline import go_offline
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.settings import load_preferences
 from aigc_desktop.core.workspace import Workspace
+from aigc_desktop.data.problems import TITLES
 from aigc_desktop.terminal import DONE, WRONG, Shell
+
+TOLD = 10
+"""So many items that cannot be used are named after an import; `data inspect` counts all."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -63,6 +67,8 @@ def data_import(options: argparse.Namespace, workspace: Workspace, shell: Shell)
     found = shell.run(JobRequest("data.scan", scan, str(workspace.folder)))
     if shell.code != DONE or found is None:
         return shell.code
+    for problem in found["first_problems"][:TOLD]:
+        shell.say(f"  {problem['detail']}")
     freezing["dataset"] = found["id"]
     frozen = shell.run(JobRequest("data.freeze", freezing, str(workspace.folder)))
     if shell.code == DONE and frozen is not None:
@@ -78,7 +84,7 @@ def data_inspect(options: argparse.Namespace, workspace: Workspace, shell: Shell
         shell.row(asdict(info), f"{info.id}\t{info.kind}\t{info.usable}/{info.found}\t{info.title}")
         if options.dataset:
             for problem, count in info.problems.items():
-                shell.say(f"  {problem}: {count}")
+                shell.say(f"  {_(TITLES.get(problem, problem))}: {count}")
             for name, count in zip(info.classes, info.class_counts, strict=False):
                 shell.say(f"  {name}: {count}")
     return DONE
@@ -91,11 +97,12 @@ def train(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> in
         return shell.drive(JobRequest(run.info.task, run.config_values, str(workspace.folder), str(run.folder)))
     task = f"{options.family}.train"
     plan = make_plan(task, _given(options), options.preset, workspace)
-    shell.card(plan)
     if plan.problems:
         for problem in plan.problems:
-            shell.complain(f"{problem.field}: {problem.message}" if problem.field else problem.message, "")
+            flag = f"--{problem.field.replace('_', '-')}: " if problem.field else ""
+            shell.complain(f"{flag}{problem.message}", "")
         return WRONG
+    shell.card(plan)
     run = workspace.new_run(task, plan.values, options.title or "")
     shell.say(_("Run: {id}").format(id=run.id))
     return shell.drive(JobRequest(task, plan.values, str(workspace.folder), str(run.folder)))

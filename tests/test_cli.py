@@ -124,6 +124,21 @@ def test_interrupt_saves_and_a_resume_goes_on(folder, texts, capsys):
     assert run.info.status == "stopped" and step > 0 and run.checkpoints()[-1] == f"{step:06d}"
 
 
+def test_an_import_names_what_cannot_be_used(folder, tmp_path, capsys):
+    (tmp_path / "cups").mkdir()
+    for number in range(6):
+        Image.new("RGB", (40 + number, 40)).save(tmp_path / "cups" / f"{number}.png")
+    (tmp_path / "cups" / "坏的 杯子.png").write_bytes((tmp_path / "cups" / "0.png").read_bytes()[:60])
+    assert main(["data", "import", str(tmp_path / "cups"), "--size", "32", "--language", "zh_CN"]) == 0
+    assert "“坏的 杯子.png”文件不完整" in capsys.readouterr().out
+
+
+def test_a_training_without_data_names_the_flag_and_no_figures(folder, capsys):
+    assert main(["train", "gpt"]) == 2
+    told = capsys.readouterr()
+    assert told.err.startswith("--dataset: ") and told.out == ""
+
+
 def test_pictures_are_labelled_by_folder(folder, tmp_path, capsys):
     for name, colour in (("red", (255, 0, 0)), ("blue", (0, 0, 255))):
         (tmp_path / "cups" / name).mkdir(parents=True)

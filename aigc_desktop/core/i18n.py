@@ -50,6 +50,11 @@ def ngettext(one: str, many: str, count: int) -> str:
     return _current[1].ngettext(one, many, count)
 
 
+def sentences(*parts: str) -> str:
+    """Return translated sentences one after another; Chinese ones stand without a space between."""
+    return ("" if language() == "zh_CN" else " ").join(part for part in parts if part)
+
+
 def N_(message: str) -> str:  # noqa: N802 - gettext's own name for a text to translate later
     """Mark a text for the catalogues; it is translated by `_` where it is shown."""
     return message

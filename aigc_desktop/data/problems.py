@@ -8,7 +8,7 @@ import unicodedata
 from typing import Any
 
 from aigc_desktop.core.errors import BadInput
-from aigc_desktop.core.i18n import N_, _
+from aigc_desktop.core.i18n import N_, _, sentences
 
 PROBLEMS: dict[str, tuple[str, str]] = {
     "empty": (N_("“{name}” is empty."), N_("Copy it again from where it came, or leave it out.")),
@@ -110,7 +110,7 @@ class ItemProblem(Exception):
 def describe_problem(code: str, name: str, **values: Any) -> str:
     """Return the translated sentence for a problem, and what to do, as one text."""
     sentence, advice = PROBLEMS[code]
-    return f"{_(sentence).format(name=name, **values)} {_(advice)}"
+    return sentences(_(sentence).format(name=name, **values), _(advice))
 
 
 def describe_note(code: str, name: str, **values: Any) -> str:

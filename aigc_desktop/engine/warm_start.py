@@ -11,10 +11,13 @@ from torch import Tensor, nn
 
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.files import read_json
-from aigc_desktop.core.i18n import _
+from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.paths import resources
 from aigc_desktop.engine.checkpoint import part
 from aigc_desktop.engine.weights import read_tensors
+
+NETWORKS = {"generator": N_("generator"), "discriminator": N_("critic"), "encoder": N_("encoder")}
+"""What the networks of a shipped model are called."""
 
 
 def shipped_extra(model: str) -> dict[str, object] | None:
@@ -41,7 +44,7 @@ def take_over(module: nn.Module, name: str, model: str) -> str:
     with torch.no_grad():
         for key, tensor in fitting.items():
             own[key].copy_(tensor)
-    sentence = _(
-        "Warm start: {taken} of {total} weight tensors of the {name} come from “{model}”, the rest begins new."
-    )
-    return sentence.format(taken=len(fitting), total=len(own), name=name, model=model)
+    sentence = _("Warm start: the {name} begins with the weights of “{model}”.")
+    if len(fitting) < len(own):
+        sentence = _("Warm start: {taken} of {total} parts of the {name} come from “{model}”, the rest begins new.")
+    return sentence.format(taken=len(fitting), total=len(own), name=_(NETWORKS[name]), model=model)

@@ -17,6 +17,7 @@ from aigc_desktop.ui.widgets.choice_dialog import ChoiceDialog
 from aigc_desktop.ui.widgets.controls import NameButton, label
 from aigc_desktop.ui.widgets.empty_state import EmptyState
 from aigc_desktop.ui.widgets.plan_card import PlanCard, facts_of
+from aigc_desktop.ui.widgets.side_by_side import Folding
 from aigc_desktop.ui.widgets.sparkline import Sparkline, thin
 
 PLAN = Plan(
@@ -177,3 +178,16 @@ def test_short_words_and_texts_without_wrapping_stay_as_they_are(qtbot):
     made = label("one two-three/four 中文")
     qtbot.addWidget(made)
     assert QLabel.text(made) == "one two-three/four 中文"
+
+
+@pytest.mark.parametrize(("width", "below"), [(600, False), (200, True)])
+def test_controls_fold_into_two_lines_where_one_is_too_narrow(width: int, below: bool, theme: Theme, qtbot):
+    first, second, third = (QLabel(f"{name} group of controls") for name in ("first", "second", "third"))
+    page, bar = QWidget(), Folding(theme, first, [second, third])
+    qtbot.addWidget(page)
+    bar.setParent(page)
+    bar.resize(width, 80)
+    page.show()
+    qtbot.waitUntil(lambda: (bar.rest.y() > first.geometry().bottom()) == below)
+    assert (third.y() > second.geometry().bottom()) == below
+    assert bar.minimumSizeHint().width() <= 200

@@ -12,7 +12,7 @@ from PySide6.QtGui import QImage, QKeySequence, QShortcut
 from PySide6.QtWidgets import QStackedLayout, QVBoxLayout, QWidget
 
 from aigc_desktop.core.errors import UserError, failure_of
-from aigc_desktop.core.i18n import N_, _, ngettext
+from aigc_desktop.core.i18n import N_, _, ngettext, sentences
 from aigc_desktop.ui.background import Background
 from aigc_desktop.ui.page import Page
 from aigc_desktop.ui.widgets.controls import label
@@ -95,7 +95,7 @@ class LibraryPage(Page):
         self.refresh()
 
     def _open_failed(self, failed: Any) -> None:
-        self.opening.setText(f"{failed.message} {failed.hint}")
+        self.opening.setText(sentences(failed.message, failed.hint))
 
     # searching
 

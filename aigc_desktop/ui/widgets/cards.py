@@ -113,6 +113,11 @@ class FlowLayout(QLayout):
     def takeAt(self, index: int) -> QLayoutItem | None:
         return self.items.pop(index) if 0 <= index < len(self.items) else None
 
+    def line_width(self) -> int:
+        """Return the width all items need in one line."""
+        widths = [item.sizeHint().width() for item in self.items if not item.isEmpty()]
+        return sum(widths) + self.gap * max(0, len(widths) - 1)
+
     def expandingDirections(self) -> Qt.Orientation:
         return Qt.Orientation(0)
 

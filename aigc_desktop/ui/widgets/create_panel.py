@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QToolButton, QVBoxLayout, 
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.family import TaskSpec
 from aigc_desktop.core.fields import FieldKind, FieldSpec
-from aigc_desktop.core.i18n import _
+from aigc_desktop.core.i18n import _, sentences
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.widgets.controls import button, icon_button, label
 from aigc_desktop.ui.widgets.form import ConfigForm
@@ -199,7 +199,7 @@ class CreatePanel(QWidget):
             # the name the version has now: "best" may be another one tomorrow, and the same work is wanted then
             values |= {"run": run.id, "checkpoint": run.checkpoint(self.version_input.value() or "best").name}
         except UserError as error:
-            self.show_problem(f"{error.message} {error.hint}".strip())
+            self.show_problem(sentences(error.message, error.hint))
             return None
         self.show_problem("")
         return task, values

@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Failed
-from aigc_desktop.core.i18n import _, language, ngettext
+from aigc_desktop.core.i18n import _, language, ngettext, sentences
 from aigc_desktop.export.label import MARKS
 from aigc_desktop.export.piece import LEAST
 from aigc_desktop.ui.background import Background
@@ -210,7 +210,7 @@ class ExportDialog(QDialog):
         self.task = None
         self.go_button.setEnabled(True)
         self.bar.hide()
-        self.problem.setText(f"{failed.message} {failed.hint}".strip())
+        self.problem.setText(sentences(failed.message, failed.hint))
         self.problem.show()
 
     def _format_changed(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QFileDialog, QInputDialog, QMenu, QPushButton
 
@@ -29,6 +29,7 @@ class PresetMenu(QPushButton):
         self.setToolTip(_("Save these settings under a name, or use saved ones"))
         self.setAccessibleName(_("My presets"))
         self.setIcon(services.theme.icon("sliders-horizontal"))
+        self.setIconSize(QSize(services.theme.px(20), services.theme.px(16)))
         self.list = QMenu(self)
         self.list.setToolTipsVisible(True)
         self.list.aboutToShow.connect(self._fill)

@@ -17,6 +17,7 @@ from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.controls import button, guard_wheel, icon_button, label
 from aigc_desktop.ui.widgets.empty_state import EmptyState
 from aigc_desktop.ui.widgets.segmented import Segmented
+from aigc_desktop.ui.widgets.side_by_side import Folding
 from aigc_desktop.ui.widgets.thumbnails import to_image
 from aigc_desktop.ui.widgets.wall_canvas import Mode, WallCanvas
 from aigc_desktop.ui.widgets.wall_rows import WallRow, WallRows
@@ -130,16 +131,12 @@ class SampleWall(QWidget):
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(theme.px(4))
         box.addLayout(self.stack, 1)
-        self.bar = QWidget()
-        self.bar.setLayout(self._make_bar())
+        self.bar = Folding(theme, self._make_player(), self._make_choices())
         box.addWidget(self.bar)
         self.setMinimumHeight(theme.px(220))
 
-    def _make_bar(self) -> QHBoxLayout:
+    def _make_player(self) -> QWidget:
         theme = self.theme
-        row = QHBoxLayout()
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(theme.px(8))
         self.play_button = icon_button(theme, "play", _("Play the film of the training (space)"))
         self.play_button.clicked.connect(self.play)
         self.slider = QSlider(Qt.Orientation.Horizontal)
@@ -149,17 +146,24 @@ class SampleWall(QWidget):
         self.slider.valueChanged.connect(self._scrubbed)
         guard_wheel(self.slider)
         self.where = label("", "secondary", wrap=False)
+        player = QWidget()
+        row = QHBoxLayout(player)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(theme.px(8))
+        row.addWidget(self.play_button)
+        row.addWidget(self.slider, 1)
+        row.addWidget(self.where)
+        return player
+
+    def _make_choices(self) -> list[QWidget]:
+        theme = self.theme
         self.mode = Segmented(theme, [("wall", _("All steps")), ("step", _("One step")), ("cell", _("One sample"))])
         self.mode.chosen.connect(self._mode_chosen)
         self.roles = Segmented(theme, [(role, _(title)) for role, title in ROLES.items()])
         self.roles.chosen.connect(self._role_chosen)
         self.like = button(theme, _("Generate like this"), "sparkles", "flat", _("Make more with this seed and step"))
         self.like.clicked.connect(self._like_this)
-        row.addWidget(self.play_button)
-        row.addWidget(self.slider, 1)
-        for part in (self.where, self.roles, self.mode, self.like):
-            row.addWidget(part)
-        return row
+        return [self.roles, self.mode, self.like]
 
     def _add(self, event: Sample | Text) -> None:
         if isinstance(event, Sample):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import QEvent, QObject, QSize, Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QScrollArea, QWidget
 
 from aigc_desktop.ui.theme import Theme
+from aigc_desktop.ui.widgets.cards import FlowLayout
 
 BESIDE_PX = 640
 """The least width, at 100 %, at which both parts stand side by side."""
@@ -49,6 +52,40 @@ class Scrolled(QScrollArea):
         super().resizeEvent(event)
         if self.whole and event.oldSize().width() != event.size().width():
             self.updateGeometry()
+
+
+class Folding(QWidget):
+    """A wide control with small ones behind it; where one line is too short, they go on below it."""
+
+    def __init__(self, theme: Theme, wide: QWidget, small: Sequence[QWidget]) -> None:
+        super().__init__()
+        self.wide, self.rest = wide, QWidget()
+        self.flow = FlowLayout(theme.px(8))
+        self.rest.setLayout(self.flow)
+        for part in small:
+            self.flow.addWidget(part)
+        self.box = QBoxLayout(QBoxLayout.Direction.LeftToRight, self)
+        self.box.setContentsMargins(0, 0, 0, 0)
+        self.box.setSpacing(theme.px(8))
+        self.box.addWidget(wide, 1)
+        self.box.addWidget(self.rest)
+
+    def minimumSizeHint(self) -> QSize:
+        widths = [part.minimumSizeHint().width() for part in (self.wide, self.rest)]
+        return QSize(max(widths), self.box.totalMinimumSize().height())
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Resize):
+            self._fold()
+        return super().event(event)
+
+    def _fold(self) -> None:
+        line = self.flow.line_width()
+        fits = self.wide.minimumSizeHint().width() + self.box.spacing() + line <= self.width()
+        way = QBoxLayout.Direction.LeftToRight if fits else QBoxLayout.Direction.TopToBottom
+        self.rest.setMinimumWidth(line if fits else 0)
+        if way != self.box.direction():
+            self.box.setDirection(way)
 
 
 class SideBySide(QWidget):

@@ -23,6 +23,7 @@ from aigc_desktop.ui.widgets.run_words import loss_values, status_icon, status_w
 from aigc_desktop.ui.widgets.sparkline import Sparkline
 
 RECENT = 4
+NAME_PX = 170
 
 
 class RecentRuns(Card):
@@ -58,6 +59,7 @@ class RecentRuns(Card):
             mark = IconView(theme, icon, 16, colour)
             name = NameButton(run.info.title, _("Show this run"))
             name.setProperty("run", run.run_id)
+            name.setMinimumWidth(min(name.sizeHint().width(), theme.px(NAME_PX)))  # the curve gives way first
             name.clicked.connect(self._open)
             words = label(f"{status_words(run.info)} · {readable_date(run.info.created)}", "secondary", wrap=False)
             line = Sparkline(theme, run.values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QSize, Signal
 from PySide6.QtWidgets import QButtonGroup, QComboBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from aigc_desktop.core.dataset import DatasetInfo
@@ -99,6 +99,7 @@ class TrainSetup(QWidget):
         box.setContentsMargins(0, 0, theme.px(8), 0)
         box.setSpacing(theme.px(16))
         self.datasets = QComboBox()
+        self.datasets.setIconSize(QSize(theme.px(16), theme.px(16)))
         self.datasets.setAccessibleName(_("Data to learn from"))
         self.datasets.setToolTip(_("What the model learns from; make more ready on the Data page"))
         self.datasets.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
