@@ -71,6 +71,7 @@ def start(command: list[str], display: str, screen: np.memmap, folder: Path) -> 
         "DISPLAY": display, "QT_QPA_PLATFORM": "xcb", "AIGC_DESKTOP_WORKSPACE": str(home / "workspace"),
         "AIGC_DESKTOP_CONFIG": str(home / "config"), "AIGC_DESKTOP_CACHE": str(home / "cache"),
     }  # fmt: skip
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # a user's Python keeps what it has compiled
     begin = time.perf_counter()
     app = subprocess.Popen(command, env=environment, start_new_session=True, stdout=subprocess.DEVNULL)
     try:

@@ -1,13 +1,16 @@
-"""The window while the engine trains on all cores, and its memory with a large data set.
+"""The window while the engine trains on all cores, what makes it wait, and its memory with a large data set.
 
 Lateness: how much later than 5 ms after the one before a tick of a precise timer on the main thread comes, in the real
 window on the Train page, first idle, then while every step is plotted. Memory: the window's process with a data set of
-100,000 pictures open on the Data page and scrolled through.
+100,000 pictures open on the Data page and scrolled through. Stalls: the latest tick while the other pages are built
+after the start, on the first visit of each page, and on changes of theme and language with all pages built; the median
+of some windows.
 """
 
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,6 +26,8 @@ ROOT = Path(__file__).resolve().parents[1]
 EMOJI = ROOT / "resources" / "samples" / "emoji"
 LARGE = 100_000
 TICK_MS = 5
+STALLS = ("ahead", "visit", "theme", "language")
+WINDOWS = 3
 
 
 def main() -> None:
@@ -32,7 +37,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.inside:
         what, folder = arguments.inside
-        measure = {"lateness": measure_lateness, "memory": measure_memory}[what]
+        measure = {"lateness": measure_lateness, "memory": measure_memory, "stalls": measure_stalls}[what]
         print(json.dumps(measure(Path(folder), arguments.seconds)), flush=True)
         os._exit(0)
     rows = []
@@ -40,6 +45,7 @@ def main() -> None:
         prepare(Path(name))
         memory = inside("memory", Path(name), display, arguments.seconds)
         late = inside("lateness", Path(name), display, arguments.seconds)
+        stalls = [inside("stalls", Path(name), display, arguments.seconds) for _window in range(WINDOWS)]
     for state in ("idle", "training"):
         ticks = np.array(late[state])
         prefix = "app.lateness" if state == "training" else "app.lateness.idle"
@@ -50,6 +56,10 @@ def main() -> None:
                            share <= 0.2 if promised else None))  # fmt: skip
         rows.append(figure(f"{prefix}.max_ms", float(ticks.max()), "ms"))
     rows.append(figure("app.lateness.steps_plotted", late["steps"], "steps"))
+    for kind in STALLS:
+        stall, busy = (statistics.median(values) for values in zip(*(found[kind] for found in stalls), strict=True))
+        rows.append(figure(f"app.stall.{kind}_ms", stall, "ms", "<= 50", stall <= 50))
+        rows.append(figure(f"app.stall.{kind}_cpu_ms", busy, "ms"))  # the same on a busy machine
     rows.append(figure("app.memory.window_mb", memory["large_mb"], "MB", "<= 250", memory["large_mb"] <= 250))
     rows.append(figure("app.memory.window_empty_mb", memory["empty_mb"], "MB"))
     rows.append(figure("app.window.load_average", os.getloadavg()[0], "processes"))
@@ -142,17 +152,29 @@ class Bench:
         QTimer.singleShot(round(1000 * seconds), loop.quit)
         loop.exec()
 
+    def stall(self, action, seconds: float = 1.0) -> tuple[float, float]:
+        """Return the worst of what `ticks` gives while and after an action is done."""
+        from PySide6.QtCore import QTimer
+
+        QTimer.singleShot(100, action)
+        late, busy = zip(*self.ticks(seconds), strict=True)
+        return max(late), max(busy)
+
     def lateness(self, seconds: float) -> list[float]:
         """Return how many milliseconds too late each tick came."""
+        return [late for late, _busy in self.ticks(seconds)]
+
+    def ticks(self, seconds: float) -> list[tuple[float, float]]:
+        """Return for each tick how many milliseconds too late it came, and for how many the main thread computed."""
         from PySide6.QtCore import Qt, QTimer
 
-        late: list[float] = []
-        last = time.perf_counter()
+        ticks: list[tuple[float, float]] = []
+        last = time.perf_counter(), time.thread_time()
 
         def tick() -> None:
             nonlocal last
-            now = time.perf_counter()
-            late.append(max(0.0, 1000 * (now - last) - TICK_MS))
+            now = time.perf_counter(), time.thread_time()
+            ticks.append((max(0.0, 1000 * (now[0] - last[0]) - TICK_MS), 1000 * (now[1] - last[1])))
             last = now
 
         timer = QTimer()
@@ -161,7 +183,7 @@ class Bench:
         timer.start(TICK_MS)
         self.spin(seconds)
         timer.stop()
-        return late
+        return ticks
 
 
 def measure_lateness(folder: Path, seconds: float) -> dict[str, object]:
@@ -187,6 +209,29 @@ def measure_lateness(folder: Path, seconds: float) -> dict[str, object]:
     steps = page.handle.progress.step - first
     bench.jobs.shut_down()
     return {"idle": idle, "training": training, "steps": steps}
+
+
+def measure_stalls(folder: Path, _seconds: float) -> dict[str, tuple[float, float]]:
+    from dataclasses import replace
+    from functools import partial
+
+    from aigc_desktop import app
+
+    bench = Bench(folder)
+    window = bench.window
+    bench.spin(1)
+    ahead = bench.stall(partial(app.prepare_pages, window), 5.0)
+    bench.until(lambda: len(window.pages) == len(window.places))
+    visits = [bench.stall(partial(window.navigate, place)) for place in window.places]
+
+    def change(**changes: str) -> tuple[float, float]:
+        return bench.stall(partial(window.change_preferences, replace(window.services.preferences, **changes)), 3.0)
+
+    themes = [change(theme=theme) for theme in ("dark", "light", "dark")]
+    languages = [change(language=language) for language in ("zh_CN", "en", "zh_CN")]
+    bench.jobs.shut_down()
+    # the worst page; the best change, because what is changed is the same each time
+    return {"ahead": ahead, "visit": max(visits), "theme": min(themes), "language": min(languages)}
 
 
 def measure_memory(folder: Path, seconds: float) -> dict[str, float]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from PySide6.QtCore import QCoreApplication, QEvent, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QIcon, QPaintEvent, QShortcut
-from PySide6.QtWidgets import QFileDialog, QMainWindow, QPushButton
+from PySide6.QtWidgets import QFileDialog, QMainWindow, QPushButton, QWidget
 
 from aigc_desktop.core.discover import discover
 from aigc_desktop.core.events import Failed
@@ -181,25 +181,18 @@ class MainWindow(QMainWindow):
         if self._slices is not None:
             self._slices.stop()
             self._slices.deleteLater()
-        self.pages.clear()
         self.setUpdatesEnabled(False)
-        self._replace_shell()
-        self._slices = Slices(self._rebuild_pages(), self)
+        self._slices = Slices(self._rebuild_in_slices(), self)
 
-    def _replace_shell(self) -> None:
-        self.takeCentralWidget()
-        self.shell.deleteLater()
-        # now, because all that is still there is styled once more
-        QCoreApplication.sendPostedEvents(self.shell, QEvent.Type.DeferredDelete.value)
-        self.services.theme.apply(self.services.preferences)
-        self.setWindowTitle(_("AIGC Desktop"))
-        for action in self.actions():
-            self.removeAction(action)
-        install(self, self.commands)
-        self.shell = self._build()
-
-    def _rebuild_pages(self) -> Iterator[None]:
+    def _rebuild_in_slices(self) -> Iterator[None]:
         try:
+            for place in list(self.pages):
+                self.pages.pop(place, None)
+                _delete_now(self.shell.areas[place])  # what is still there is styled once more
+                yield
+            self.pages.clear()
+            self._replace_shell()
+            yield
             yield from self._build_unless_visited(self.place)
             self.navigate(self.place)
         finally:
@@ -207,6 +200,16 @@ class MainWindow(QMainWindow):
         yield
         if self._ahead:
             yield from self._build_all()
+
+    def _replace_shell(self) -> None:
+        self.takeCentralWidget()
+        _delete_now(self.shell)
+        self.services.theme.apply(self.services.preferences)
+        self.setWindowTitle(_("AIGC Desktop"))
+        for action in self.actions():
+            self.removeAction(action)
+        install(self, self.commands)
+        self.shell = self._build()
 
     def _build(self) -> Shell:
         shell = Shell(self.services, self.places)
@@ -280,3 +283,8 @@ class MainWindow(QMainWindow):
 
     def _job_ended(self) -> None:
         self.closing.tell_end(_("A job has ended."))
+
+
+def _delete_now(widget: QWidget) -> None:
+    widget.deleteLater()
+    QCoreApplication.sendPostedEvents(widget, QEvent.Type.DeferredDelete.value)

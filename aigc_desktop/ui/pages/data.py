@@ -41,7 +41,7 @@ class DataPage(Page):
 
     def steps(self) -> Sequence[Callable[[], None]]:
         """Make the widgets; those that read pictures are imported then, not when the window starts."""
-        return (self._lay_out, self._make_import, self._make_panel, self._begin)
+        return (self._lay_out, self._make_drop, self._make_import, self._make_panel, self._begin)
 
     def _lay_out(self) -> None:
         theme = self.services.theme
@@ -55,17 +55,21 @@ class DataPage(Page):
         box.addWidget(SideBySide(theme, main, self._make_side(), (SIDE_PX, SIDE_PX), first=True))
         QShortcut(QKeySequence(QKeySequence.StandardKey.Paste), self, self.paste)
 
-    def _make_import(self) -> None:
-        from aigc_desktop.ui.widgets.import_panel import DropPlace, ImportPanel
+    def _make_drop(self) -> None:
+        from aigc_desktop.ui.widgets.import_panel import DropPlace
 
         self.drop = DropPlace(self.services.theme)
         self.drop.chosen.connect(self._chosen)
         self.drop.paste_asked.connect(self.paste)
+        self.stack.addWidget(self.drop)
+
+    def _make_import(self) -> None:
+        from aigc_desktop.ui.widgets.import_panel import ImportPanel
+
         self.importing = ImportPanel(self.services)
         self.importing.done.connect(self._imported)
         self.importing.cancelled.connect(self._import_cancelled)
-        self.stack.addWidget(self.drop)
-        self.stack.addWidget(self._centred(self.importing))
+        self._add_centred(self.importing)
 
     def _make_panel(self) -> None:
         from aigc_desktop.ui.widgets.dataset_panel import DatasetPanel
@@ -251,20 +255,19 @@ class DataPage(Page):
         box.addWidget(self.list, 1)
         return self.side
 
-    def _centred(self, panel: QWidget) -> QScrollArea:
-        """Return the panel at reading width in a place that scrolls."""
+    def _add_centred(self, panel: QWidget) -> None:
+        """Put the panel at reading width into a place of the stack that scrolls."""
         panel.setMaximumWidth(self.services.theme.px(560))
         panel.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Maximum)
-        inner = QWidget()
+        area, inner = QScrollArea(), QWidget()
+        self.stack.addWidget(area)
+        area.setWidgetResizable(True)
+        area.setWidget(inner)
         row = QHBoxLayout(inner)
         row.setContentsMargins(0, 0, 0, 0)
         row.addStretch(1)
         row.addWidget(panel, 4, Qt.AlignmentFlag.AlignTop)
         row.addStretch(1)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setWidget(inner)
-        return area
 
 
 def _count_words(info: DatasetInfo) -> str:

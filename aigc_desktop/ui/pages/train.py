@@ -37,7 +37,7 @@ class TrainPage(Page):
 
     def steps(self) -> Sequence[Callable[[], None]]:
         """Make the widgets; those that read pictures are imported then, not when the window starts."""
-        return (self._lay_out, self._make_setup, self._make_view, self._make_panel)
+        return (self._lay_out, self._make_setup, lambda: self.setup.refresh(), self._make_view, self._make_panel)
 
     def _lay_out(self) -> None:
         theme = self.services.theme

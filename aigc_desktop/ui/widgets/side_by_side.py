@@ -26,6 +26,7 @@ class Scrolled(QScrollArea):
         self.inner, self.whole = inner, False
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        inner.setAttribute(Qt.WidgetAttribute.WA_Resized)  # else Qt styles all of it to find a size that is not used
         self.setWidget(inner)
 
     def show_whole(self, whole: bool) -> None:

@@ -27,7 +27,7 @@ ICONS = {"image": "image", "text": "file-text"}
 
 
 class TrainSetup(QWidget):
-    """Choose and start; `started` gives the task and the values to train with."""
+    """Choose and start; `started` gives the task and the values to train with. `refresh` fills it."""
 
     started = Signal(object)
     """(TaskSpec, values): start this training."""
@@ -48,7 +48,6 @@ class TrainSetup(QWidget):
         left, right = Scrolled(self._make_left()), self._make_right()
         row.addWidget(SideBySide(services.theme, left, right, (RIGHT_PX, RIGHT_PX)))
         services.jobs.ready.connect(self._fill_families)
-        self.refresh()
 
     # what the page calls
 
