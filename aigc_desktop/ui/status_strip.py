@@ -65,6 +65,7 @@ class StatusStrip(QFrame):
         words, colour = self._engine_words()
         self.engine.setText(words)
         self.engine_icon.show_icon("activity", colour)
+        self._leave_out()
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)
@@ -72,10 +73,13 @@ class StatusStrip(QFrame):
             QTimer.singleShot(0, self, self._look_at_process)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Leave out what never changes when not all fits in one line."""
         super().resizeEvent(event)
+        self._leave_out()
+
+    def _leave_out(self) -> None:
+        """Leave out what never changes when not all fits in one line."""
         needed = sum(part.sizeHint().width() + self.flow.gap for part in self.parts) + self.services.theme.px(8)
-        self.parts[1].setVisible(needed <= event.size().width())
+        self.parts[1].setVisible(needed <= self.width())
 
     def _tick(self) -> None:
         if self.isVisible() and not self.window().isMinimized():

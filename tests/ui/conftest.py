@@ -60,7 +60,8 @@ def settle(qtbot: object) -> None:
         QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
         busy = [w for top in application.topLevelWidgets() for w in _workers(top)]
         if not busy:
-            application.processEvents()
+            for _round in range(3):  # what was painted may begin something, whose result must be laid out
+                application.processEvents()
             return
         application.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents, 20)
     raise AssertionError("something still works beside the window after 10 s")
