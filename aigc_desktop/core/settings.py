@@ -20,17 +20,12 @@ from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.paths import config_dir
 
 
-def preference(
-    default: Any,
-    title: str,
-    help: str,  # noqa: A002 - the field's standard word
-    **shown: Any,
-) -> Any:
+def preference(default: Any, title: str, help_text: str, **shown: Any) -> Any:
     """Declare a field: default, label, one sentence of help; `shown` are further fields of its FieldSpec.
 
     `labels` names the choices of a Literal. Texts are marked with N_ by the caller.
     """
-    return dataclasses.field(default=default, metadata={"title": title, "help": help, **shown})
+    return dataclasses.field(default=default, metadata={"title": title, "help": help_text, **shown})
 
 
 @dataclass(frozen=True)

@@ -195,8 +195,10 @@ class MainWindow(QMainWindow):
             yield
             yield from self._build_unless_visited(self.place)
             self.navigate(self.place)
-        finally:
+        except Exception:
             self.setUpdatesEnabled(True)
+            raise
+        self.setUpdatesEnabled(True)
         yield
         if self._ahead:
             yield from self._build_all()

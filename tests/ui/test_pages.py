@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent, QThread, QTimer
+from PySide6.QtCore import QThread, QTimer
 from PySide6.QtGui import QShortcut
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QWidget
 
 from aigc_desktop.ui import pages
 from aigc_desktop.ui.main_window import MainWindow
@@ -44,8 +44,7 @@ def test_page_opens_and_leaves_no_timer_or_thread_when_it_goes(place: str, make_
     timers = [weakref.ref(timer) for timer in page.findChildren(QTimer)]
     threads = page.findChildren(QThread)
     window.rebuild()
-    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
-    QApplication.processEvents()
+    settle(qtbot)
     assert window.pages[place] is not page
     gc.collect()
     running = [timer for timer in (ref() for ref in timers) if timer is not None and _alive(timer) and timer.isActive()]
