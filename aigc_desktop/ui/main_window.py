@@ -57,9 +57,8 @@ class MainWindow(QMainWindow):
         self.closing = Closing(self, self.services)
         self.closing.ready.connect(self.close)
         self._watched: set[JobHandle] = set()
-        self._seen = False
+        self._seen = self._ahead = False
         self._builders: dict[str, Iterator[None]] = {}
-        self._ahead = False
         self._slices: Slices | None = None
         jobs.changed.connect(self._watch_jobs)
         self.shell = self._build()
