@@ -84,14 +84,14 @@ def check_family(workspace: Any, name: str, dataset: str) -> None:
 
 
 def check_language_model(workspace: Any, folder: Path) -> None:
-    """Import a tiny published model and answer with it in both kinds of numbers."""
+    """Import a tiny published model and answer with it in both kinds of numbers, once within a given length."""
     from aigc_desktop.core.events import Text
     from aigc_desktop.engine.pretrained.tiny import write_tiny_model
 
     write_tiny_model(folder)
     model = run_task(workspace, "models.import", {"source": str(folder)})["id"]
-    for numbers in ("float32", "int8"):
-        values = {"model": model, "prompt": "hello", "count": 2, "length": 8, "numbers": numbers}
+    for numbers, most in (("float32", 0), ("int8", 6)):
+        values = {"model": model, "prompt": "hello", "count": 2, "length": 8, "numbers": numbers, "most": most}
         result = workspace.new_run("language_model.generate", values, parent="results")
         events: list[Any] = []
         run_task(workspace, "language_model.generate", values, result, events)

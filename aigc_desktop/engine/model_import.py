@@ -46,7 +46,7 @@ def import_model(config: ImportModelConfig, run: Run) -> EventStream:
     found = find_model(config.source)
     if isinstance(found, Path):
         gguf = read_gguf(found)
-        title = config.title or str(gguf.values.get("general.name") or found.stem)
+        title = config.title or found.stem
         need_space(workspace.folder, found.stat().st_size * _SPREAD)
         folder = workspace.new_model_folder(title)
         with atomic_folder(folder) as partial:

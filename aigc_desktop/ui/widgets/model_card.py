@@ -35,7 +35,7 @@ class ModelCard(Card):
         self.memory = label(_memory(info), "secondary")
         if info.kind != "adapter":
             self.add(self.memory)
-        self.use_button = button(theme, _("Write with it"), "create", "primary", _("Use the model in Create"))
+        self.use_button = button(theme, _("Write with it"), "create", tip=_("Use the model in Create"))
         self.folder_button = button(theme, _("Open folder"), "folder-open", tip=_("Show the files of the model"))
         self.delete_button = button(theme, _("Delete"), "trash-2", "danger", _("Move to the trash"))
         self.use_button.setVisible(info.kind == "language")

@@ -153,7 +153,6 @@ def gguf_file(folder, tmp_path):
     tensors = {name: tensor.numpy() for name, tensor in read_tensors(folder / "model.safetensors").items()}
     path = tmp_path / "tiny.gguf"
     writer = GGUFWriter(path, "llama")
-    writer.add_name("Tiny GGUF")
     for add, value in (
         (writer.add_block_count, 2), (writer.add_context_length, 256), (writer.add_embedding_length, 32),
         (writer.add_feed_forward_length, 64), (writer.add_head_count, 4), (writer.add_head_count_kv, 2),
@@ -197,7 +196,7 @@ def gguf_file(folder, tmp_path):
 def test_a_gguf_file_becomes_the_same_model(workspace, folder, gguf_file):
     plain, compressed = bring(workspace, folder)[0], bring(workspace, gguf_file)[0]
     info = workspace.model(compressed).info
-    assert info.title == "Tiny GGUF" and info.came_as == "gguf" and info.chat
+    assert info.title == "tiny" and info.came_as == "gguf" and info.chat
     ours, other = (loaded(workspace.model(name), "float32") for name in (plain, compressed))
     tokens = torch.tensor([ours.words.encode("The tea, 茶 7!")])
     assert other.words.encode("The tea, 茶 7!") == tokens[0].tolist()
