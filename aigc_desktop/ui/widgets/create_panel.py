@@ -160,11 +160,14 @@ class CreatePanel(QWidget):
         if run is None:
             return []
         try:
-            family = self.services.workspace.run(run).info.task.split(".")[0]
+            trained = self.services.workspace.run(run)
+            family, settings = trained.info.task.split(".")[0], trained.config_values
         except UserError:
             return []
-        known = self.services.jobs.catalogue.values()
-        return [task for task in known if task.group == "create" and task.family == family]
+        known = [task for task in self.services.jobs.catalogue.values() if task.group == "create"]
+        return [
+            task for task in known if task.family == family and (not task.requires or settings.get(task.requires))
+        ]
 
     def task(self) -> TaskSpec | None:
         """Return the chosen task."""
