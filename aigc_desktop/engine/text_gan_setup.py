@@ -44,7 +44,13 @@ class TextGanConfig(SentenceConfig):
         labels={"relativistic": N_("Relativistic"), "binary": N_("Binary cross-entropy")}, advanced=True,
     )  # fmt: skip
     game_lr: float = param(
-        1e-4, N_("Learning rate of the game"), N_("How far both networks move in the game; 0.00005 to 0.0002 is safe."),
+        1e-4, N_("Learning rate of the game"),
+        N_("How far the generator moves in the game; 0.00005 to 0.0002 is safe."),
+        ge=1e-7, le=0.1, advanced=True,
+    )  # fmt: skip
+    critic_lr: float = param(
+        1e-3, N_("Learning rate of the critic"),
+        N_("How far the critic moves; it has to learn faster than the generator, 0.0005 to 0.002 is right."),
         ge=1e-7, le=0.1, advanced=True,
     )  # fmt: skip
     likelihood_weight: float = param(
@@ -122,19 +128,23 @@ PRESETS = [
     Preset("article", N_("As in the article"),
            N_("Two Transformers, binary cross-entropy and Adam at 0.0002; for comparison, it collapses more easily."),
            {"layers": 3, "width": 128, "heads": 4, "steps": 2000, "batch_size": 64, "critic": "transformer",
-            "game": "binary", "game_lr": 2e-4, "gamma": 0.0, "likelihood_weight": 0.0}),
+            "game": "binary", "game_lr": 2e-4, "critic_lr": 2e-4, "gamma": 0.0, "likelihood_weight": 0.0}),
 ]  # fmt: skip
 
 
 def _trial(config: TextGanConfig, vocab: int, batch: int, device: torch.device) -> tuple[Callable[[], None], nn.Module]:
     """Return a training step without the optimizers' part, on texts of full length, and the networks.
 
-    The game is played with its share of the texts, so that the time is that of an average step.
+    The game is played with its share of the texts, so that the time is that of an average step. Drawing takes nearly as
+    long for few texts as for many, so it is done for the whole batch, but for as small a share of the places.
     """
     shape = config.shape(vocab)
     model, critic = LanguageModel(shape).to(device), make_critic(config, vocab).to(device)
     ids = torch.ones(batch, config.length, dtype=torch.long, device=device)
-    played = ids[: round(batch * (1 - config.likelihood_steps / config.steps))]
+    share = 1 - config.likelihood_steps / config.steps
+    played = ids[: round(batch * share)]
+    drawn = ids[:1, :1].expand(config.batch_size, 1)
+    places = round(share * config.critic_steps * config.length * batch / config.batch_size)
 
     def step() -> None:
         model.zero_grad(set_to_none=True)
@@ -142,9 +152,9 @@ def _trial(config: TextGanConfig, vocab: int, batch: int, device: torch.device) 
         if not len(played):
             return
         with torch.no_grad():
-            cache = model.new_cache(len(played))
-            for place in range(config.length):
-                model(played[:, place : place + 1], cache)
+            cache = model.new_cache(len(drawn))
+            for _place in range(min(places, config.length)):
+                model(drawn, cache)
         known = torch.ones_like(played, dtype=torch.bool)
         for _step in range(config.critic_steps):
             binary_loss(critic(critic.embed(played), known), critic(critic.embed(played), known)).backward()

@@ -81,7 +81,7 @@ class TextGanTrainee(Trainee):
             ),
             "generator": adamw([self.generator], config.game_lr, betas=(0.5, 0.99)),
             "likelihood": adamw([self.twin], config.game_lr, betas=(0.5, 0.99)),
-            "critic": adamw([self.critic], config.game_lr, betas=(0.5, 0.99)),
+            "critic": adamw([self.critic], config.critic_lr, betas=(0.5, 0.99)),
         }  # fmt: skip
         self.sampler = Sampler(len(data.train), config.batch_size, config.seed)
         self.units_per_step = config.batch_size

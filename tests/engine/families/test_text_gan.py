@@ -324,7 +324,7 @@ def test_a_game_that_collapses_is_stopped_and_the_best_version_comes_back(tmp_pa
 def test_the_preset_of_the_article_runs_and_reports_the_critics_accuracy(tmp_path):
     (preset,) = (preset for preset in PRESETS if preset.name == "article")
     assert preset.values["critic"] == "transformer" and preset.values["game"] == "binary"
-    assert preset.values["game_lr"] == 2e-4
+    assert preset.values["game_lr"] == preset.values["critic_lr"] == 2e-4
     _run, events = train(Workspace.open(tmp_path), **{**preset.values, **SMALL, "steps": 12, "validate_every": 4})
     assert isinstance(events[-1], Finished), events[-1]
     assert 0 <= validations(events)[12]["val_d_accuracy"] <= 1
