@@ -98,12 +98,13 @@ def scan(config: ScanConfig, run: Run) -> EventStream:
                 yield from scan_texts(found, items, folder / "texts.bin", _options(config), config.labels == "folders")
         _need_usable(items, paths, kind)
         classes, counts = items.labels()
+        span_classes, span_counts = items.names()
         info = DatasetInfo(
             id=target.name, title=title, kind=kind, source="\n".join(shown_name(path) for path in paths),
             created=datetime.now().astimezone().isoformat(timespec="seconds"),
             found=items.found, usable=items.usable, problems=dict(items.problems), notes=dict(items.notes),
             classes=classes, class_counts=counts, characters=items.characters, bytes=items.bytes,
-            licence=config.licence,
+            licence=config.licence, span_classes=span_classes, span_counts=span_counts,
         )  # fmt: skip
         write_info(folder, info)
     yield from _notes(info)
@@ -114,7 +115,7 @@ def describe(info: DatasetInfo) -> dict[str, object]:
     """Return what a Result tells of a data set."""
     names = (
         "id", "title", "kind", "found", "usable", "problems", "notes", "classes", "class_counts", "characters",
-        "bytes", "frozen", "size", "channels", "train", "validation",
+        "bytes", "frozen", "size", "channels", "train", "validation", "span_classes", "span_counts",
     )  # fmt: skip
     return {name: getattr(info, name) for name in names}
 

@@ -13,7 +13,8 @@ from typing import Any
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.data.encodings import open_text
-from aigc_desktop.data.problems import shown_name
+from aigc_desktop.data.problems import ItemProblem, shown_name
+from aigc_desktop.data.spans import marked_text
 from aigc_desktop.data.texts import TextItem, TextOptions, checked, numbered_lines
 
 _TEXT_NAMES = ("text", "content", "body", "sentence", "caption", "review", "comment", "description", "prompt",
@@ -82,12 +83,16 @@ def read_jsonl(path: Path | str, encoding: str, options: TextOptions) -> Iterato
 
 
 def _from_value(row: int, value: Any, column: str, options: TextOptions, encoding: str) -> TextItem:
-    text = value.get(column) if isinstance(value, dict) else value
+    try:
+        marked = marked_text(value, column)
+    except ItemProblem as problem:
+        return TextItem(row, problem=problem.code, values=problem.values)
+    text = marked[0] if marked else value.get(column) if isinstance(value, dict) else value
     if not isinstance(text, str) or not text.strip():
         return TextItem(row, problem="no_text", values={"column": shown_name(column or "text")})
     label = value.get(options.label_column, "") if isinstance(value, dict) and options.label_column else ""
     label = label if isinstance(label, str) else "" if label is None else json.dumps(label)
-    return checked(TextItem(row, text, label.strip()), encoding)
+    return checked(TextItem(row, text, label.strip(), marked[1].line() if marked else ""), encoding)
 
 
 def _parse(line: str) -> tuple[Any, str]:
