@@ -54,8 +54,8 @@ def main() -> None:
     seconds = time.process_time() - begin
     source = tagged_texts(bring_in(workspace, options.on), "train", "validation")
     told = found(workspace, run, source, options.show)
-    rows = [*quality(tag_report(source.tags, told)), figure(f"{PREFIX}.cpu_s", seconds, "s", "<= 2400", seconds <= 2400)]
-    rows.append(equality(source.tags, told))
+    rows = [*quality(tag_report(source.tags, told)), equality(source.tags, told)]
+    rows.append(figure(f"{PREFIX}.cpu_s", seconds, "s", "<= 2400", seconds <= 2400))
     if options.on == "test":
         write("ner", rows)
 
@@ -68,8 +68,8 @@ def bring_in(workspace: Workspace, part: str) -> Dataset:
     for _event in import_dataset(check(ScanConfig, values), {"validation": 0.0}, run):
         pass
     dataset = next(dataset for dataset in workspace.datasets() if dataset.info.title == part)
-    print(part, dataset.info.usable, "texts", dict(zip(dataset.info.span_classes, dataset.info.span_counts, strict=True)),
-          dataset.info.problems)  # fmt: skip
+    names = dict(zip(dataset.info.span_classes, dataset.info.span_counts, strict=True))
+    print(part, dataset.info.usable, "texts", names, dataset.info.problems)
     return dataset
 
 
