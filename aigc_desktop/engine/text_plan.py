@@ -18,9 +18,10 @@ from aigc_desktop.engine.device import autocast, choose_device, choose_precision
 from aigc_desktop.engine.nn.language_model import LanguageModel, Shape
 from aigc_desktop.engine.planning import Draft, choose_preset, training_megabytes
 from aigc_desktop.engine.text_data import choose_tokenizer
+from aigc_desktop.engine.text_fields import names_of
 
 if TYPE_CHECKING:
-    from aigc_desktop.engine.families.gpt import GPTConfig
+    from aigc_desktop.engine.gpt_setup import GPTConfig
 
     Optimizers = Callable[[LanguageModel, GPTConfig], dict[str, torch.optim.Optimizer]]
 
@@ -114,6 +115,8 @@ def _estimate(
         if tokens < 12 * config.context:
             draft.problems.append(Problem(_("Too little text for this context; choose a smaller one."), "context"))
         notes.append(_("Each text is seen about {epochs:.1f} times.").format(epochs=epochs))
+        if config.attributes and names_of(dataset):
+            notes.append(_("It learns to follow: {names}.").format(names=", ".join(names_of(dataset))))
         if tokens < 20_000:
             notes.append(_("This is very little text: expect the model to repeat it rather than to invent."))
     seconds = None
