@@ -21,10 +21,14 @@ VALIDATION_WINDOWS = 256
 
 
 class GPTData:
-    """Batches for training and for validation; `train` is the sampler, `told` what the card says of prompts."""
+    """Batches for training and for validation; `train` is the sampler, `told` what the card says of prompts.
+
+    A batch has `config.batch_size` windows for each model of an ensemble.
+    """
 
     def __init__(self, config: GPTConfig, tokens: TokenData, folder: Path, classes: Sequence[str]) -> None:
         self.config, self.tokens = config, tokens
+        self.batch_size = config.batch_size * config.ensemble
         marked = bool(tokens.fields) or config.infill > 0
         self.tokenizer: Tokenizer = MarkedTokenizer(tokens.tokenizer) if marked else tokens.tokenizer
         self.told: dict[str, Any] = {
@@ -40,10 +44,10 @@ class GPTData:
             self.train = self.packs = self._packs(train, recipe)
             self.validation = self._packs(held_out, Recipe(config.infill, recipe.apart, varied=False))
         else:
-            self.train = Windows(tokens.train, config.context, config.batch_size, config.seed)
+            self.train = Windows(tokens.train, config.context, self.batch_size, config.seed)
 
     def _packs(self, items: Any, recipe: Recipe) -> Packs:
-        return Packs(items, self.tokenizer, recipe, self.config.context, self.config.batch_size, self.config.seed)
+        return Packs(items, self.tokenizer, recipe, self.config.context, self.batch_size, self.config.seed)
 
     @property
     def crowded(self) -> float:

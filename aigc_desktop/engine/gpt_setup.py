@@ -8,13 +8,16 @@ import torch
 from pydantic import model_validator
 
 from aigc_desktop.core.config import param
+from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_, _
+from aigc_desktop.engine.nn.ensemble import Ensemble
 from aigc_desktop.engine.nn.language_model import LanguageModel, Shape
 from aigc_desktop.engine.optim import adamw, muon_and_adamw
 from aigc_desktop.engine.text_plan import plan_language_model
 from aigc_desktop.engine.trainee import TrainConfig
 
 ADAM_SHARE = 0.25  # AdamW's learning rate as a share of Muon's
+Model = LanguageModel | Ensemble
 
 
 class GPTConfig(TrainConfig):
@@ -69,6 +72,21 @@ class GPTConfig(TrainConfig):
         0.0, N_("Dropout"), N_("Share of numbers set to zero while training; 0.1 to 0.3 helps small data."),
         ge=0.0, le=0.9, advanced=True,
     )  # fmt: skip
+    ensemble: int = param(
+        1, N_("Models in an ensemble"),
+        N_("So many models learn and write together; 2 to 4 do better on little text and take as many times longer."),
+        ge=1, le=16, advanced=True,
+    )  # fmt: skip
+    teacher: str = param(
+        "", N_("Teacher"),
+        N_("A trained text writer, best an ensemble, whose judgement of each token is learned too; empty for none."),
+        kind=FieldKind.RUN, advanced=True,
+    )  # fmt: skip
+    teaching: float = param(
+        0.5, N_("Share of the teacher"),
+        N_("How much the teacher counts beside the text itself; 0.5 is safe, and without a teacher it does nothing."),
+        ge=0.0, le=1.0, advanced=True,
+    )  # fmt: skip
     optimizer: Literal["muon", "adamw"] = param(
         "muon", N_("Optimizer"), N_("Muon learns more per step; AdamW is the classic and wants a tenth of the rate."),
         labels={"muon": "Muon", "adamw": "AdamW"}, advanced=True,
@@ -98,7 +116,13 @@ class GPTConfig(TrainConfig):
         )
 
 
-def make_optimizers(model: LanguageModel, config: GPTConfig) -> dict[str, torch.optim.Optimizer]:
+def make_model(config: GPTConfig, vocab: int) -> Model:
+    """Return the network, or the ensemble of them, with fresh weights."""
+    shape = config.shape(vocab)
+    return LanguageModel(shape) if config.ensemble == 1 else Ensemble(shape, config.ensemble)
+
+
+def make_optimizers(model: Model, config: GPTConfig) -> dict[str, torch.optim.Optimizer]:
     """Return the optimizers of `model`, one or two."""
     if config.optimizer == "adamw":
         return {"adamw": adamw([model], config.lr, config.weight_decay, (0.9, 0.99))}

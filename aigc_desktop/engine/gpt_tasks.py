@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from aigc_desktop.core.config import param
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Event, EventStream, Note, Progress, Text
@@ -15,8 +17,7 @@ from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.checkpoint import part, read_model
 from aigc_desktop.engine.device import choose_device, set_up
-from aigc_desktop.engine.gpt_setup import GPTConfig
-from aigc_desktop.engine.nn.language_model import LanguageModel
+from aigc_desktop.engine.gpt_setup import GPTConfig, Model, make_model
 from aigc_desktop.engine.sampling import Sampling, write_texts
 from aigc_desktop.engine.text_fields import LABEL, parse, unknown_name
 from aigc_desktop.engine.text_marks import MarkedTokenizer, infill_prompt, text_prompt
@@ -78,7 +79,7 @@ class InfillConfig(ToldConfig):
 class Loaded:
     """A trained model, ready to write; `told` is what its card says of prompts."""
 
-    model: LanguageModel
+    model: Model
     tokenizer: Tokenizer
     told: dict[str, Any]
 
@@ -109,12 +110,17 @@ def load_run(config: ToldConfig, run: Run) -> Loaded:
 
 
 def load_folder(folder: Path, device_name: str) -> Loaded:
-    """Return the model of a checkpoint."""
+    """Return the model of a checkpoint, with torch set up to write with it."""
     device = choose_device(device_name)
     set_up(device, 0)
+    return read_folder(folder, device)
+
+
+def read_folder(folder: Path, device: torch.device) -> Loaded:
+    """Return the model of a checkpoint; nothing else changes."""
     card, tensors = read_model(folder)
     config = GPTConfig.model_validate(card.config)
-    model = LanguageModel(config.shape(card.extra["vocab"]))
+    model = make_model(config, card.extra["vocab"])
     model.load_state_dict(part(tensors, "model"))
     tokenizer = load_tokenizer(folder)
     if card.extra.get("marks"):
@@ -122,7 +128,7 @@ def load_folder(folder: Path, device_name: str) -> Loaded:
     return Loaded(model.to(device).eval().requires_grad_(False), tokenizer, card.extra)
 
 
-def load(folder: Path, device_name: str) -> tuple[LanguageModel, Tokenizer]:
+def load(folder: Path, device_name: str) -> tuple[Model, Tokenizer]:
     """Return the model of a checkpoint, ready to write, and its tokenizer."""
     loaded = load_folder(folder, device_name)
     return loaded.model, loaded.tokenizer

@@ -68,16 +68,18 @@ def choose_tokenizer(kind: str, vocab: int, size: int) -> tuple[Literal["char", 
 
 
 def prepare_tokens(
-    run: Run, dataset: Dataset, kind: str, vocab: int, least: int, fields: Sequence[str] = ()
-) -> Generator[Event, str | None, TokenData]:
+    run: Run, dataset: Dataset, kind: str, vocab: int, least: int, fields: Sequence[str] = (),
+    given: Tokenizer | None = None,
+) -> Generator[Event, str | None, TokenData]:  # fmt: skip
     """Return the tokens of a run, made at its first start; yields Progress. UserError when there are under `least`.
 
-    `fields` names the attributes whose lines are to become tokens too.
+    `fields` names the attributes whose lines are to become tokens too; a tokenizer that is `given` is not trained.
     """
     folder = run.folder / "tokens"
     if not (folder / "tokens.json").is_file():
         with atomic_folder(folder) as partial:
-            yield from _make(partial, dataset, kind, vocab, fields)
+            tokenizer = given or (yield from _train_tokenizer(dataset, kind, vocab, fields))
+            yield from _make(partial, dataset, tokenizer, fields)
     data = open_tokens(folder, least)
     if len(data.train) < least:
         raise UserError(
@@ -116,7 +118,9 @@ def read_tokens(path: Path, about: dict[str, Any], split: str) -> npt.NDArray[np
     return np.memmap(path, dtype, "r") if count else np.zeros(0, dtype)
 
 
-def _make(folder: Path, dataset: Dataset, kind: str, vocab: int, fields: Sequence[str]) -> Iterator[Event]:
+def _train_tokenizer(
+    dataset: Dataset, kind: str, vocab: int, fields: Sequence[str]
+) -> Generator[Event, str | None, Tokenizer]:
     texts = dataset.texts("train")
     chosen, size = choose_tokenizer(kind, vocab, dataset.info.bytes)
     sample = itertools.chain(_sample(texts, dataset.info.bytes), lines_of(dataset, "train") if fields else ())
@@ -125,6 +129,10 @@ def _make(folder: Path, dataset: Dataset, kind: str, vocab: int, fields: Sequenc
         for tokenizer in training:  # noqa: B007 - the last one is what counts
             yield Progress(0, 0, _("Learning the tokens"))
     assert tokenizer is not None
+    return tokenizer
+
+
+def _make(folder: Path, dataset: Dataset, tokenizer: Tokenizer, fields: Sequence[str]) -> Iterator[Event]:
     tokenizer.save(folder)
     dtype = "uint16" if tokenizer.size <= 1 << 16 else "uint32"
     counts = {}

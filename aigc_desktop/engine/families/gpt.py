@@ -22,8 +22,8 @@ from aigc_desktop.core.run import Run
 from aigc_desktop.engine import gpt_tasks as tasks
 from aigc_desktop.engine.data import open_dataset
 from aigc_desktop.engine.gpt_data import GPTData
-from aigc_desktop.engine.gpt_setup import GPTConfig, make_optimizers, plan
-from aigc_desktop.engine.nn.language_model import LanguageModel
+from aigc_desktop.engine.gpt_setup import GPTConfig, Model, make_model, make_optimizers, plan
+from aigc_desktop.engine.gpt_teacher import Teacher, find_teacher
 from aigc_desktop.engine.sampling import Sampling, write_texts
 from aigc_desktop.engine.step import Step
 from aigc_desktop.engine.text_data import prepare_tokens
@@ -42,27 +42,29 @@ class GPTTrainee(Trainee):
     generates = ("model",)
     unit = N_("tokens")
 
-    def __init__(self, config: GPTConfig, data: GPTData, device: torch.device) -> None:
-        self.config, self.data, self.device = config, data, device
-        self.model = LanguageModel(config.shape(data.tokenizer.size)).to(device)
+    def __init__(self, config: GPTConfig, data: GPTData, device: torch.device, teacher: Teacher | None = None) -> None:
+        self.config, self.data, self.device, self.teacher = config, data, device, teacher
+        self.model = make_model(config, data.tokenizer.size).to(device)
         self.modules = {"model": self.model}
         self.optimizers = make_optimizers(self.model, config)
         self.sampler = data.train
-        self.units_per_step = config.batch_size * config.context
+        self.units_per_step = data.batch_size * config.context
         self.byte_counts = torch.from_numpy(data.tokenizer.byte_counts()).float().to(device)
 
     def train_step(self, step: Step) -> dict[str, Tensor]:
-        """Minimise the cross-entropy of the next token."""
-        total = None
+        """Minimise the cross-entropy of the next token; with a teacher also that against its distribution."""
+        values: dict[str, Tensor] = {}
         for positions in step.micro_batches():
             batch = self.data.batch(positions, self.device)
             with step.autocast():
-                loss = self.model.loss(batch.tokens, batch.targets, batch.documents)
-            step.backward(loss)
-            total = step.mean(total, loss)
+                if self.teacher is None:
+                    shown = {"loss": self.model.loss(batch.tokens, batch.targets, batch.documents)}
+                else:
+                    shown = self.teacher.losses(self.model, batch)
+            step.backward(shown["loss"] if self.teacher is None else self.teacher.mix(shown))
+            values = {name: step.mean(values.get(name), value) for name, value in shown.items()}
         norms = [step.optimize(optimizer) for optimizer in self.optimizers.values()]
-        assert total is not None
-        return {"loss": total, "grad_norm": torch.stack(norms).norm()}
+        return values | {"grad_norm": torch.stack(norms).norm()}
 
     def validate(self, models: Mapping[str, nn.Module]) -> Generator[None, None, dict[str, float]]:
         """Return nats per token and bits per byte of held-out text; attributes are given and do not count."""
@@ -88,9 +90,9 @@ class GPTTrainee(Trainee):
         yield Text(step, decoded(self.data.tokenizer, written, seeds), seeds)
 
     @staticmethod
-    def generating(models: Mapping[str, nn.Module]) -> LanguageModel:
+    def generating(models: Mapping[str, nn.Module]) -> Model:
         """Return the averaged model."""
-        return cast(LanguageModel, models["model"])
+        return cast(Model, models["model"])
 
     def card(self) -> dict[str, Any]:
         """Return the size of the vocabulary, and what the model can be told."""
@@ -107,13 +109,19 @@ def train(config: GPTConfig, run: Run) -> EventStream:
     device = begin(config)
     dataset = open_dataset(run, config.dataset, "text")
     fields = names_of(dataset) if config.attributes else []
-    tokens = yield from prepare_tokens(run, dataset, config.tokenizer, config.vocab, config.context + 2, fields)
+    teacher = find_teacher(config, run, device)
+    tokens = yield from prepare_tokens(
+        run, dataset, config.tokenizer, config.vocab, config.context + 2, fields,
+        teacher.tokenizer if teacher is not None else None,
+    )
     data = GPTData(config, tokens, run.folder / "tokens", dataset.info.classes)
+    if teacher is not None:
+        teacher.check(data.told)
     if data.crowded > 0.02:
         yield Note(_("{share:.0%} of the texts have more attributes than half of the context holds.").format(
             share=data.crowded
         ), "warning")  # fmt: skip
-    yield from fit(config, run, GPTTrainee(config, data, device))
+    yield from fit(config, run, GPTTrainee(config, data, device, teacher))
 
 
 GenerateConfig, InfillConfig = tasks.GenerateConfig, tasks.InfillConfig
