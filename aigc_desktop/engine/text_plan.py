@@ -20,7 +20,7 @@ from aigc_desktop.engine.nn.language_model import LanguageModel, Shape
 from aigc_desktop.engine.planning import Draft, choose_preset, training_megabytes
 from aigc_desktop.engine.small_data import Restraint, restraint
 from aigc_desktop.engine.text_data import choose_tokenizer
-from aigc_desktop.engine.text_fields import names_of
+from aigc_desktop.engine.text_fields import lines_share, names_of
 
 if TYPE_CHECKING:
     from aigc_desktop.engine.gpt_setup import GPTConfig
@@ -123,6 +123,8 @@ def _estimate(
     if dataset is not None:
         tokens = token_estimate(dataset, config.tokenizer, config.vocab)
         epochs = config.steps * config.batch_size * config.context / max(1.0, tokens)
+        if config.attributes and names_of(dataset):
+            epochs /= 1 + lines_share(dataset)
         if tokens < 12 * config.context:
             draft.problems.append(Problem(_("Too little text for this context; choose a smaller one."), "context"))
         notes.append(_("Each text is seen about {epochs:.1f} times.").format(epochs=epochs))

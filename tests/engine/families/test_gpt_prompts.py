@@ -203,5 +203,8 @@ def test_the_plan_names_what_will_be_learned(tmp_path):
     plan = FAMILY.task("train").plan
     notes = plan({"dataset": dataset.id}, "auto", dataset, LAPTOP).notes
     assert any("label, 主题, author" in note for note in notes)
+    seen = next(float(word) for note in notes for word in note.split() if "times" in note and word[0].isdigit())
     notes = plan({"dataset": dataset.id, "attributes": False}, "auto", dataset, LAPTOP).notes
     assert not any("主题" in note for note in notes)
+    more = next(float(word) for note in notes for word in note.split() if "times" in note and word[0].isdigit())
+    assert more > 1.5 * seen  # lines take the room of texts
