@@ -50,7 +50,9 @@ def checks(folder: Path) -> Iterator[tuple[str, Callable[[], None]]]:
     for kind in SAMPLES:
         yield f"import {kind}", lambda kind=kind: datasets.update({kind: import_samples(workspace, kind)})  # type: ignore[misc]
     for name, family in load_families().items():
-        yield name, lambda name=name, kind=family.kind: check_family(workspace, name, datasets[kind])  # type: ignore[misc]
+        if any(task.group == "train" for task in family.tasks):
+            yield name, lambda name=name, kind=family.kind: check_family(workspace, name, datasets[kind])  # type: ignore[misc]
+    yield "language_model", lambda: check_language_model(workspace, folder.with_name("tiny 模型"))
     for language in LANGUAGES:
         yield f"pages {language}", lambda language=language: check_pages(workspace, language)  # type: ignore[misc]
     yield "engine process", check_engine_process
@@ -79,6 +81,21 @@ def check_family(workspace: Any, name: str, dataset: str) -> None:
     events: list[Any] = []
     run_task(workspace, f"{name}.generate", values, result, events)
     assert any(isinstance(event, Sample | Text) for event in events), "nothing was generated"
+
+
+def check_language_model(workspace: Any, folder: Path) -> None:
+    """Import a tiny published model and answer with it in both kinds of numbers, once within a given length."""
+    from aigc_desktop.core.events import Text
+    from aigc_desktop.engine.pretrained.tiny import write_tiny_model
+
+    write_tiny_model(folder)
+    model = run_task(workspace, "models.import", {"source": str(folder)})["id"]
+    for numbers, most in (("float32", 0), ("int8", 6)):
+        values = {"model": model, "prompt": "hello", "count": 2, "length": 8, "numbers": numbers, "most": most}
+        result = workspace.new_run("language_model.generate", values, parent="results")
+        events: list[Any] = []
+        run_task(workspace, "language_model.generate", values, result, events)
+        assert any(isinstance(event, Text) for event in events), "nothing was written"
 
 
 def check_pages(workspace: Any, language: str) -> None:

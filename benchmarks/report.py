@@ -10,7 +10,6 @@ import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 DATA = Path(__file__).parent / ".data"
@@ -37,27 +36,20 @@ def figure(name: str, value: float, unit: str = "", target: str = "", holds: boo
 
 def write(name: str, rows: list[Figure]) -> Path:
     """Write results/NAME.json: the figures with the command, machine and commit that made them."""
-    return _save(name, _told(rows))
+    about = {"command": command(), "machine": machine(), "commit": commit()}
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps([{**asdict(row), **about} for row in rows], indent=1) + "\n", encoding="utf-8")
+    return path
 
 
 def update(name: str, rows: list[Figure]) -> Path:
-    """Write the figures into results/NAME.json in the place of those of the same name; the others stay."""
+    """Write as `write` does; figures that were measured before and not now stay, with their own command and commit."""
     path = RESULTS / f"{name}.json"
-    new = {row["figure"]: row for row in _told(rows)}
-    old = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
-    kept = [new.pop(row["figure"], row) for row in old]
-    return _save(name, [*kept, *new.values()])
-
-
-def _told(rows: list[Figure]) -> list[dict[str, Any]]:
-    about = {"command": command(), "machine": machine(), "commit": commit()}
-    return [{**asdict(row), **about} for row in rows]
-
-
-def _save(name: str, rows: list[dict[str, Any]]) -> Path:
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    now = json.loads(write(name, rows).read_text(encoding="utf-8"))
+    merged = {row["figure"]: row for row in (*before, *now)}
+    path.write_text(json.dumps(list(merged.values()), indent=1) + "\n", encoding="utf-8")
     return path
 
 

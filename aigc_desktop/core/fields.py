@@ -25,9 +25,13 @@ class FieldKind(StrEnum):
     DATASET = "dataset"
     RUN = "run"
     CHECKPOINT = "checkpoint"
+    MODEL = "model"
+    """A pretrained language model of the workspace."""
+    ENCODER = "encoder"
+    """A pretrained text encoder of the workspace."""
 
 
-WORKED_ON = (FieldKind.DATASET, FieldKind.RUN, FieldKind.CHECKPOINT)
+WORKED_ON = (FieldKind.DATASET, FieldKind.RUN, FieldKind.CHECKPOINT, FieldKind.MODEL, FieldKind.ENCODER)
 """Kinds of fields that say what a task works on."""
 
 

@@ -22,6 +22,7 @@ from aigc_desktop.core.run import Run, RunInfo
 
 if TYPE_CHECKING:
     from aigc_desktop.core.dataset import Dataset
+    from aigc_desktop.core.model import Model
 
 FOLDERS = ("datasets", "runs", "results", "library", "models", "queue", "recipes", "trash")
 
@@ -80,6 +81,30 @@ class Workspace:
     def new_dataset_folder(self, title: str) -> Path:
         """Return the path of a data set folder that does not exist yet, named after `title`."""
         return _unused(self.folder / "datasets" / safe_name(title))
+
+    # pretrained models
+
+    def models(self) -> list[Model]:
+        """Return the imported models, newest first."""
+        from aigc_desktop.core.model import Model
+
+        return [Model(path.parent) for path in self._newest_first("models/*/model.json")]
+
+    def model(self, model_id: str) -> Model:
+        """Return the imported model with this id; UserError if it is not there."""
+        from aigc_desktop.core.model import Model
+
+        folder = self._member("models", model_id)
+        if not (folder / "model.json").is_file():
+            raise UserError(
+                _("There is no imported model “{name}” in this workspace.").format(name=model_id),
+                _("Import it on the Models page, or choose another one."),
+            )
+        return Model(folder)
+
+    def new_model_folder(self, title: str) -> Path:
+        """Return the path of a model folder that does not exist yet, named after `title`."""
+        return _unused(self.folder / "models" / safe_name(title))
 
     # runs and results
 

@@ -18,6 +18,7 @@ from aigc_desktop.core.events import Failed, Finished, Note
 from aigc_desktop.core.files import read_json, write_json
 from aigc_desktop.core.job import run_job
 from aigc_desktop.core.run import MANIFEST
+from aigc_desktop.data.safetensors_header import check_header
 from aigc_desktop.engine.checkpoint import (
     Card,
     State,
@@ -28,7 +29,7 @@ from aigc_desktop.engine.checkpoint import (
     verify,
     write_checkpoint,
 )
-from aigc_desktop.engine.weights import check_header, read_tensors, write_tensors
+from aigc_desktop.engine.weights import read_tensors, write_tensors
 from tests.engine.toy import ToyConfig, arguments, losses, new_run, toy_job
 
 CONFIG = ToyConfig(dataset="none")

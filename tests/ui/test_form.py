@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QApplication, QCheckBox, QComboBox, QLineEdit, QSp
 
 from aigc_desktop.core.config import TaskConfig, check, describe, param
 from aigc_desktop.core.family import Problem
-from aigc_desktop.core.fields import FieldKind
+from aigc_desktop.core.fields import WORKED_ON, FieldKind
 from aigc_desktop.core.settings import Preferences, check_preferences, preference_fields
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.widgets.form import ConfigForm
@@ -188,6 +188,6 @@ def test_every_configuration_of_the_tree_makes_a_form(services: Services, qtbot)
         qtbot.addWidget(form)
         assert form.rows.keys() == {spec.name for spec in task.fields}
         for spec in task.fields:
-            if spec.default is not None and spec.kind not in (FieldKind.CHECKPOINT, FieldKind.RUN, FieldKind.DATASET):
+            if spec.default is not None and spec.kind not in WORKED_ON:
                 assert form.values()[spec.name] == spec.default, (task.key, spec.name)
             assert form.rows[spec.name].input.control.toolTip(), (task.key, spec.name)

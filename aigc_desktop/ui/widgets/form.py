@@ -8,7 +8,7 @@ from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from aigc_desktop.core.family import Problem
-from aigc_desktop.core.fields import FieldKind, FieldSpec
+from aigc_desktop.core.fields import WORKED_ON, FieldKind, FieldSpec
 from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.widgets.controls import icon_button, label, set_role
@@ -20,6 +20,7 @@ from aigc_desktop.ui.widgets.inputs import (
     checkpoint_choices,
     dataset_choices,
     make_input,
+    model_choices,
     readable_number,
     run_choices,
 )
@@ -104,9 +105,9 @@ class ConfigForm(QWidget):
             row.reset()
 
     def refresh(self) -> None:
-        """Read the data sets and runs of the workspace again."""
+        """Read the data sets, runs and models of the workspace again."""
         for row in self.rows.values():
-            if row.spec.kind in (FieldKind.DATASET, FieldKind.RUN) and isinstance(row.input, ChoiceInput):
+            if row.spec.kind in _FILLED and isinstance(row.input, ChoiceInput):
                 row.input.fill(self._choices(row.spec))
         self._fill_checkpoints()
 
@@ -145,7 +146,7 @@ class ConfigForm(QWidget):
         self._count()
 
     def _count(self) -> None:
-        count = sum(row.differs() for row in self.rows.values() if row.spec.kind not in _WORKSPACE_KINDS)
+        count = sum(row.differs() for row in self.rows.values() if row.spec.kind not in WORKED_ON)
         text = ngettext("· {count} changed", "· {count} changed", count).format(count=count)
         self.count.setText(text if count else "")
 
@@ -155,6 +156,10 @@ class ConfigForm(QWidget):
                 return dataset_choices(self.services.workspace, self.kind)
             case FieldKind.RUN:
                 return run_choices(self.services.workspace, self.family)
+            case FieldKind.MODEL:
+                return model_choices(self.services.workspace, "language")
+            case FieldKind.ENCODER:
+                return model_choices(self.services.workspace, "encoder")
             case _:
                 return []
 
@@ -168,7 +173,7 @@ class ConfigForm(QWidget):
                     row.show_value(row.baseline)
 
 
-_WORKSPACE_KINDS = (FieldKind.DATASET, FieldKind.RUN, FieldKind.CHECKPOINT)
+_FILLED = tuple(kind for kind in WORKED_ON if kind is not FieldKind.CHECKPOINT)  # versions depend on the run
 
 
 class FieldRow(QFrame):
@@ -279,7 +284,7 @@ class FieldRow(QFrame):
         self.input.control.setFocus()
 
     def _show_reset(self) -> None:
-        self.reset_button.setVisible(self.differs() and self.spec.kind not in _WORKSPACE_KINDS)
+        self.reset_button.setVisible(self.differs() and self.spec.kind not in WORKED_ON)
 
     def _explain(self) -> None:
         """Give all parts the help, limits and default as tooltip, and a name to assistive programs."""

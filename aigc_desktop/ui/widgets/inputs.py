@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.fields import FieldKind, FieldSpec
 from aigc_desktop.core.i18n import _
+from aigc_desktop.core.model import PREFIX, ModelKind
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.controls import guard_wheel, icon_button
@@ -227,6 +228,8 @@ def make_input(spec: FieldSpec, theme: Theme, choices: Choices) -> FieldInput:
             return ChoiceInput(choices, _("No data set yet") if not choices else "")
         case FieldKind.RUN | FieldKind.CHECKPOINT:
             return ChoiceInput(choices, _("No trained model yet") if not choices else "")
+        case FieldKind.MODEL | FieldKind.ENCODER:
+            return ChoiceInput(choices, _("No imported model yet") if not choices else "")
         case FieldKind.PATH:
             return PathInput(spec, theme)
         case FieldKind.TEXT:
@@ -258,6 +261,20 @@ def checkpoint_choices(workspace: Workspace, run_id: str | None) -> Choices:
         return []
     steps = [(name, _("Step {step}").format(step=f"{int(name):,}")) for name in reversed(names)]
     return [("best", _("Best version")), ("last", _("Last version")), *steps]
+
+
+def model_choices(workspace: Workspace, kind: ModelKind) -> Choices:
+    """Return the imported models of a kind, newest first."""
+    infos = [(model.id, model.info) for model in workspace.models()]
+    return [(model_id, info.title) for model_id, info in infos if info.kind == kind]
+
+
+def maker_choices(workspace: Workspace) -> Choices:
+    """Return all that makes works: trained models, then imported ones with PREFIX before their id."""
+    return [
+        *run_choices(workspace),
+        *((PREFIX + model_id, title) for model_id, title in model_choices(workspace, "language")),
+    ]
 
 
 def readable_number(value: float) -> str:

@@ -1,0 +1,75 @@
+"""A pretrained model that was brought into the workspace: a folder that describes itself.
+
+models/<id>/
+  model.json          ModelInfo
+  config.json         the published configuration, as it came
+  model.safetensors   the weights, or several files with model.safetensors.index.json
+  tokenizer.json      and what else the publisher gave: tokenizer_config.json, chat_template.jinja, README.md, LICENSE
+  adapter_*           of an adapter: its configuration and weights, instead of the model's own
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from aigc_desktop.core.records import read_record, read_table
+
+FORMAT = 1
+PREFIX = "model:"
+"""Before the id of an imported model where trained and imported models are offered together."""
+ModelKind = Literal["language", "encoder", "adapter"]
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What is known of an imported model.
+
+    `architecture` is the `model_type` of its configuration, `source` where it came from, `came_as` the file format
+    there; `licence` is the publisher's word for it, "" when none was given. `bytes` counts the weights as they lie on
+    the disk, `context` tokens; an adapter names the model it belongs to in `base`. `files` maps names to SHA-256.
+    """
+
+    title: str
+    kind: ModelKind
+    architecture: str
+    created: str
+    source: str
+    came_as: Literal["safetensors", "gguf"] = "safetensors"
+    licence: str = ""
+    parameters: int = 0
+    bytes: int = 0
+    context: int = 0
+    vocab: int = 0
+    chat: bool = False
+    base: str = ""
+    files: dict[str, str] = field(default_factory=dict)
+    format: int = FORMAT
+
+
+def memory_of(info: ModelInfo, bits: int) -> int:
+    """Return the bytes the weights take in memory with so many bits each; a little more with 8, for the embedding."""
+    return round(info.parameters * (1.2 if bits == 8 else bits / 8))
+
+
+class Model:
+    """A model's folder; `info` is read afresh, files are the truth."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def id(self) -> str:
+        """Return the name of the folder, which identifies the model in its workspace."""
+        return self.folder.name
+
+    @property
+    def info(self) -> ModelInfo:
+        """Return the model's record."""
+        return read_record(self.folder / "model.json", ModelInfo)
+
+    def table(self, name: str) -> dict[str, Any]:
+        """Return one of its JSON files, {} when the publisher gave none; UserError when it is damaged."""
+        path = self.folder / name
+        return read_table(path) if path.is_file() else {}

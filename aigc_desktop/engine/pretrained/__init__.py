@@ -1,0 +1,1 @@
+"""Published models from disk: their networks, tokenizers, conversion and decoding."""
