@@ -30,7 +30,7 @@ _SEED = 1_000_000
 
 LEAST_UNIQUE, MOST_REPEATED = 0.95, 0.05
 _DIFFERENT, _BELOW = 0.97, 0.05  # when data repeats itself so does a sound model: then it is the measure
-_RISES, _RISE = 3, 1.1  # evaluations in a row, and by how much in all: less is chance
+_RISES, _RISE = 3, 1.2  # evaluations in a row, and by how much in all: less is chance
 ALARMS = (
     "",
     N_("The game was stopped: too many of its texts are the same."),
