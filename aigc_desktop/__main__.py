@@ -6,7 +6,7 @@ import gc
 import os
 import sys
 
-COMMANDS = {"data", "train", "generate", "evaluate", "runs", "rehearse"}
+COMMANDS = {"data", "models", "train", "generate", "evaluate", "runs", "rehearse"}
 
 
 def main(arguments: list[str] | None = None) -> int:

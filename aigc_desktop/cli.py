@@ -12,12 +12,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from aigc_desktop import __version__
 from aigc_desktop.core import paths
 from aigc_desktop.core.config import TaskConfig, describe
-from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.errors import UserError, readable_size
 from aigc_desktop.core.events import Failed, Result
 from aigc_desktop.core.family import Plan
 from aigc_desktop.core.fields import FieldKind, FieldSpec
@@ -113,9 +113,9 @@ def generate(options: argparse.Namespace, workspace: Workspace, shell: Shell) ->
     from aigc_desktop.export.piece import labelled
     from aigc_desktop.export.results import export_result
 
-    family = workspace.run(options.run).info.task.split(".")[0]
+    field, family = _maker(workspace, options.run)
     task = f"{family}.{options.task}"
-    values = {**_given(options), "run": options.run}
+    values = {**_given(options), field: options.run}
     result = workspace.new_run(task, values, parent="results")
     code = shell.drive(JobRequest(task, values, str(workspace.folder), str(result.folder)))
     out = Path(options.out) if options.out else None
@@ -126,6 +126,32 @@ def generate(options: argparse.Namespace, workspace: Workspace, shell: Shell) ->
     else:
         shell.row({"folder": str(result.folder)}, str(result.folder))
     return code
+
+
+def _maker(workspace: Workspace, name: str) -> tuple[str, str]:
+    """Return the field a trained or imported model is named in, and the family whose tasks it does."""
+    if (workspace.folder / "models" / name / "model.json").is_file() and Path(name).name == name:
+        return "model", "language_model"
+    return "run", workspace.run(name).info.task.split(".")[0]
+
+
+def models_import(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
+    """Import a published model from a disk."""
+    values = {**_given(options), "source": str(Path(options.path).absolute())}
+    result = shell.run(JobRequest("models.import", values, str(workspace.folder)))
+    if shell.code == DONE and result is not None:
+        shell.say(_("Model “{id}” is imported.").format(id=result["id"]))
+    return shell.code
+
+
+def models_list(_options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
+    """List the imported models."""
+    for model in workspace.models():
+        info = model.info
+        size = f"{info.parameters / 1e6:,.0f} M"
+        line = "\t".join((model.id, info.kind, info.architecture, size, readable_size(info.bytes), info.licence))
+        shell.row({"id": model.id, **asdict(info)}, line)
+    return DONE
 
 
 def evaluate(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
@@ -197,28 +223,26 @@ def make_plan(task: str, values: dict[str, Any], preset: str, workspace: Workspa
 # arguments, from the configurations
 
 
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
 def _parser(arguments: Sequence[str], folder: Path) -> argparse.ArgumentParser:
     """Return the parser; only the named command gets the flags that cost an import of the engine."""
     parser = argparse.ArgumentParser("aigc-desktop", description=_("An offline generative studio."))
     parser.add_argument("--version", action="version", version=f"AIGC Desktop {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     common = _common_flags()
-    data = commands.add_parser("data", help=_("import and look at data sets")).add_subparsers(required=True)
     wanted = set(arguments)
-    adding = data.add_parser("import", help=_("import files or folders as a data set"), parents=[common])
-    adding.add_argument("paths", nargs="+", metavar="PATH", help=_("pictures, texts, folders or zip files"))
-    if {"data", "import"} <= wanted:
-        _add_data_fields(adding)
-    adding.set_defaults(command=data_import)
-    looking = data.add_parser("inspect", help=_("list the data sets, or show one"), parents=[common])
-    looking.add_argument("dataset", nargs="?", metavar="DATASET")
-    looking.set_defaults(command=data_inspect)
+    data = commands.add_parser("data", help=_("import and look at data sets"))
+    _add_data_commands(data.add_subparsers(required=True), common, {"data", "import"} <= wanted)
+    models = commands.add_parser("models", help=_("import and list published models"))
+    _add_model_commands(models.add_subparsers(required=True), common, {"models", "import"} <= wanted)
     training = commands.add_parser("train", help=_("train a model"), parents=[common])
     training.set_defaults(command=train)
     if "train" in wanted:
         _add_families(training, arguments)
     making = commands.add_parser("generate", help=_("make works with a trained model"), parents=[common])
-    making.add_argument("run", metavar="RUN", help=_("the trained model, as `runs` lists it"))
+    making.add_argument("run", metavar="RUN", help=_("the model, as `runs` or `models list` shows it"))
     making.add_argument("--task", default="generate", help=_("generate, or another task of the family"))
     making.add_argument("--out", metavar="FOLDER", help=_("export the works to this folder"))
     making.add_argument(
@@ -257,6 +281,31 @@ def _parser(arguments: Sequence[str], folder: Path) -> argparse.ArgumentParser:
     trying.add_argument("--seconds", type=float, metavar="X", help=_("training time of each family"))
     trying.set_defaults(command=rehearse)
     return parser
+
+
+def _add_data_commands(commands: Commands, common: argparse.ArgumentParser, fields: bool) -> None:
+    """Add what can be done with data sets."""
+    adding = commands.add_parser("import", help=_("import files or folders as a data set"), parents=[common])
+    adding.add_argument("paths", nargs="+", metavar="PATH", help=_("pictures, texts, folders or zip files"))
+    if fields:
+        _add_data_fields(adding)
+    adding.set_defaults(command=data_import)
+    looking = commands.add_parser("inspect", help=_("list the data sets, or show one"), parents=[common])
+    looking.add_argument("dataset", nargs="?", metavar="DATASET")
+    looking.set_defaults(command=data_inspect)
+
+
+def _add_model_commands(commands: Commands, common: argparse.ArgumentParser, fields: bool) -> None:
+    """Add what can be done with published models."""
+    bringing = commands.add_parser("import", help=_("a model folder, an adapter or a GGUF file"), parents=[common])
+    bringing.add_argument("path", metavar="PATH")
+    if fields:
+        from aigc_desktop.engine.model_import import JOBS
+
+        _add_fields(bringing, JOBS.task("import").config, skip={"source"})
+    bringing.set_defaults(command=models_import)
+    known = commands.add_parser("list", help=_("list the imported models"), parents=[common])
+    known.set_defaults(command=models_list)
 
 
 def _common_flags() -> argparse.ArgumentParser:
@@ -299,13 +348,14 @@ def _add_families(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> 
 
 
 def _add_generate_fields(parser: argparse.ArgumentParser, arguments: Sequence[str], folder: Path) -> None:
-    """Add the fields of the family that trained the named run; without a run there are none to show."""
+    """Add the fields of the family of the named model; without a name there are none to show."""
     from aigc_desktop.engine.catalog import load_families
 
-    seen = {"run"}
+    seen = {"run", "model"}
     for name in arguments:
-        if (folder / "runs" / name / "run.json").is_file():
-            family = load_families()[Workspace(folder).run(name).info.task.split(".")[0]]
+        places = (folder / "runs" / name / "run.json", folder / "models" / name / "model.json")
+        if any(place.is_file() for place in places):
+            family = load_families()[_maker(Workspace(folder), name)[1]]
             for task in family.tasks:
                 if task.group == "create":
                     seen |= set(_add_fields(parser, task.config, skip=seen))

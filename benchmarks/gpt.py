@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import gc
 import hashlib
-import json
 import math
 import multiprocessing
 import os
@@ -40,7 +39,7 @@ from aigc_desktop.core.machine import engine_threads
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.families.gpt import GPTConfig, make_optimizers, train
 from aigc_desktop.engine.nn.language_model import LanguageModel, Shape
-from benchmarks.report import RESULTS, Figure, data_folder, figure, write
+from benchmarks.report import Figure, data_folder, figure, update
 
 SMALL = {"layers": 4, "width": 128, "heads": 4, "context": 64, "batch_size": 12}
 TEN_MILLION = {"layers": 6, "width": 384, "heads": 6, "context": 256, "batch_size": 8}
@@ -380,15 +379,7 @@ def main() -> None:
             "val_loss": lambda: validation_loss(workspace, text, options.threads),
         }
         rows = [row for name, part in parts.items() if name in options.only for row in part()]
-    keep_others(rows)
-
-
-def keep_others(rows: list[Figure]) -> None:
-    """Write the figures measured now beside those that were measured before, which keep their command and commit."""
-    path, measured = RESULTS / "gpt.json", {row.figure for row in rows}
-    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
-    now = json.loads(write("gpt", rows).read_text(encoding="utf-8"))
-    write_json(path, [row for row in before if row["figure"] not in measured] + now)
+    update("gpt", rows)
 
 
 if __name__ == "__main__":

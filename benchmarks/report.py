@@ -43,6 +43,16 @@ def write(name: str, rows: list[Figure]) -> Path:
     return path
 
 
+def update(name: str, rows: list[Figure]) -> Path:
+    """Write as `write` does; figures that were measured before and not now stay, with their own command and commit."""
+    path = RESULTS / f"{name}.json"
+    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    now = json.loads(write(name, rows).read_text(encoding="utf-8"))
+    merged = {row["figure"]: row for row in (*before, *now)}
+    path.write_text(json.dumps(list(merged.values()), indent=1) + "\n", encoding="utf-8")
+    return path
+
+
 def command() -> str:
     """Return the command line of this process as one would type it in the project's folder."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)

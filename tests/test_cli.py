@@ -152,7 +152,7 @@ def test_pictures_are_labelled_by_folder(folder, tmp_path, capsys):
 
 
 def test_names_are_imported_learned_found_and_measured(folder, tmp_path, capsys):
-    from aigc_desktop.engine.pretrained.tiny import write_tiny_encoder
+    from aigc_desktop.engine.pretrained.tiny_encoder import write_tiny_encoder
 
     sentence = "{who}\tB-person\nlikes\tO\nNew\tB-place\nYork\tI-place\n.\tO\n\n"
     people = [first + last for first in "ABCDE" for last in "nmkl"]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # the window shows without pydantic and numpy
     from aigc_desktop.core.dataset import Dataset
     from aigc_desktop.core.machine import Machine
 
-TaskGroup = Literal["train", "create", "data", "evaluate"]
+TaskGroup = Literal["train", "create", "data", "evaluate", "models"]
 Kind = Literal["image", "text", "any"]
 
 

@@ -17,6 +17,8 @@ from typing import Any, Literal
 from aigc_desktop.core.records import read_record, read_table
 
 FORMAT = 1
+PREFIX = "model:"
+"""Before the id of an imported model where trained and imported models are offered together."""
 ModelKind = Literal["language", "encoder", "adapter"]
 
 
@@ -44,6 +46,11 @@ class ModelInfo:
     base: str = ""
     files: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
+
+
+def memory_of(info: ModelInfo, bits: int) -> int:
+    """Return the bytes the weights take in memory with so many bits each; a little more with 8, for the embedding."""
+    return round(info.parameters * (1.2 if bits == 8 else bits / 8))
 
 
 class Model:

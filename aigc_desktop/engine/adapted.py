@@ -19,7 +19,7 @@ from aigc_desktop.core.i18n import _
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.checkpoint import Card, part, read_model
 from aigc_desktop.engine.device import choose_device, set_up
-from aigc_desktop.engine.nn.lora import LoraShape, add_lora, linear_names
+from aigc_desktop.engine.nn.lora import LoraShape, add_lora
 from aigc_desktop.engine.pieces import Batch
 from aigc_desktop.engine.pretrained.encoder import (
     build_network,
@@ -77,8 +77,9 @@ def _learns(name: str) -> bool:
 
 
 def lora_shape(encoder: nn.Module, rank: int, alpha: float, dropout: float) -> LoraShape:
-    """Return an adapter of all linear layers of an encoder."""
-    return LoraShape(linear_names(encoder), rank, alpha, dropout)
+    """Return an adapter of all linear layers of an encoder, by their whole names, which no layer beside it has."""
+    names = tuple(name for name, layer in encoder.named_modules() if type(layer) is nn.Linear)
+    return LoraShape(names, rank, alpha, dropout)
 
 
 @dataclass(frozen=True)

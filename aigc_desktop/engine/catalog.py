@@ -9,7 +9,7 @@ from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.family import Family, Task, TaskSpec, task_spec
 from aigc_desktop.core.i18n import _
 from aigc_desktop.data import jobs
-from aigc_desktop.engine import evaluation, families
+from aigc_desktop.engine import evaluation, families, model_import
 
 
 @cache
@@ -19,8 +19,8 @@ def load_families() -> dict[str, Family]:
 
 
 def load_catalogue() -> dict[str, Family]:
-    """Return everything that can be started: the families, the data jobs and the evaluation."""
-    return {**load_families(), **{group.name: group for group in (jobs.JOBS, evaluation.JOBS)}}
+    """Return everything that can be started: the families, the jobs of data and models, and the evaluation."""
+    return {**load_families(), **{group.name: group for group in (jobs.JOBS, model_import.JOBS, evaluation.JOBS)}}
 
 
 def find_task(key: str) -> Task:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Literal
+from typing import Literal, Protocol
 
 from aigc_desktop.core.config import TaskConfig, param
 from aigc_desktop.core.events import Event, Progress, Text
@@ -12,18 +12,20 @@ from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.engine.device import DEVICES
 from aigc_desktop.engine.sampling import Written
-from aigc_desktop.engine.tokenizer import Tokenizer
 
 SHOWN_EVERY_S = 0.1
 
 
-class WriteConfig(TaskConfig):
-    """Settings of every task that writes texts with a trained model."""
+class Decoder(Protocol):
+    """What makes text of tokens."""
 
-    run: str = param(..., N_("Model"), N_("The trained model that writes."), kind=FieldKind.RUN)
-    checkpoint: str = param(
-        "best", N_("Version"), N_("Which saved version of it; the best one by default."), kind=FieldKind.CHECKPOINT
-    )
+    def decode(self, ids: Sequence[int], unfinished: bool = False) -> str:
+        """Return the text; with `unfinished` the last character may lack bytes and is left out then."""
+
+
+class DrawConfig(TaskConfig):
+    """Settings of every task that writes texts: how many, and how the next token is drawn."""
+
     count: int = param(4, N_("How many"), N_("Texts to write."), ge=1, le=10_000)
     temperature: float = param(
         0.8, N_("Temperature"), N_("Low is careful, high is daring; 0.7 to 1.0 is good, 0 takes the likeliest token."),
@@ -43,8 +45,17 @@ class WriteConfig(TaskConfig):
     )  # fmt: skip
 
 
+class WriteConfig(DrawConfig):
+    """Settings of every task that writes texts with a trained model."""
+
+    run: str = param(..., N_("Model"), N_("The trained model that writes."), kind=FieldKind.RUN)
+    checkpoint: str = param(
+        "best", N_("Version"), N_("Which saved version of it; the best one by default."), kind=FieldKind.CHECKPOINT
+    )
+
+
 def stream_texts(
-    states: Iterable[Written], tokenizer: Tokenizer, count: int, prompt: str = "", alone: bool = True
+    states: Iterable[Written], tokenizer: Decoder, count: int, prompt: str = "", alone: bool = True
 ) -> Iterator[Event]:
     """Yield Progress, what is written so far several times a second as partial Text, and each finished block.
 
@@ -65,7 +76,7 @@ def stream_texts(
 
 
 def decoded(
-    tokenizer: Tokenizer, written: Mapping[int, list[int]], seeds: Sequence[int], unfinished: bool = False,
+    tokenizer: Decoder, written: Mapping[int, list[int]], seeds: Sequence[int], unfinished: bool = False,
     prompt: str = "",
 ) -> tuple[str, ...]:  # fmt: skip
     """Return the texts of `seeds`; one that is not finished may lack the last bytes of a character."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.library import Card, Library
+from aigc_desktop.core.model import PREFIX
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.samples import read_pictures, read_png, read_samples
@@ -46,6 +47,13 @@ def origin_of(result: Run) -> Origin:
     config = result.config_values
     model, checkpoint = str(config.get("run", "")), str(config.get("checkpoint", ""))
     title = dataset = dataset_hash = ""
+    if "model" in config:
+        model = PREFIX + str(config["model"])
+        try:
+            title = Workspace(result.workspace).model(str(config["model"])).info.title
+        except UserError:
+            pass  # as below
+        return Origin(result.info.task, model, title or model, "", "", "", config)
     try:
         trained = Workspace(result.workspace).run(model)
         title, dataset, dataset_hash = trained.info.title, trained.info.dataset, trained.info.dataset_hash

@@ -194,7 +194,7 @@ class MainWindow(QMainWindow):
             yield
             yield from self._build_unless_visited(self.place)
             self.navigate(self.place)
-        except Exception:
+        except Exception:  # not `finally`: that runs too when the generator is closed with the window gone
             self.setUpdatesEnabled(True)
             raise
         self.setUpdatesEnabled(True)

@@ -25,6 +25,16 @@ def test_results_carry_what_is_needed_to_repeat_them(tmp_path, monkeypatch, caps
     assert "a.speed" in capsys.readouterr().out
 
 
+def test_an_update_keeps_what_was_not_measured_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "RESULTS", tmp_path / "results")
+    report.write("a", [report.figure("a.speed", 1), report.figure("a.size", 7)])
+
+    path = report.update("a", [report.figure("a.speed", 2), report.figure("a.loss", 3)])
+
+    found = json.loads(path.read_text(encoding="utf-8"))
+    assert [(row["figure"], row["value"]) for row in found] == [("a.speed", 2), ("a.size", 7), ("a.loss", 3)]
+
+
 def test_a_figure_that_falls_short_says_so(capsys):
     assert report.figure("a.loss", 2.0, "", "<= 1.8", 2.0 <= 1.8).holds is False
     assert "FALLS SHORT" in capsys.readouterr().out

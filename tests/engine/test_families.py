@@ -21,7 +21,7 @@ from aigc_desktop.engine import evaluation, pictures
 from aigc_desktop.engine.catalog import load_families
 from aigc_desktop.engine.checkpoint import read_model
 from aigc_desktop.engine.device import describe_machine
-from aigc_desktop.engine.pretrained.tiny import add_tiny_encoder
+from aigc_desktop.engine.pretrained.tiny_encoder import add_tiny_encoder
 from tests.engine.toy import image_dataset, marked_dataset, text_dataset
 
 FAMILIES = {name: family for name, family in load_families().items() if any(t.group == "train" for t in family.tasks)}

@@ -173,7 +173,7 @@ def test_a_text_vae_learns_and_writes_like_a_given_text(qtbot, pages, workspace,
 
 
 def test_a_name_finder_learns_on_an_encoder_and_marks_names(qtbot, pages, workspace, center):
-    from aigc_desktop.engine.pretrained.tiny import add_tiny_encoder
+    from aigc_desktop.engine.pretrained.tiny_encoder import add_tiny_encoder
 
     dataset = marked_dataset(workspace)
     encoder = add_tiny_encoder(workspace, dataset.texts("train"))

@@ -17,14 +17,10 @@ from torch import nn
 from aigc_desktop.core.errors import BadInput, UserError
 from aigc_desktop.core.files import sha256_file
 from aigc_desktop.core.i18n import _
-from aigc_desktop.core.records import read_table
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.data.safetensors_header import check_header
+from aigc_desktop.data.model_files import ENCODERS, find_model
 from aigc_desktop.engine.pretrained.reader import Reader, load_reader
 
-MODEL_TYPES = (
-    "bert", "roberta", "xlm-roberta", "distilbert", "albert", "electra", "deberta-v2", "mpnet", "modernbert",
-)  # fmt: skip
 _AFTER_PADDING = ("roberta", "xlm-roberta", "mpnet")
 """Networks whose positions are counted from the number of the padding token on."""
 _LAYERS = ("num_hidden_layers", "n_layers")
@@ -53,13 +49,6 @@ def encoder_folder(value: str, workspace: Workspace) -> Path:
 def load_encoder(folder: Path, device: torch.device) -> Encoder:
     """Return the encoder in a folder, in float32; BadInput when it cannot be used."""
     config = read_config(folder)
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
-        raise BadInput(
-            folder.name, _("there are no weights in safetensors files"), _("Get the same model in safetensors files.")
-        )
-    for file in files:
-        check_header(file)
     transformers = quiet_transformers()
     try:
         network, told = transformers.AutoModel.from_pretrained(
@@ -85,25 +74,14 @@ def build_network(config: dict[str, Any], layers: int | None = None) -> nn.Modul
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """Return the configuration of an encoder; BadInput when it is of no known kind or asks for code of its own."""
-    if not (folder / "config.json").is_file():
+    """Return the configuration of an encoder; BadInput when the folder holds no whole, safe one."""
+    found = find_model(folder)
+    if isinstance(found, Path) or found.kind != "encoder":
         raise BadInput(
-            folder.name, _("there is no model in this folder"),
-            _("Choose a folder with config.json, model.safetensors and tokenizer.json."),
+            folder.name, _("this is no text encoder"),
+            _("Kinds that are: {kinds}.").format(kinds=", ".join(ENCODERS)),
         )  # fmt: skip
-    config = read_table(folder / "config.json")
-    kind = config.get("model_type")
-    if kind not in MODEL_TYPES:
-        raise BadInput(
-            folder.name, _("it is no text encoder that is known here: {kind}").format(kind=str(kind)[:60]),
-            _("Kinds that are: {kinds}.").format(kinds=", ".join(MODEL_TYPES)),
-        )  # fmt: skip
-    if config.get("auto_map"):
-        raise BadInput(
-            folder.name, _("the model asks to run program code of its own"),
-            _("Choose a model that needs none; the program never runs code that comes with a model."),
-        )  # fmt: skip
-    return config
+    return found.config
 
 
 def weights_hash(folder: Path) -> str:

@@ -1,59 +1,51 @@
-"""A text encoder as small as can be, with new weights: for the self-check and for tests, where none may be fetched."""
+"""A language model of a few thousand random weights in the form publishers give theirs: for checks, not for writing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-from aigc_desktop.core.files import sha256_file, write_json
-from aigc_desktop.core.model import ModelInfo
-from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.engine.pretrained.encoder import build_network
+from aigc_desktop.core.files import write_json
+from aigc_desktop.engine.pretrained.llama import Llama, shape_of
 from aigc_desktop.engine.weights import write_tensors
 
-VOCAB = 200
 CONFIG: dict[str, Any] = {
-    "model_type": "bert", "vocab_size": VOCAB, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
-    "intermediate_size": 32, "max_position_embeddings": 64, "pad_token_id": 0,
+    "model_type": "llama", "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "intermediate_size": 64, "max_position_embeddings": 256, "vocab_size": 259,
+    "tie_word_embeddings": True, "eos_token_id": 257,
 }  # fmt: skip
+TEMPLATE = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' }}"
+    "{% endfor %}{{ '<|im_start|>assistant\\n' }}"
+)
 
 
-def write_tiny_encoder(folder: Path, texts: Iterable[str], **changes: Any) -> Path:
-    """Write a BERT of a few thousand weights, with a WordPiece tokenizer made from `texts`, and return its folder.
-
-    `changes` replace values of its configuration.
-    """
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
-
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer()
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-    tokenizer.train_from_iterator(texts, trainers.WordPieceTrainer(
-        vocab_size=VOCAB, special_tokens=special, show_progress=False
-    ))  # fmt: skip
-    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+def write_tiny_model(folder: Path, **changes: Any) -> None:
+    """Write config.json, model.safetensors, tokenizer.json and a chat template; `changes` go into the configuration."""
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer.save(str(folder / "tokenizer.json"))
     config = {**CONFIG, **changes}
-    write_json(folder / "config.json", config)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        write_tensors(folder / "model.safetensors", build_network(config).state_dict())
-    return folder
+        network = Llama(shape_of(config))
+        network.model.embed_tokens.weight.data.mul_(0.1)  # a tied output would repeat the last token for ever
+    tensors = network.state_dict()
+    if config["tie_word_embeddings"]:
+        tensors.pop("lm_head.weight")
+    write_json(folder / "config.json", config)
+    write_tensors(folder / "model.safetensors", tensors)
+    tiny_tokenizer().save(str(folder / "tokenizer.json"))
+    write_json(folder / "tokenizer_config.json", {"eos_token": "<|im_end|>", "chat_template": TEMPLATE})
 
 
-def add_tiny_encoder(workspace: Workspace, texts: Iterable[str], title: str = "tiny", **changes: Any) -> str:
-    """Write a tiny encoder as an imported model of the workspace and return its id."""
-    folder = write_tiny_encoder(workspace.new_model_folder(title), texts, **changes)
-    files = {path.name: sha256_file(path) for path in sorted(folder.iterdir())}
-    size = (folder / "model.safetensors").stat().st_size
-    info = ModelInfo(
-        title, "encoder", "bert", "", "", parameters=size // 4, bytes=size, context=64, vocab=VOCAB, files=files
-    )
-    write_json(folder / "model.json", asdict(info))
-    return folder.name
+def tiny_tokenizer() -> Tokenizer:
+    """Return a tokenizer of single bytes and three special tokens."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    words = {letter: number for number, letter in enumerate(alphabet)}
+    tokenizer = Tokenizer(models.BPE(words, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(["<|im_start|>", "<|im_end|>", "<|pad|>"])
+    return tokenizer

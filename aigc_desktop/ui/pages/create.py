@@ -73,7 +73,7 @@ class CreatePage(Page):
         self._resume_watching()
 
     def shown(self, **arguments: Any) -> None:
-        """Use model `run`; with a `seed` make that very work, `count` and `label` as given."""
+        """Use model `run`, PREFIX: an imported one; with a `seed` make that very work, `count` and `label` as given."""
         run = str(arguments.get("run", ""))
         if not run or not self.services.jobs.catalogue:
             # what a model can make is known when the engine is ready; then this is done again
@@ -106,7 +106,7 @@ class CreatePage(Page):
         task, values = chosen
         workspace = self.services.workspace
         try:
-            title = workspace.run(str(values["run"])).info.title
+            title = (workspace.model(values["model"]) if "model" in values else workspace.run(values["run"])).info.title
             result = workspace.new_run(task.key, values, title, parent="results")
         except (OSError, UserError) as error:
             self.services.show_failure(failure_of(error))

@@ -13,17 +13,18 @@ from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.family import TaskSpec
 from aigc_desktop.core.fields import FieldKind, FieldSpec
 from aigc_desktop.core.i18n import _, sentences
+from aigc_desktop.core.model import PREFIX
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.widgets.controls import button, icon_button, label
 from aigc_desktop.ui.widgets.form import ConfigForm
-from aigc_desktop.ui.widgets.inputs import ChoiceInput, checkpoint_choices, run_choices
+from aigc_desktop.ui.widgets.inputs import ChoiceInput, checkpoint_choices, maker_choices
 from aigc_desktop.ui.widgets.job_progress import JobProgress
 from aigc_desktop.ui.widgets.safe_wild import FIELDS as WILD_FIELDS
 from aigc_desktop.ui.widgets.safe_wild import SafeWildSlider
 from aigc_desktop.ui.widgets.side_by_side import Scrolled
 
 SEEDS = 2**31 - 1
-OWN_FIELDS = ("run", "checkpoint", "seed")
+OWN_FIELDS = ("run", "checkpoint", "model", "seed")
 
 
 class SeedRow(QWidget):
@@ -99,7 +100,7 @@ class CreatePanel(QWidget):
         box.setSpacing(theme.px(12))
         self.rows: dict[str, QWidget] = {}
         for name, text, control, tip in (
-            ("run", _("Model"), self.run_input, _("The trained model that makes the works.")),
+            ("run", _("Model"), self.run_input, _("The model that makes the works.")),
             ("checkpoint", _("Version"), self.version_input, _("Which saved version of it; the best one by default.")),
             ("task", _("What to make"), self.task_input, _("What the model is to do.")),
         ):
@@ -123,7 +124,7 @@ class CreatePanel(QWidget):
     def refresh(self) -> None:
         """Read the models of the workspace again; the chosen one stays, or the newest is taken."""
         before = self.run_input.value()
-        self.run_input.fill(run_choices(self.services.workspace))
+        self.run_input.fill(maker_choices(self.services.workspace))
         if self.run_input.value() is None and self.run_input.box.count():
             self.run_input.box.setCurrentIndex(0)
         if self.run_input.value() != before or self.form is None:
@@ -151,20 +152,22 @@ class CreatePanel(QWidget):
 
     @property
     def has_models(self) -> bool:
-        """Return whether there is any trained model to use."""
+        """Return whether there is any model to use."""
         return self.run_input.box.count() > 0
 
     def tasks(self) -> list[TaskSpec]:
         """Return what the chosen model can make."""
-        run = self.run_input.value()
-        if run is None:
+        maker = self.run_input.value()
+        if maker is None:
             return []
+        known = [task for task in self.services.jobs.catalogue.values() if task.group == "create"]
+        if maker.startswith(PREFIX):
+            return [task for task in known if any(spec.kind is FieldKind.MODEL for spec in task.fields)]
         try:
-            family = self.services.workspace.run(run).info.task.split(".")[0]
+            family = self.services.workspace.run(maker).info.task.split(".")[0]
         except UserError:
             return []
-        known = self.services.jobs.catalogue.values()
-        return [task for task in known if task.group == "create" and task.family == family]
+        return [task for task in known if task.family == family and self._has(task, "run")]
 
     def task(self) -> TaskSpec | None:
         """Return the chosen task."""
@@ -194,7 +197,11 @@ class CreatePanel(QWidget):
             values[self.wild.spec.name] = self.wild.value()
         if self._has(task, "seed"):
             values["seed"] = seed
-        run = self.services.workspace.run(str(self.run_input.value()))
+        maker = str(self.run_input.value())
+        if maker.startswith(PREFIX):
+            self.show_problem("")
+            return task, values | {"model": maker.removeprefix(PREFIX)}
+        run = self.services.workspace.run(maker)
         try:
             # the name the version has now: "best" may be another one tomorrow, and the same work is wanted then
             values |= {"run": run.id, "checkpoint": run.checkpoint(self.version_input.value() or "best").name}
@@ -234,6 +241,7 @@ class CreatePanel(QWidget):
         if self.task_input.value() is None and tasks:
             self.task_input.box.setCurrentIndex(0)
         self.rows["task"].setVisible(len(tasks) > 1)
+        self.rows["checkpoint"].setVisible(not str(self.run_input.value() or "").startswith(PREFIX))
         self._build_form()
 
     def _fill_versions(self) -> None:

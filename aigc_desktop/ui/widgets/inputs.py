@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.fields import FieldKind, FieldSpec
 from aigc_desktop.core.i18n import _
-from aigc_desktop.core.model import ModelKind
+from aigc_desktop.core.model import PREFIX, ModelKind
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.controls import guard_wheel, icon_button
@@ -267,6 +267,14 @@ def model_choices(workspace: Workspace, kind: ModelKind) -> Choices:
     """Return the imported models of a kind, newest first."""
     infos = [(model.id, model.info) for model in workspace.models()]
     return [(model_id, info.title) for model_id, info in infos if info.kind == kind]
+
+
+def maker_choices(workspace: Workspace) -> Choices:
+    """Return all that makes works: trained models, then imported ones with PREFIX before their id."""
+    return [
+        *run_choices(workspace),
+        *((PREFIX + model_id, title) for model_id, title in model_choices(workspace, "language")),
+    ]
 
 
 def readable_number(value: float) -> str:

@@ -13,7 +13,7 @@ from aigc_desktop.core.machine import Machine
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.families import text_classifier
 from aigc_desktop.engine.labelling import LabelConfig, MeasureConfig
-from aigc_desktop.engine.pretrained.tiny import add_tiny_encoder
+from aigc_desktop.engine.pretrained.tiny_encoder import add_tiny_encoder
 from tests.engine.toy import marked_dataset, text_dataset
 
 MACHINE = Machine(cores=4, memory=16 * 2**30, processor="x")

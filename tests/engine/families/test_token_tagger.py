@@ -20,7 +20,7 @@ from aigc_desktop.engine.labelling import LabelConfig, MeasureConfig
 from aigc_desktop.engine.nn.lora import merge_lora, read_adapter
 from aigc_desktop.engine.pieces import collate, word_pieces
 from aigc_desktop.engine.pretrained.encoder import encoder_folder, load_encoder, quiet_transformers
-from aigc_desktop.engine.pretrained.tiny import add_tiny_encoder
+from aigc_desktop.engine.pretrained.tiny_encoder import add_tiny_encoder
 from aigc_desktop.engine.tagging import find_names, tagged_texts
 from aigc_desktop.engine.words import words_of
 from tests.engine.toy import marked_dataset, text_dataset
@@ -151,7 +151,7 @@ def test_peft_opens_the_adapter_of_a_checkpoint_and_gives_the_same_logits(adapte
     workspace = Workspace(run.workspace)
     loaded = load_adapted(run.id, "best", "cpu", workspace)
     folder = encoder_folder(run.config_values["encoder"], workspace)
-    base = quiet_transformers().AutoModel.from_pretrained(folder, local_files_only=True, add_pooling_layer=False)
+    base = quiet_transformers().AutoModel.from_pretrained(folder, local_files_only=True)
     theirs = peft.PeftModel.from_pretrained(base, run.checkpoint("best")).eval()
     texts = ["Ann likes Oslo in 1900.", "Eve Adams left."]
     pieces = value_of(word_pieces(loaded.reader, texts, [words_of(text) for text in texts], (), 60))

@@ -1,0 +1,146 @@
+"""Bring a published model into the workspace: found, checked, copied with hashes; a GGUF file is made plain first."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Generator, Iterator
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+
+from aigc_desktop.core.config import TaskConfig, param
+from aigc_desktop.core.errors import BadInput, UserError
+from aigc_desktop.core.events import Event, EventStream, Note, Progress, Result
+from aigc_desktop.core.family import Family, Task
+from aigc_desktop.core.fields import FieldKind
+from aigc_desktop.core.files import atomic_folder, need_space, write_json
+from aigc_desktop.core.i18n import N_, _
+from aigc_desktop.core.model import Model, ModelInfo
+from aigc_desktop.core.run import Run
+from aigc_desktop.core.workspace import Workspace
+from aigc_desktop.data.gguf_header import Gguf, read_gguf
+from aigc_desktop.data.model_files import FoundModel, find_model
+from aigc_desktop.engine.pretrained.adapters import base_of
+from aigc_desktop.engine.pretrained.chat import render
+from aigc_desktop.engine.pretrained.load import check_language_model, read_words, special_tokens, template_of
+
+_CHUNK = 1 << 22
+_SPREAD = 4  # bytes of half precision for each byte of a 4-bit file, at most
+
+
+class ImportModelConfig(TaskConfig):
+    """What to import."""
+
+    source: Path = param(
+        ..., N_("Model"), N_("A folder with config.json and safetensors files, a LoRA adapter, or a GGUF file."),
+        kind=FieldKind.PATH,
+    )  # fmt: skip
+    title: str = param("", N_("Name"), N_("What the model is called here; empty takes the name it comes with."))
+
+
+def import_model(config: ImportModelConfig, run: Run) -> EventStream:
+    """Check a model on disk and copy it into the workspace; ends with one Result "model" {"id"}."""
+    workspace = Workspace(run.workspace)
+    yield Progress(0, 0, _("Checking"))
+    found = find_model(config.source)
+    if isinstance(found, Path):
+        gguf = read_gguf(found)
+        title = config.title or found.stem
+        need_space(workspace.folder, found.stat().st_size * _SPREAD)
+        folder = workspace.new_model_folder(title)
+        with atomic_folder(folder) as partial:
+            yield from _convert(gguf, partial)
+            licence = str(gguf.values.get("general.license") or "")
+            yield from _finish(partial, find_model(partial), title, found, workspace, licence)
+    else:
+        _check(found)
+        need_space(workspace.folder, found.bytes)
+        title = config.title or found.folder.resolve().name
+        folder = workspace.new_model_folder(title)
+        with atomic_folder(folder) as partial:
+            yield from _copy(found, partial)
+            yield from _finish(partial, find_model(partial), title, found.folder, workspace, found.licence)
+    yield Result("model", {"id": folder.name})
+
+
+def _check(found: FoundModel) -> None:
+    if found.kind == "language":
+        shape = check_language_model(found)
+        read_words(found.folder, shape.vocab)
+    elif found.kind == "encoder" and not found.tensors:
+        raise BadInput(found.folder.name, _("its weights are empty"), _("Copy the model again from where it came."))
+
+
+def _convert(gguf: Gguf, folder: Path) -> Iterator[Event]:
+    from aigc_desktop.engine.pretrained.gguf import convert
+
+    for done, count in convert(gguf, folder):
+        yield Progress(done, count, _("Making plain numbers of the compressed ones"))
+
+
+def _copy(found: FoundModel, folder: Path) -> Iterator[Event]:
+    """Copy the files in pieces, so that a stop takes effect between two of them."""
+    names = [*found.weights, *found.beside]
+    names += [found.folder / ("adapter_config.json" if found.kind == "adapter" else "config.json")]
+    total = sum(path.stat().st_size for path in names)
+    done = 0
+    for path in names:
+        with path.open("rb") as source, (folder / path.name).open("wb") as target:
+            while piece := source.read(_CHUNK):
+                target.write(piece)
+                done += len(piece)
+                yield Progress(done, total, _("Copying"))
+
+
+def _finish(
+    folder: Path, found: FoundModel | Path, title: str, source: Path, workspace: Workspace, licence: str
+) -> Iterator[Event]:
+    """Check the copy, count what it holds and write its record."""
+    assert isinstance(found, FoundModel)  # the copy has its configuration
+    _check(found)
+    base = base_of(found, workspace) if found.kind == "adapter" else ""
+    hashes: dict[str, str] = {}
+    for path in (*found.weights, *found.beside):
+        digest = hashlib.sha256()
+        with path.open("rb") as f:
+            while piece := f.read(_CHUNK):
+                digest.update(piece)
+                yield Progress(0, 0, _("Checking the copy"))
+        hashes[path.name] = digest.hexdigest()
+    context = found.config.get("max_position_embeddings", 0)
+    info = ModelInfo(
+        title, found.kind, found.architecture, datetime.now().astimezone().isoformat(timespec="seconds"), source.name,
+        "gguf" if source.suffix.lower() == ".gguf" else "safetensors", licence, _count(found), found.bytes,
+        context if type(context) is int else 0, int(found.config.get("vocab_size") or 0), base=base, files=hashes,
+    )  # fmt: skip
+    write_json(folder / "model.json", asdict(info))
+    if found.kind == "language":
+        chat = yield from _try_template(Model(folder))
+        write_json(folder / "model.json", asdict(info) | {"chat": chat})
+
+
+def _try_template(model: Model) -> Generator[Event, None, bool]:
+    """Return whether the model's chat template works; a Note says why not."""
+    template = template_of(model)
+    if not template:
+        return False
+    try:
+        render(template, [{"role": "user", "content": "?"}], special_tokens(model))
+    except UserError as error:
+        yield Note(error.message, "warning")
+        return False
+    return True
+
+
+def _count(found: FoundModel) -> int:
+    return sum(math.prod(size) for size in found.tensors.values())
+
+
+JOBS = Family(
+    "models",
+    N_("Models"),
+    N_("Bring in published models that lie on a disk."),
+    "any",
+    (Task("import", N_("Import a model"), ImportModelConfig, import_model, "models"),),
+)

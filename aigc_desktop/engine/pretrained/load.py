@@ -1,0 +1,216 @@
+"""Read an imported language model: its network from safetensors files, its tokenizer, the tokens that end a text."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+from safetensors import SafetensorError, safe_open
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from aigc_desktop.core.errors import BadInput, UserError, readable_size
+from aigc_desktop.core.events import Event, Progress
+from aigc_desktop.core.i18n import _
+from aigc_desktop.core.model import Model
+from aigc_desktop.data.model_files import FoundModel, find_model
+from aigc_desktop.data.safetensors_header import damaged_weights
+from aigc_desktop.engine.pretrained.llama import Llama, LlamaShape, shape_of
+from aigc_desktop.engine.pretrained.numbers import Numbers, bytes_needed
+
+_UNKNOWN_CHARACTER = "\N{REPLACEMENT CHARACTER}"
+
+
+class Words:
+    """The tokenizer of a published model."""
+
+    def __init__(self, inner: Tokenizer) -> None:
+        self.inner = inner
+        inner.no_padding()
+        inner.no_truncation()
+        self.size = inner.get_vocab_size()
+
+    def encode(self, text: str, special: bool = False) -> list[int]:
+        """Return the tokens of a text; `special` adds what the model wants at the beginning of one."""
+        return list(self.inner.encode(text, add_special_tokens=special).ids)
+
+    def decode(self, ids: Sequence[int], unfinished: bool = False) -> str:
+        """Return the text; with `unfinished` the last character may lack bytes and is left out then."""
+        text: str = self.inner.decode([int(i) for i in ids])
+        return text.rstrip(_UNKNOWN_CHARACTER) if unfinished else text
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A loaded model; `end` holds the tokens that end a text, `special` the texts of its special tokens by name."""
+
+    network: Llama
+    words: Words
+    end: frozenset[int]
+    special: dict[str, str]
+    template: str
+    title: str
+
+
+def load_language_model(
+    model: Model, device: torch.device, numbers: Numbers | None = None
+) -> Generator[Event, None, LanguageModel]:
+    """Return an imported model, in the numbers of its files for training or ready to write in `numbers`.
+
+    Yields Progress between its parts. UserError when it is no language model, damaged, or too large for the memory.
+    """
+    from aigc_desktop.engine.pretrained.numbers import make_ready
+
+    info = model.info
+    if info.kind != "language":
+        raise UserError(
+            _("“{title}” is not a model that writes.").format(title=info.title), _("Choose a language model.")
+        )
+    found = find_model(model.folder)
+    assert isinstance(found, FoundModel)  # a model folder always has its configuration
+    shape = check_language_model(found)
+    need_memory(info.title, shape, numbers or "float32", device)
+    words = read_words(model.folder, shape.vocab)
+    network = yield from read_network(found, shape)
+    if numbers is not None:
+        network = make_ready(network, numbers, device)
+    special = special_tokens(model)
+    return LanguageModel(network, words, end_tokens(model, words, special), special, template_of(model), info.title)
+
+
+def check_language_model(found: FoundModel) -> LlamaShape:
+    """Return the shape of a model on disk; BadInput when its weights are not those its configuration describes."""
+    shape = shape_of(found.config)
+    with torch.device("meta"):
+        wanted = {name: tuple(tensor.shape) for name, tensor in Llama(shape).state_dict().items()}
+    if shape.tied:
+        wanted.pop("lm_head.weight")
+    missing = [name for name in wanted if name not in found.tensors]
+    if missing:
+        raise BadInput(
+            found.folder.name,
+            _("{count} of {all} parts of the model are missing, “{name}” among them").format(
+                count=len(missing), all=len(wanted), name=missing[0]
+            ),
+            _("Copy the whole folder again from where it came."),
+        )
+    wrong = next((name for name, size in wanted.items() if found.tensors[name] != size), None)
+    if wrong is not None:
+        raise BadInput(
+            found.folder.name,
+            _("“{name}” has the size {size}, its configuration says {told}").format(
+                name=wrong, size=_by(found.tensors[wrong]), told=_by(wanted[wrong])
+            ),
+            _("Copy the whole folder again from where it came."),
+        )
+    return shape
+
+
+def need_memory(title: str, shape: LlamaShape, numbers: Numbers, device: torch.device) -> None:
+    """Raise UserError when the weights do not fit into the memory that is free, saying how much is missing."""
+    with torch.device("meta"):
+        parameters = Llama(shape).parameters_count
+    needed = bytes_needed(parameters, shape.vocab * shape.width, numbers)
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+    if needed > free:
+        smaller = bytes_needed(parameters, shape.vocab * shape.width, "int8")
+        hint = _("Close other programs, or choose a smaller model.")
+        if numbers != "int8" and smaller < free and device.type == "cpu":
+            hint = _("With 8-bit weights it needs {size}: choose them under “Numbers”.").format(
+                size=readable_size(smaller)
+            )
+        raise UserError(
+            _("“{title}” needs about {needed} of memory, {missing} more than is free.").format(
+                title=title, needed=readable_size(needed), missing=readable_size(needed - free)
+            ),
+            hint, kind="OutOfMemory",
+        )  # fmt: skip
+
+
+def read_words(folder: Path, vocab: int) -> Words:
+    """Return the tokenizer of a model folder; BadInput when it is damaged or has more words than the model."""
+    try:
+        words = Words(Tokenizer.from_file(str(folder / "tokenizer.json")))
+    except Exception as error:
+        raise BadInput(
+            "tokenizer.json", _("the file is damaged"), _("Copy the model again from where it came.")
+        ) from error
+    last = max(words.inner.get_vocab().values(), default=-1)
+    if last >= vocab:
+        raise BadInput(
+            "tokenizer.json",
+            _("it has {words} words, the model knows {known}: they do not belong together").format(
+                words=last + 1, known=vocab
+            ),
+            _("Copy the whole folder again from where it came."),
+        )
+    return words
+
+
+def read_network(found: FoundModel, shape: LlamaShape) -> Generator[Event, None, Llama]:
+    """Return the network with the weights of its files, as they are there; yields Progress."""
+    with torch.device("meta"):
+        network = Llama(shape)
+    wanted = set(network.state_dict())
+    done = 0
+    for path in found.weights:
+        try:
+            with safe_open(path, "pt") as file:
+                for name in file.keys():  # noqa: SIM118 - a file, not a dictionary
+                    if name in wanted and not (shape.tied and name == "lm_head.weight"):
+                        _put(network, name, file.get_tensor(name).clone())
+                        done += 1
+                        yield Progress(done, len(wanted), _("Loading the model"))
+        except (SafetensorError, ValueError, RuntimeError) as error:
+            raise damaged_weights(path, str(error)) from error
+    if shape.tied:
+        network.lm_head.weight = network.model.embed_tokens.weight
+    return network
+
+
+def special_tokens(model: Model) -> dict[str, str]:
+    """Return the texts of the tokens that begin and end a text, as far as the publisher names them."""
+    tables = (model.table("special_tokens_map.json"), model.table("tokenizer_config.json"))
+    found: dict[str, str] = {}
+    for table in tables:
+        for name in ("bos_token", "eos_token", "pad_token", "unk_token"):
+            value = table.get(name)
+            value = value.get("content") if isinstance(value, dict) else value
+            if isinstance(value, str):
+                found[name] = value
+    return found
+
+
+def end_tokens(model: Model, words: Words, special: dict[str, str]) -> frozenset[int]:
+    """Return all tokens that end a text: those of the configurations and the tokenizer's own."""
+    ends: set[int] = set()
+    for name in ("generation_config.json", "config.json"):
+        told: Any = model.table(name).get("eos_token_id")
+        ends |= {number for number in (told if isinstance(told, list) else [told]) if type(number) is int}
+    named = [special.get("eos_token", ""), "<|im_end|>", "<|eot_id|>", "<|end|>"]
+    ends |= {number for text in named if text and (number := words.inner.token_to_id(text)) is not None}
+    return frozenset(ends)
+
+
+def template_of(model: Model) -> str:
+    """Return the model's chat template, "" when it has none."""
+    file = model.folder / "chat_template.jinja"
+    if file.is_file():
+        return file.read_text(encoding="utf-8", errors="replace")
+    told = model.table("tokenizer_config.json").get("chat_template")
+    if isinstance(told, list):  # several by name
+        told = next((t.get("template") for t in told if isinstance(t, dict) and t.get("name") == "default"), None)
+    return told if isinstance(told, str) else ""
+
+
+def _put(network: Llama, name: str, tensor: Tensor) -> None:
+    owner, _dot, last = name.rpartition(".")
+    setattr(network.get_submodule(owner), last, nn.Parameter(tensor, requires_grad=False))
+
+
+def _by(size: tuple[int, ...]) -> str:
+    return " × ".join(map(str, size))

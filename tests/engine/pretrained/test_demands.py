@@ -1,0 +1,140 @@
+"""Texts held to demands: not one of a thousand breaks any, whatever a model of random weights would like to write."""
+
+import json
+import re
+
+import pytest
+import torch
+
+from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.events import Failed, Note, Text
+from aigc_desktop.core.request import JobRequest
+from aigc_desktop.core.workspace import Workspace
+from aigc_desktop.engine.host import execute
+from aigc_desktop.engine.pretrained import demands as module
+from aigc_desktop.engine.pretrained.decoding import Ask, Rules, decode
+from aigc_desktop.engine.pretrained.demands import TOKENS_PER_LETTER, Demands, Guides, grammar, measured, meets
+from aigc_desktop.engine.pretrained.load import load_language_model
+from aigc_desktop.engine.pretrained.tiny import write_tiny_model
+from aigc_desktop.engine.sampling import Sampling
+
+SCHEMA = {
+    "type": "object", "additionalProperties": False, "required": ["name", "price"],
+    "properties": {
+        "name": {"type": "string", "maxLength": 6}, "price": {"type": "integer", "minimum": 0, "maximum": 99},
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    """A workspace with the tiny model."""
+    folder = tmp_path_factory.mktemp("demands")
+    write_tiny_model(folder / "published", max_position_embeddings=1024)
+    workspace = Workspace.open(folder / "w")
+    request = JobRequest("models.import", {"source": str(folder / "published")}, str(workspace.folder))
+    assert [event for event in execute(request) if not isinstance(event, Failed)]
+    return workspace
+
+
+@pytest.fixture(scope="module")
+def loaded(workspace):
+    steps = load_language_model(workspace.models()[0], torch.device("cpu"), "float32")
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def made(loaded, demands, count, letters=24):
+    """Return `count` whole texts; fails when one is not."""
+    letters = demands.letters(otherwise=letters)
+    texts = []
+    for start in range(0, count, 50):
+        guides = Guides(demands, loaded, letters)
+        rules = Rules(Sampling(temperature=1.0), loaded.end, guide=guides.allowed)
+        asks = [Ask((1, 2), seed, letters * TOKENS_PER_LETTER + 1) for seed in range(start, min(count, start + 50))]
+        tokens = list(decode(loaded.network, asks, rules))[-1].tokens
+        assert all(guides.complete(seed, ids) for seed, ids in tokens.items())
+        texts += [loaded.words.decode(ids) for ids in tokens.values()]
+    return texts
+
+
+def test_a_thousand_texts_of_a_bounded_length_break_nothing(loaded):
+    demands = Demands(4, 12, "characters", ("茶",), ("a", "E"), ("7",))
+    texts = made(loaded, demands, 1000)
+    assert len(texts) == 1000
+    for text in texts:  # said once more in plain words, without the code under test
+        assert 4 <= len(text) <= 12 and "茶" in text
+        assert not set(text) & set("aAeE") and set(re.findall("[0-9０-９]+", text)) <= {"7"}
+        assert meets(text, demands)
+
+
+@pytest.mark.parametrize(
+    "demands",
+    [
+        Demands(0, 9, "width"), Demands(6, 11, "width", ("新茶",)), Demands(2, 3, "words"), Demands(0, 2, "words"),
+        Demands(3, 0), Demands(0, 20, numbers=("12", "3.5")), Demands(0, 20, numbers=()),
+        Demands(0, 16, keywords=("a.b*c", "\\d")), Demands(forbidden=("e", "7", ".", "é")),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_every_kind_of_demand_is_met(loaded, demands):
+    for text in made(loaded, demands, 60):
+        assert meets(text, demands), repr(text)
+
+
+def test_columns_count_wide_letters_twice():
+    assert measured("茶 tea！", "width") == 2 + 1 + 3 + 2 and measured("a b\nc", "words") == 3
+    assert not meets("茶茶茶", Demands(most=5, unit="width")) and meets("茶茶a", Demands(most=5, unit="width"))
+    assert not meets("cost 12,5", Demands(numbers=("12", "5"))) and meets("12, 5.", Demands(numbers=("12", "5")))
+
+
+def test_no_wide_letter_is_taken_for_a_narrow_one():
+    wide = re.compile("[" + re.sub(r"\\u\{(\w+)\}", lambda m: rf"\U{int(m[1], 16):08X}", module._WIDE) + "]")
+    letters = (chr(code) for code in range(0x40000) if not 0xD800 <= code <= 0xF8FF)
+    assert not [hex(ord(c)) for c in letters if measured(c, "width") == 2 and not wide.fullmatch(c)]
+
+
+def test_a_pattern_is_matched_whole(loaded):
+    texts = made(loaded, Demands(pattern=r"No\. [0-9]{2}/[A-C]+"), 60)
+    assert all(re.fullmatch(r"No\. [0-9]{2}/[A-C]+", text) for text in texts) and len(set(texts)) > 30
+
+
+def test_json_follows_its_schema(loaded):
+    for text in made(loaded, Demands(schema=json.dumps(SCHEMA)), 40, letters=120):
+        value = json.loads(text)
+        assert set(value) == {"name", "price"} and len(value["name"]) <= 6 and 0 <= value["price"] <= 99
+
+
+@pytest.mark.parametrize(
+    "demands", [Demands(pattern="("), Demands(schema="{"), Demands(schema='{"type": "moon"}')], ids=str
+)
+def test_what_cannot_be_held_is_one_sentence(loaded, demands):
+    with pytest.raises(UserError, match="cannot be held"):
+        Guides(demands, loaded, 20)
+
+
+def test_words_are_quoted_whatever_they_hold():
+    assert r"\u{2F}" in grammar(Demands(keywords=("a/b",)), 9)
+
+
+def write(workspace, **values):
+    values = {"model": workspace.models()[0].id, "prompt": "x", "chat": False, "device": "cpu", "count": 3,
+              "numbers": "float32", **values}  # fmt: skip
+    run = workspace.new_run("language_model.generate", values, parent="results")
+    events = list(execute(JobRequest("language_model.generate", values, str(workspace.folder), str(run.folder))))
+    texts = [text for event in events if isinstance(event, Text) and not event.partial for text in event.items]
+    return texts, events
+
+
+def test_the_task_takes_demands_from_its_fields(workspace):
+    texts, events = write(workspace, keywords="茶|7", most=8, allowed_numbers="7", forbidden="b")
+    assert len(texts) == 3 and all(len(text) <= 1 + 8 and "茶" in text and "7" in text for text in texts)
+    assert any(isinstance(event, Note) and "your beginning" in event.message for event in events)
+
+
+def test_a_text_that_finds_no_end_is_left_out_and_told(workspace):
+    texts, events = write(workspace, json_form=json.dumps({"type": "array", "minItems": 400}), length=8)
+    assert not texts and isinstance(events[-1], Failed) and events[-1].hint

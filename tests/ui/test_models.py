@@ -1,0 +1,74 @@
+"""The Models page and a published model on the Create page, with the real engine process."""
+
+import pytest
+
+from aigc_desktop.core.settings import Preferences
+from aigc_desktop.engine.pretrained.tiny import write_tiny_model
+from aigc_desktop.ui.page import Services
+from aigc_desktop.ui.pages.create import CreatePage
+from aigc_desktop.ui.pages.models import ModelsPage
+from aigc_desktop.ui.widgets.model_card import ModelCard
+from tests.ui.test_training_end_to_end import center  # noqa: F401 - a fixture
+
+
+@pytest.fixture
+def pages(qtbot, workspace, center, theme, record):  # noqa: F811
+    made = {}
+
+    def navigate(place, **arguments):
+        record.navigate(place, **arguments)
+        if place in made:
+            made[place].shown(**arguments)
+
+    services = Services(
+        workspace, Preferences(language="en", theme="light"), center, theme, navigate, record.notify,
+        record.show_failure, record.change_preferences,
+    )  # fmt: skip
+    for place, kind in (("models", ModelsPage), ("create", CreatePage)):
+        made[place] = page = kind(services)
+        page.build()
+        qtbot.addWidget(page)
+        page.show()
+        page.shown()
+    center.warm_up()
+    return made
+
+
+def cards(page):
+    return [page.cards.itemAt(place).widget() for place in range(page.cards.count())]
+
+
+def test_a_model_is_imported_used_and_removed_with_undo(pages, qtbot, workspace, record, tmp_path):
+    write_tiny_model(tmp_path / "小模型")
+    page, create = pages["models"], pages["create"]
+    qtbot.waitUntil(lambda: bool(page.services.jobs.catalogue), timeout=60_000)
+    assert page.stack.currentWidget() is page.empty
+    page.import_from(tmp_path / "小模型")
+    qtbot.waitUntil(lambda: len(workspace.models()) == 1 and page.progress.handle is None, timeout=60_000)
+    (card,) = cards(page)
+    assert isinstance(card, ModelCard) and "llama" in card.facts.text() and "Fits" in card.memory.text()
+
+    card.use_button.click()
+    assert record.places[-1] == ("create", {"run": "model:小模型"})
+    assert create.panel.rows["checkpoint"].isHidden()
+    create.panel.set_values({"prompt": "hello", "length": 8, "count": 2, "seed": 3})
+    create.generate()
+    qtbot.waitUntil(lambda: create.handle is None and create.batch is not None, timeout=60_000)
+    works = create.batch.works
+    assert len(works) == 2 and works[0].origin["model"] == "model:小模型"
+    assert create.recall(works[0].origin)
+
+    card.delete_button.click()
+    assert not workspace.models() and page.stack.currentWidget() is page.empty
+    _text, undo = record.notes[-1]
+    undo()
+    assert [model.id for model in workspace.models()] == ["小模型"]
+
+
+def test_what_is_no_model_is_told_on_the_page(pages, qtbot, workspace, tmp_path):
+    page = pages["models"]
+    (tmp_path / "empty").mkdir()
+    qtbot.waitUntil(lambda: bool(page.services.jobs.catalogue), timeout=60_000)
+    page.import_from(tmp_path / "empty")
+    qtbot.waitUntil(lambda: page.progress.handle is None and page.failure.isVisible(), timeout=60_000)
+    assert not workspace.models()
