@@ -3,7 +3,8 @@
 python -m benchmarks.ner [--epochs N] [--lr X] [--batch-size N] [--method full|lora] [--seed N] [--threads N]
 
 The model learns on the training part alone, for a fixed number of steps; its last version is measured on both other
-parts. Settings are chosen by the figure on dev. Every number of our report is compared with seqeval's in its strict mode. Data: WNUT-17 (CC-BY 4.0); encoder: all-MiniLM-L6-v2 (Apache-2.0).
+parts. Settings are chosen by the figure on dev. Every number of our report is compared with seqeval's in its strict
+mode. Data: WNUT-17 (CC-BY 4.0); encoder: all-MiniLM-L6-v2 (Apache-2.0).
 """
 
 from __future__ import annotations
