@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from pathlib import Path
 
 COMMANDS = {"data", "models", "train", "generate", "evaluate", "runs", "rehearse"}
 
@@ -26,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
         from aigc_desktop.worker import main as start
     elif first == "--self-check":
         from aigc_desktop.selfcheck import main as start
-    elif first in COMMANDS or first in {"--help", "-h", "--version"}:
+    elif first in COMMANDS or first in {"--help", "-h", "--version"} or is_no_file(first):
         from aigc_desktop.cli import main as command_line
 
         return command_line(arguments)
@@ -36,6 +37,11 @@ def main(arguments: list[str] | None = None) -> int:
 
         return window(arguments)
     return start()
+
+
+def is_no_file(name: str) -> bool:
+    """Return whether a first argument is neither an option nor a file to open: a mistyped command, which is told."""
+    return bool(name) and not name.startswith("-") and not Path(name).exists()
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from PIL import Image
 
 from aigc_desktop.cli import main
 from aigc_desktop.core.workspace import Workspace
+from aigc_desktop.engine.pretrained.tiny import write_tiny_model
 
 QUICK_GPT = ["--steps", "3", "--layers", "1", "--width", "32", "--heads", "2", "--context", "32", "--batch-size", "2"]
 
@@ -149,3 +150,25 @@ def test_pictures_are_labelled_by_folder(folder, tmp_path, capsys):
     assert main(["data", "inspect", "cups", "--json"]) == 0
     info = json_lines(capsys)[0]
     assert (info["classes"], info["class_counts"], info["size"]) == (["blue", "red"], [6, 6], 32)
+
+
+def test_a_published_model_is_imported_listed_and_writes(tmp_path, folder, capsys):
+    write_tiny_model(tmp_path / "小 tiny")
+    assert main(["models", "import", str(tmp_path / "小 tiny")]) == 0
+    capsys.readouterr()
+    assert main(["models", "list", "--json"]) == 0
+    (row,) = json_lines(capsys)
+    assert row["id"] == "小 tiny" and row["kind"] == "language"
+    arguments = ["小 tiny", "--prompt", "x", "--no-chat", "--count", "2", "--most", "5", "--out", str(tmp_path / "out")]
+    assert main(["generate", *arguments, "--format", "jsonl"]) == 0
+    (file,) = (tmp_path / "out").iterdir()
+    texts = [json.loads(line)["text"] for line in file.read_text(encoding="utf-8").splitlines()]
+    assert len(texts) == 2 and all(text.startswith("x") and len(text) <= 6 for text in texts)
+    assert main(["models", "import", str(tmp_path / "nothing")]) == 1
+
+
+def test_a_mistyped_command_is_told_and_opens_no_window(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "aigc_desktop", "modles", "import"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2 and "modles" in done.stderr

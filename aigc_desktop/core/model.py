@@ -49,8 +49,11 @@ class ModelInfo:
 
 
 def memory_of(info: ModelInfo, bits: int) -> int:
-    """Return the bytes the weights take in memory with so many bits each; a little more with 8, for the embedding."""
-    return round(info.parameters * (1.2 if bits == 8 else bits / 8))
+    """Return the bytes of memory that writing with weights of so many bits takes, while they are loaded too.
+
+    With 8 bits the embedding stays in 16 beside the output matrix, and all were read as they lie on the disk.
+    """
+    return max(info.bytes, round(info.parameters * (1.2 if bits == 8 else bits / 8)))
 
 
 class Model:

@@ -20,13 +20,13 @@ from aigc_desktop.core.model import Model, ModelInfo
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.gguf_header import Gguf, read_gguf
-from aigc_desktop.data.model_files import FoundModel, find_model
+from aigc_desktop.data.model_files import FoundModel, Tensors, find_model
 from aigc_desktop.engine.pretrained.adapters import base_of
 from aigc_desktop.engine.pretrained.chat import render
 from aigc_desktop.engine.pretrained.load import check_language_model, read_words, special_tokens, template_of
 
 _CHUNK = 1 << 22
-_SPREAD = 4  # bytes of half precision for each byte of a 4-bit file, at most
+_HALF = 2  # bytes of a number in half precision
 
 
 class ImportModelConfig(TaskConfig):
@@ -47,7 +47,7 @@ def import_model(config: ImportModelConfig, run: Run) -> EventStream:
     if isinstance(found, Path):
         gguf = read_gguf(found)
         title = config.title or found.stem
-        need_space(workspace.folder, found.stat().st_size * _SPREAD)
+        need_space(workspace.folder, _HALF * _count({tensor.name: tensor.shape for tensor in gguf.tensors.values()}))
         folder = workspace.new_model_folder(title)
         with atomic_folder(folder) as partial:
             yield from _convert(gguf, partial)
@@ -108,16 +108,15 @@ def _finish(
                 digest.update(piece)
                 yield Progress(0, 0, _("Checking the copy"))
         hashes[path.name] = digest.hexdigest()
+    chat = found.kind == "language" and (yield from _try_template(Model(folder)))
     context = found.config.get("max_position_embeddings", 0)
     info = ModelInfo(
         title, found.kind, found.architecture, datetime.now().astimezone().isoformat(timespec="seconds"), source.name,
-        "gguf" if source.suffix.lower() == ".gguf" else "safetensors", licence, _count(found), found.bytes,
-        context if type(context) is int else 0, int(found.config.get("vocab_size") or 0), base=base, files=hashes,
+        "gguf" if source.suffix.lower() == ".gguf" else "safetensors", licence, _count(found.tensors), found.bytes,
+        context if type(context) is int else 0, int(found.config.get("vocab_size") or 0), chat=chat, base=base,
+        files=hashes,
     )  # fmt: skip
     write_json(folder / "model.json", asdict(info))
-    if found.kind == "language":
-        chat = yield from _try_template(Model(folder))
-        write_json(folder / "model.json", asdict(info) | {"chat": chat})
 
 
 def _try_template(model: Model) -> Generator[Event, None, bool]:
@@ -133,8 +132,8 @@ def _try_template(model: Model) -> Generator[Event, None, bool]:
     return True
 
 
-def _count(found: FoundModel) -> int:
-    return sum(math.prod(size) for size in found.tensors.values())
+def _count(tensors: Tensors) -> int:
+    return sum(math.prod(size) for size in tensors.values())
 
 
 JOBS = Family(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gc
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from aigc_desktop.core.i18n import set_language
 from aigc_desktop.core.settings import Preferences, check_preferences
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.ui.background import Background
+from aigc_desktop.ui.jobs import JobCenter, process_engines
 from aigc_desktop.ui.main_window import MainWindow
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.slices import Slices
@@ -188,3 +191,21 @@ def make_window(
         window.close()
         window.deleteLater()
     flush_deleted()
+
+
+@pytest.fixture
+def center(qapp: QApplication, tmp_path: Path) -> Iterator[JobCenter]:
+    """Jobs in real engine processes, which are all gone at the end."""
+    start, engines = process_engines([sys.executable, "-m", "aigc_desktop"], tmp_path / "engine.log"), []
+
+    def keep():
+        engines.append(start())
+        return engines[-1]
+
+    center = JobCenter(keep)
+    yield center
+    center.shut_down()
+    for engine in engines:
+        engine.process.wait(30)  # an idle engine leaves by itself
+        engine.kill()
+    center.deleteLater()

@@ -8,11 +8,10 @@ from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.pages.create import CreatePage
 from aigc_desktop.ui.pages.models import ModelsPage
 from aigc_desktop.ui.widgets.model_card import ModelCard
-from tests.ui.test_training_end_to_end import center  # noqa: F401 - a fixture
 
 
 @pytest.fixture
-def pages(qtbot, workspace, center, theme, record):  # noqa: F811
+def pages(qtbot, workspace, center, theme, record):
     made = {}
 
     def navigate(place, **arguments):
@@ -63,6 +62,20 @@ def test_a_model_is_imported_used_and_removed_with_undo(pages, qtbot, workspace,
     _text, undo = record.notes[-1]
     undo()
     assert [model.id for model in workspace.models()] == ["小模型"]
+
+
+def test_a_damaged_record_hides_no_other_model(pages, qtbot, workspace, tmp_path):
+    page, create = pages["models"], pages["create"]
+    qtbot.waitUntil(lambda: bool(page.services.jobs.catalogue), timeout=60_000)
+    for name in ("good", "bad"):
+        write_tiny_model(tmp_path / name)
+        page.import_from(tmp_path / name)
+        qtbot.waitUntil(lambda: page.progress.handle is None, timeout=60_000)
+    (workspace.folder / "models" / "bad" / "model.json").write_text("{")
+    page.refresh()
+    assert [card.model.id for card in cards(page)] == ["good"] and page.failure.isVisible()
+    create.shown()
+    assert create.panel.run_input.value() == "model:good"
 
 
 def test_what_is_no_model_is_told_on_the_page(pages, qtbot, workspace, tmp_path):

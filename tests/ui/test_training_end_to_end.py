@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ import pytest
 from aigc_desktop.core.events import Failed, Finished, Stopped
 from aigc_desktop.core.paths import resources
 from aigc_desktop.core.settings import Preferences
-from aigc_desktop.ui.jobs import JobCenter, process_engines
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.pages.create import CreatePage
 from aigc_desktop.ui.pages.data import DataPage
@@ -22,23 +20,6 @@ from tests.engine.toy import text_dataset
 
 LONG = 60_000
 SMALL = {"batch_size": 4, "width": 16, "log_every": 1, "sample_every": 0, "validate_every": 0, "copy_share": 0.0}
-
-
-@pytest.fixture
-def center(qapp, tmp_path):
-    start, engines = process_engines([sys.executable, "-m", "aigc_desktop"], tmp_path / "engine.log"), []
-
-    def keep():
-        engines.append(start())
-        return engines[-1]
-
-    center = JobCenter(keep)
-    yield center
-    center.shut_down()
-    for engine in engines:
-        engine.process.wait(30)  # an idle engine leaves by itself
-        engine.kill()
-    center.deleteLater()
 
 
 @pytest.fixture

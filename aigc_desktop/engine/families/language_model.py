@@ -116,14 +116,14 @@ def generate(config: GenerateConfig, run: Run) -> EventStream:
             _("Shorten it."),
         )
     begun = "" if config.chat and loaded.template else config.prompt
-    writer = Writer(loaded, prompt, min(config.length, room), config)
-    words = StopWords(loaded.words, config.stop)
-    if not demands_of(config).any:
+    demands, words = demands_of(config), StopWords(loaded.words, config.stop)
+    writer = Writer(loaded, prompt, room, config, words)
+    if not demands.any:
         yield from stream_texts(writer.write(), words, config.count, begun, alone=False)
         return
     if begun.strip():
         yield Note(_("The demands are on what the model adds, not on your beginning."))
-    yield from stream_texts(writer.write_to_demands(room), words, config.count, begun, alone=False)
+    yield from stream_texts(writer.write_to(demands), words, config.count, begun, alone=False)
     if writer.left_out:
         text = ngettext(
             "{count} text did not come to an end as demanded and was left out.",
@@ -163,54 +163,52 @@ def prompt_tokens(config: GenerateConfig, loaded: LanguageModel) -> tuple[int, .
 
 @dataclass(frozen=True)
 class Writer:
-    """Writes the texts of a task block by block."""
+    """Writes the texts of a task block by block; there is `room` for so many tokens after the prompt."""
 
     loaded: LanguageModel
     prompt: tuple[int, ...]
-    length: int
+    room: int
     config: GenerateConfig
+    words: StopWords
     left_out: list[int] = field(default_factory=list)
     """Seeds of texts that did not meet the demands."""
 
     def write(self) -> Iterator[Written]:
         """Yield the texts of one block after another."""
-        rules = Rules(self._sampling(), self.loaded.end, StopWords(self.loaded.words, self.config.stop).met)
-        for seeds in self._blocks():
-            yield from decode(self.loaded.network, [Ask(self.prompt, seed, self.length) for seed in seeds], rules)
+        rules = Rules(self._sampling(), self.loaded.end, self.words.met)
+        for asks in self._blocks(min(self.room, self.config.length)):
+            yield from decode(self.loaded.network, asks, rules)
 
-    def write_to_demands(self, room: int) -> Iterator[Written]:
+    def write_to(self, demands: Demands) -> Iterator[Written]:
         """Yield texts that are held to the demands; one that is not whole at its end is left out of the last state.
 
         A text gets the tokens that its letters may need, whatever the length in tokens says, if there is `room`.
         """
-        demands = demands_of(self.config)
-        letters = demands.letters(otherwise=self.length)
-        most = min(room, max(self.length, letters * TOKENS_PER_LETTER + 1))
-        words = StopWords(self.loaded.words, self.config.stop)
-        for seeds in self._blocks():
-            guides = Guides(demands, self.loaded, letters)
-            rules = Rules(self._sampling(), self.loaded.end, words.met, guides.allowed)
-            for state in decode(self.loaded.network, [Ask(self.prompt, seed, most) for seed in seeds], rules):
-                yield Written(self._whole(state.tokens, guides, demands, words), True) if state.done else state
+        letters = demands.letters(otherwise=min(self.room, self.config.length))
+        guides = Guides(demands, self.loaded, letters)
+        rules = Rules(self._sampling(), self.loaded.end, self.words.met, guides.allowed)
+        for asks in self._blocks(min(self.room, max(self.config.length, letters * TOKENS_PER_LETTER + 1))):
+            for state in decode(self.loaded.network, asks, rules):
+                yield Written(self._whole(state.tokens, guides, demands), True) if state.done else state
+            guides.forget()
 
-    def _whole(
-        self, tokens: dict[int, list[int]], guides: Guides, demands: Demands, words: StopWords
-    ) -> dict[int, list[int]]:
+    def _whole(self, tokens: dict[int, list[int]], guides: Guides, demands: Demands) -> dict[int, list[int]]:
         good = {
             seed: made for seed, made in tokens.items()
-            if guides.complete(seed, made) and meets(words.decode(made), demands)
+            if guides.complete(seed, made) and meets(self.words.decode(made), demands)
         }  # fmt: skip
         self.left_out.extend(seed for seed in tokens if seed not in good)
         return good
 
     def _sampling(self) -> Sampling:
         config = self.config
-        return Sampling(config.temperature, config.top_p, config.top_k, config.repetition_penalty, self.length)
+        return Sampling(config.temperature, config.top_p, config.top_k, config.repetition_penalty)
 
-    def _blocks(self) -> Iterator[range]:
-        first, end = self.config.seed, self.config.seed + self.config.count
-        for start in range(first, end, BLOCK):
-            yield range(start, min(end, start + BLOCK))
+    def _blocks(self, most: int) -> Iterator[list[Ask]]:
+        """Yield the texts to write side by side, each of at most so many tokens."""
+        end = self.config.seed + self.config.count
+        for start in range(self.config.seed, end, BLOCK):
+            yield [Ask(self.prompt, seed, most) for seed in range(start, min(end, start + BLOCK))]
 
 
 class StopWords:

@@ -16,14 +16,13 @@ def base_of(adapter: FoundModel, workspace: Workspace) -> str:
     """Return the id of the imported model that an adapter fits; BadInput with the best count when none does."""
     best, best_title, pairs = 0, "", _pairs(adapter)
     for model in workspace.models():
-        info = model.info
-        if info.kind == "adapter":
-            continue
         try:
+            info = model.info
             found = find_model(model.folder)
         except UserError:  # a damaged model is told where it is used
             continue
-        assert isinstance(found, FoundModel)
+        if not isinstance(found, FoundModel) or found.kind == "adapter":
+            continue
         count = matching(pairs, found.tensors)
         if count == len(pairs):
             return model.id

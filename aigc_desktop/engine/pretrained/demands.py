@@ -134,6 +134,11 @@ class Guides:
         """Return whether a text that ends here is whole."""
         return bool(self._follow(seed, tokens).is_accepting())
 
+    def forget(self) -> None:
+        """Let go of all texts so far."""
+        self.matchers.clear()
+        self.read.clear()
+
     def _follow(self, seed: int, tokens: Sequence[int]) -> Any:
         if seed not in self.matchers:
             self.matchers[seed] = llguidance.LLMatcher(self.tokenizer, self.grammar, log_level=0)

@@ -83,11 +83,6 @@ class Llama(nn.Module):
         """Return where the weights lie."""
         return self.model.embed_tokens.weight.device
 
-    @property
-    def parameters_count(self) -> int:
-        """Return the number of weights; tied ones count once."""
-        return sum(p.numel() for p in {id(p): p for p in self.parameters()}.values())
-
 
 class KeyValues:
     """Keys and values of what was read, in buffers that are allocated once.

@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from aigc_desktop.core.errors import BadInput, UserError, readable_size
 from aigc_desktop.core.events import Event, Progress
 from aigc_desktop.core.i18n import _
-from aigc_desktop.core.model import Model
+from aigc_desktop.core.model import Model, ModelInfo, memory_of
 from aigc_desktop.data.model_files import FoundModel, find_model
 from aigc_desktop.data.safetensors_header import damaged_weights
 from aigc_desktop.engine.pretrained.llama import Llama, LlamaShape, shape_of
-from aigc_desktop.engine.pretrained.numbers import Numbers, bytes_needed
+from aigc_desktop.engine.pretrained.numbers import BITS, Numbers, make_ready
 
 _UNKNOWN_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 
@@ -63,8 +63,6 @@ def load_language_model(
 
     Yields Progress between its parts. UserError when it is no language model, damaged, or too large for the memory.
     """
-    from aigc_desktop.engine.pretrained.numbers import make_ready
-
     info = model.info
     if info.kind != "language":
         raise UserError(
@@ -73,7 +71,7 @@ def load_language_model(
     found = find_model(model.folder)
     assert isinstance(found, FoundModel)  # a model folder always has its configuration
     shape = check_language_model(found)
-    need_memory(info.title, shape, numbers or "float32", device)
+    need_memory(info, numbers or "float32", device)
     words = read_words(model.folder, shape.vocab)
     network = yield from read_network(found, shape)
     if numbers is not None:
@@ -110,14 +108,11 @@ def check_language_model(found: FoundModel) -> LlamaShape:
     return shape
 
 
-def need_memory(title: str, shape: LlamaShape, numbers: Numbers, device: torch.device) -> None:
+def need_memory(info: ModelInfo, numbers: Numbers, device: torch.device) -> None:
     """Raise UserError when the weights do not fit into the memory that is free, saying how much is missing."""
-    with torch.device("meta"):
-        parameters = Llama(shape).parameters_count
-    needed = bytes_needed(parameters, shape.vocab * shape.width, numbers)
+    needed, smaller = memory_of(info, BITS[numbers]), memory_of(info, 8)
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
     if needed > free:
-        smaller = bytes_needed(parameters, shape.vocab * shape.width, "int8")
         hint = _("Close other programs, or choose a smaller model.")
         if numbers != "int8" and smaller < free and device.type == "cpu":
             hint = _("With 8-bit weights it needs {size}: choose them under “Numbers”.").format(
@@ -125,7 +120,7 @@ def need_memory(title: str, shape: LlamaShape, numbers: Numbers, device: torch.d
             )
         raise UserError(
             _("“{title}” needs about {needed} of memory, {missing} more than is free.").format(
-                title=title, needed=readable_size(needed), missing=readable_size(needed - free)
+                title=info.title, needed=readable_size(needed), missing=readable_size(needed - free)
             ),
             hint, kind="OutOfMemory",
         )  # fmt: skip
@@ -168,7 +163,7 @@ def read_network(found: FoundModel, shape: LlamaShape) -> Generator[Event, None,
         except (SafetensorError, ValueError, RuntimeError) as error:
             raise damaged_weights(path, str(error)) from error
     if shape.tied:
-        network.lm_head.weight = network.model.embed_tokens.weight
+        network.tie()
     return network
 
 

@@ -16,26 +16,28 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.i18n import _
 from aigc_desktop.engine.pretrained.llama import Linear, Llama
 
 Numbers = Literal["float32", "bfloat16", "int8"]
+BITS: dict[Numbers, int] = {"float32": 32, "bfloat16": 16, "int8": 8}
 MOST_ROWS_INT8 = 4
 _PROBED = (576, 1536)  # a small matrix; larger ones gain more
 
 
 def choose_numbers(wish: str, device: torch.device, rows: int = 1) -> Numbers:
-    """Return what to compute with for `wish` "auto" or one of Numbers, writing `rows` texts at once."""
+    """Return what to compute with for `wish` "auto" or one of Numbers, writing `rows` texts at once.
+
+    UserError when 8-bit weights are wished for where only processors have them.
+    """
+    if wish == "int8" and device.type != "cpu":
+        raise UserError(_("8-bit weights are for processors only."), _("Leave “Numbers” to the program."))
     if wish in ("float32", "bfloat16", "int8"):
         return wish  # type: ignore[return-value]
     if device.type == "cuda":
         return "bfloat16"
     return "int8" if device.type == "cpu" and rows <= MOST_ROWS_INT8 and int8_pays() else "float32"
-
-
-def bytes_needed(parameters: int, embedding: int, numbers: Numbers) -> int:
-    """Return the memory of a network's weights; with int8 the embedding stays in 16 bits beside the output matrix."""
-    size = {"float32": 4, "bfloat16": 2, "int8": 1}[numbers]
-    return parameters * size + (2 * embedding if numbers == "int8" else 0)
 
 
 class Int8Linear(nn.Module):

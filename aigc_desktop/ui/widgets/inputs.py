@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from pathlib import Path
 from typing import Any
@@ -264,9 +265,14 @@ def checkpoint_choices(workspace: Workspace, run_id: str | None) -> Choices:
 
 
 def model_choices(workspace: Workspace, kind: ModelKind) -> Choices:
-    """Return the imported models of a kind, newest first."""
-    infos = [(model.id, model.info) for model in workspace.models()]
-    return [(model_id, info.title) for model_id, info in infos if info.kind == kind]
+    """Return the imported models of a kind, newest first; one whose record is damaged is told on the Models page."""
+    found: Choices = []
+    for model in workspace.models():
+        with contextlib.suppress(UserError):
+            info = model.info
+            if info.kind == kind:
+                found.append((model.id, info.title))
+    return found
 
 
 def maker_choices(workspace: Workspace) -> Choices:

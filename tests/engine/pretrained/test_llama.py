@@ -83,6 +83,8 @@ def test_eight_bits_are_for_few_texts_on_a_processor():
     assert choose_numbers("auto", cpu, rows=16) == "float32"
     assert choose_numbers("bfloat16", cpu) == "bfloat16"
     assert choose_numbers("auto", torch.device("cuda")) == "bfloat16"
+    with pytest.raises(UserError, match="processors"):
+        choose_numbers("int8", torch.device("cuda"))
 
 
 @pytest.mark.parametrize(

@@ -256,7 +256,11 @@ def test_what_cannot_be_written_is_one_sentence(workspace, model, values, reason
     assert isinstance(events[-1], Failed) and reason in events[-1].message
 
 
-def test_a_model_that_does_not_fit_says_how_much_is_missing(workspace, model, monkeypatch):
+def test_a_model_that_does_not_fit_says_how_much_is_missing(workspace, folder, monkeypatch):
+    halves = {name: tensor.half() for name, tensor in read_tensors(folder / "model.safetensors").items()}
+    write_tensors(folder / "model.safetensors", halves)
+    model, _events = bring(workspace, folder)
+
     class Memory:
         available = 90_000
 
