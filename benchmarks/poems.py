@@ -31,9 +31,10 @@ from aigc_desktop.data.jobs import import_dataset
 from aigc_desktop.data.recorder import record
 from aigc_desktop.data.scan import ScanConfig
 from aigc_desktop.engine.families import gpt
+from aigc_desktop.engine.metrics.copying import longest_copies
 from aigc_desktop.engine.metrics.text import bits_per_byte, unique_share
 from aigc_desktop.engine.tokenizer import END
-from benchmarks.report import Figure, data_folder, figure, write
+from benchmarks.report import Figure, data_folder, figure, update
 
 SAMPLES, SEED = 500, 50_000
 PREFIX = "gpt.poems"
@@ -57,7 +58,7 @@ def main() -> None:
         config = planned(dataset, options.steps, options.threads)
         run = workspace.new_run("gpt.train", config.model_dump(mode="json"))
         rows = training(run, config)
-    write("poems", [*rows, *quality(dataset, workspace, run)])
+    update("poems", [*rows, *quality(dataset, workspace, run)])
 
 
 def poems(workspace: Workspace) -> Dataset:
@@ -113,6 +114,17 @@ def quality(dataset: Dataset, workspace: Workspace, run: Run) -> list[Figure]:
         figure(f"{PREFIX}.copied_lines", copied_lines(made, known)),
         figure(f"{PREFIX}.copied_lines.temperature_1", copied_lines(plain, known)),
         figure(f"{PREFIX}.copied_lines.real", copied_lines(held_out, known)),
+        *copied_runs("", made, dataset),
+        *copied_runs(".real", held_out, dataset),
+    ]
+
+
+def copied_runs(name: str, texts: list[str], dataset: Dataset) -> list[Figure]:
+    """Return how many characters in a row stand in one training poem: at most, and in the mean over the poems."""
+    longest = longest_copies([list(text) for text in texts], [list(text) for text in dataset.texts("train")])
+    return [
+        figure(f"{PREFIX}.longest_copy{name}", float(longest.max()), "characters"),
+        figure(f"{PREFIX}.longest_copy.mean{name}", float(longest.mean()), "characters"),
     ]
 
 

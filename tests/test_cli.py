@@ -172,3 +172,26 @@ def test_a_mistyped_command_is_told_and_opens_no_window(tmp_path):
         [sys.executable, "-m", "aigc_desktop", "modles", "import"], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 2 and "modles" in done.stderr
+
+
+def test_a_text_writer_is_told_attributes_on_the_command_line(folder, tmp_path, capsys):
+    table = tmp_path / "诗.csv"
+    rows = [f"{'日月'[i % 2] * 6}{i}。,{('唐', '宋')[i % 2]},poet {i % 3}" for i in range(60)]
+    table.write_text("\n".join(["text,朝代,poet", *rows]), encoding="utf-8")
+    asked = ["--labels", "column", "--label-column", "朝代", "--attribute-columns", "poet"]
+    assert main(["data", "import", str(table), "--title", "poems", *asked]) == 0
+    assert main(["train", "gpt", "--dataset", "poems", "--infill", "0.5", *QUICK_GPT]) == 0
+    run = Workspace(folder).runs()[0]
+    told = ["--count", "1", "--length", "8", "--label", "唐", "--attributes", "poet: poet 1"]
+    assert main(["generate", run.id, *told]) == 0
+    assert main(["generate", run.id, "--task", "infill", *told, "--before", "日", "--after", "。", "--json"]) == 0
+    capsys.readouterr()
+    assert main(["generate", run.id, "--attributes", "mood: gay"]) != 0
+    assert "only: label, poet" in capsys.readouterr().err
+
+
+def test_the_help_of_the_text_writer_names_what_it_can_be_told(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "gpt", "--help"])
+    shown = capsys.readouterr().out
+    assert all(flag in shown for flag in ("--attributes", "--infill", "--packing", "--learn-lines"))

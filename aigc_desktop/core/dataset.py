@@ -10,6 +10,8 @@ datasets/<id>/
     images.npy      uint8 (N, S, S, C): square, resized so that the short side is S and centre-cropped
     texts.bin       all texts, UTF-8, one after another; text i is bytes offsets[i]:offsets[i + 1]
     offsets.npy     int64 (N + 1,)
+    attributes.bin  JSON objects, UTF-8, one after another: what is told of each text; only with `info.attributes`
+    attribute_offsets.npy   int64 (N + 1,): where each object begins in it
     labels.npy      int32 (N,): index into `info.classes`, -1 without a label
     split.npy       uint8 (N,): 0 train, 1 validation
     rows.npy        int64 (N,): line of items.jsonl the item comes from
@@ -17,7 +19,8 @@ datasets/<id>/
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -33,7 +36,10 @@ from aigc_desktop.core.i18n import _
 from aigc_desktop.core.records import read_record, read_table
 
 FORMAT = 1
-_DTYPES = {"images": "uint8", "offsets": "int64", "labels": "int32", "split": "uint8", "rows": "int64"}
+_DTYPES = {
+    "images": "uint8", "offsets": "int64", "attribute_offsets": "int64", "labels": "int32", "split": "uint8",
+    "rows": "int64",
+}  # fmt: skip
 _LARGE = ("images.npy", "texts.bin")
 SPLITS = {"train": 0, "validation": 1}
 Split = Literal["train", "validation"]
@@ -47,7 +53,7 @@ class ItemRecord:
     came out of an archive. `problem` is "" for a usable item, else a code of data/problems.py (corrupt,
     too_small, duplicate ...); `note` is such a code for something odd about a usable item; `detail` is the
     translated reason for either. `length` counts characters, `size` bytes; `offset` is where a text begins in
-    `texts.bin`.
+    `texts.bin`. `attributes` is a JSON object of texts by name, as text, or "" without any.
     """
 
     name: str
@@ -62,6 +68,7 @@ class ItemRecord:
     note: str = ""
     offset: int = 0
     size: int = 0
+    attributes: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,7 @@ class DatasetInfo:
     notes: dict[str, int] = field(default_factory=dict)
     classes: list[str] = field(default_factory=list)
     class_counts: list[int] = field(default_factory=list)
+    attributes: list[str] = field(default_factory=list)
     frozen: bool = False
     size: int = 0
     channels: int = 0
@@ -134,6 +142,18 @@ class Dataset:
         """Return the texts of a split, decoded when asked for."""
         return Texts(self.text_map, self._array("offsets"), self.indices(split))
 
+    def attributes(self, split: Split) -> Iterator[dict[str, str]]:
+        """Yield what is told of each text of a split, by the names in `info.attributes`; a text may lack some."""
+        indices = self.indices(split)
+        if not self.info.attributes:
+            yield from ({} for _index in indices)
+            return
+        for told in Texts(self._bytes("attributes.bin"), self._array("attribute_offsets"), indices):
+            try:
+                yield json.loads(told)
+            except ValueError as error:
+                raise self._damaged() from error
+
     def labels(self, split: Split) -> npt.NDArray[np.int32]:
         """Return the class index of each item of a split, -1 without a label."""
         return np.asarray(self._array("labels")[self.indices(split)], dtype=np.int32)
@@ -150,8 +170,11 @@ class Dataset:
     @cached_property
     def text_map(self) -> npt.NDArray[np.uint8]:
         """Return the bytes of all texts as a read-only memory map."""
+        return self._bytes("texts.bin")
+
+    def _bytes(self, name: str) -> npt.NDArray[np.uint8]:
         self._need_frozen()
-        path = self._whole_file("texts.bin")
+        path = self._whole_file(name)
         return np.memmap(path, np.uint8, "r") if path.stat().st_size else np.zeros(0, np.uint8)
 
     def check_snapshot(self) -> None:
@@ -181,7 +204,7 @@ class Dataset:
             array: npt.NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
         except (ValueError, SyntaxError, TypeError, TokenError) as error:
             raise self._damaged() from error
-        count = self.info.train + self.info.validation + (name == "offsets")
+        count = self.info.train + self.info.validation + name.endswith("offsets")
         if array.dtype != _DTYPES[name] or len(array) != count or array.ndim != (4 if name == "images" else 1):
             raise self._damaged()
         return array

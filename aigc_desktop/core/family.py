@@ -67,7 +67,8 @@ Planner = Callable[[dict[str, Any], str, "Dataset | None", "Machine"], Plan]
 class Task:
     """Something that can be started: a configuration and the job that takes it.
 
-    `plan` is for tasks with a card before the start; `group` says which page and command offer the task.
+    `plan` is for tasks with a card before the start; `group` says which page and command offer the task. A task that
+    `requires` a setting is offered for runs that were trained with it on.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Task:
     job: Job
     group: TaskGroup = "create"
     plan: Planner | None = None
+    requires: str = ""
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,7 @@ class TaskSpec:
     summary: str
     fields: list[FieldSpec]
     planned: bool
+    requires: str = ""
 
 
 def task_spec(family: Family, task: Task) -> TaskSpec:
@@ -122,5 +125,5 @@ def task_spec(family: Family, task: Task) -> TaskSpec:
 
     return TaskSpec(
         f"{family.name}.{task.name}", task.title, task.group, family.name, family.title, family.kind,
-        family.summary, describe(task.config), task.plan is not None,
+        family.summary, describe(task.config), task.plan is not None, task.requires,
     )  # fmt: skip

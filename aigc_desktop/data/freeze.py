@@ -116,6 +116,7 @@ def freeze(config: FreezeConfig, run: Run) -> EventStream:
             frozen = yield from _freeze_pictures(dataset, chosen, folder, side, pace)
         else:
             frozen = yield from _freeze_texts(dataset, chosen, folder, pace)
+            yield from _freeze_attributes(dataset, frozen, folder)
         parts = _write_arrays(folder, frozen, config)
         yield from _write_manifest(folder, config, frozen)
     info = _updated(info, frozen, parts, side)
@@ -196,6 +197,23 @@ def _freeze_texts(dataset: Dataset, chosen: Chosen, folder: Path, pace: Pace) ->
     _save(folder / "offsets.npy", np.frombuffer(offsets, np.int64))
     yield pace.progress(pace.total)
     return frozen
+
+
+def _freeze_attributes(dataset: Dataset, frozen: _Frozen, folder: Path) -> Iterator[Event]:
+    """Write what is told of each text in the snapshot, when anything is."""
+    if not dataset.info.attributes:
+        return
+    rows, offsets = set(frozen.rows), array("q", [0])
+    pace = Pace(_("Freezing"), dataset.info.found, _("items"))
+    with (folder / "attributes.bin").open("wb") as out:
+        for row, record in enumerate(read_items(dataset.items_file)):
+            if row in rows:
+                data = (record.attributes or "{}").encode()
+                out.write(data)
+                offsets.append(offsets[-1] + len(data))
+            if row % _CHECK_EVERY == 0 and pace.due():
+                yield pace.progress(row)
+    _save(folder / "attribute_offsets.npy", np.frombuffer(offsets, np.int64))
 
 
 def _write_arrays(folder: Path, frozen: _Frozen, config: FreezeConfig) -> npt.NDArray[np.uint8]:

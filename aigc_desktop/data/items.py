@@ -15,6 +15,7 @@ from typing import Any
 from aigc_desktop.core.dataset import ItemRecord
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.i18n import _
+from aigc_desktop.data import attributes
 from aigc_desktop.data.problems import describe_note, describe_problem
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -42,6 +43,8 @@ def decode_item(line: bytes) -> ItemRecord:
         record = ItemRecord(**values)
         if not all(type(value) is _TYPES[name] for name, value in values.items()) or not _HASH.fullmatch(record.sha256):
             raise ValueError("not a record")
+        if record.attributes:
+            attributes.decode(record.attributes)
     except (ValueError, TypeError, AttributeError, RecursionError):
         raise UserError(
             _("The list of what was found in the data set is damaged."), _("Import the source again.")
@@ -72,6 +75,7 @@ class ItemWriter:
         self.problems: Counter[str] = Counter()
         self.notes: Counter[str] = Counter()
         self.classes: Counter[str] = Counter()
+        self.attributes: Counter[str] = Counter()  # how many items have each, in the order of their first item
         self.first_problems: list[dict[str, str]] = []
         self._seen: set[bytes] = set()
 
@@ -102,6 +106,8 @@ class ItemWriter:
         self.found += 1
         self.usable += 1
         self.classes[record.label] += 1
+        if record.attributes:
+            self.attributes.update(attributes.decode(record.attributes).keys())
         self.characters += record.length
         self.bytes += record.size
         self.file.write(encode_item(record))

@@ -22,6 +22,7 @@ from aigc_desktop.core.i18n import N_, _, ngettext
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data import archive, pictures, texts
+from aigc_desktop.data.attributes import need_found, parse_columns
 from aigc_desktop.data.items import ItemWriter
 from aigc_desktop.data.pool import Pace
 from aigc_desktop.data.problems import count_problems, shown_name
@@ -59,6 +60,10 @@ class ScanConfig(TaskConfig):
     )  # fmt: skip
     text_column: str = param("", N_("Text column"), N_("Column with the text; empty means find out."), advanced=True)
     label_column: str = param("", N_("Label column"), N_("Column with the label, when labels come from a column."))
+    attribute_columns: str = param(
+        "", N_("Attribute columns"),
+        N_("Further columns that a text writer can learn to follow, parted by commas; * takes all others."),
+    )  # fmt: skip
     minimum_side: int = param(
         16, N_("Minimum side"), N_("Pictures with a shorter side are left out."), unit="px", ge=1, le=4096,
         advanced=True,
@@ -97,13 +102,14 @@ def scan(config: ScanConfig, run: Run) -> EventStream:
             else:
                 yield from scan_texts(found, items, folder / "texts.bin", _options(config), config.labels == "folders")
         _need_usable(items, paths, kind)
+        need_found(parse_columns(config.attribute_columns), items.attributes)
         classes, counts = items.labels()
         info = DatasetInfo(
             id=target.name, title=title, kind=kind, source="\n".join(shown_name(path) for path in paths),
             created=datetime.now().astimezone().isoformat(timespec="seconds"),
             found=items.found, usable=items.usable, problems=dict(items.problems), notes=dict(items.notes),
-            classes=classes, class_counts=counts, characters=items.characters, bytes=items.bytes,
-            licence=config.licence,
+            classes=classes, class_counts=counts, attributes=list(items.attributes),
+            characters=items.characters, bytes=items.bytes, licence=config.licence,
         )  # fmt: skip
         write_info(folder, info)
     yield from _notes(info)
@@ -113,8 +119,8 @@ def scan(config: ScanConfig, run: Run) -> EventStream:
 def describe(info: DatasetInfo) -> dict[str, object]:
     """Return what a Result tells of a data set."""
     names = (
-        "id", "title", "kind", "found", "usable", "problems", "notes", "classes", "class_counts", "characters",
-        "bytes", "frozen", "size", "channels", "train", "validation",
+        "id", "title", "kind", "found", "usable", "problems", "notes", "classes", "class_counts", "attributes",
+        "characters", "bytes", "frozen", "size", "channels", "train", "validation",
     )  # fmt: skip
     return {name: getattr(info, name) for name in names}
 
@@ -158,7 +164,8 @@ def _options(config: ScanConfig) -> texts.TextOptions:
     label_column = config.label_column if config.labels == "column" else ""
     if config.labels == "column" and not label_column:
         raise UserError(_("The label column is not named."), _("Enter the name of the column with the labels."))
-    return texts.TextOptions(config.text_item, config.text_column, label_column, config.encoding)
+    columns = parse_columns(config.attribute_columns)
+    return texts.TextOptions(config.text_item, config.text_column, label_column, config.encoding, attributes=columns)
 
 
 def _begins_like_picture(path: str) -> bool:

@@ -12,6 +12,7 @@ from typing import IO
 from aigc_desktop.core.dataset import ItemRecord
 from aigc_desktop.core.events import Event, Note
 from aigc_desktop.core.i18n import _
+from aigc_desktop.data import attributes
 from aigc_desktop.data.items import ItemWriter
 from aigc_desktop.data.pictures import kind_of, read_head, sniff
 from aigc_desktop.data.pool import Pace
@@ -74,7 +75,8 @@ def _read_file(
     for item in _reading(reader):
         name = f"{file.name}:{item.row}"
         label = file.label if labels_from_folders else item.label
-        record = ItemRecord(name, f"{file.source or file.path}:{item.row}", label=label)
+        told = attributes.encode(item.attributes) if item.attributes else ""
+        record = ItemRecord(name, f"{file.source or file.path}:{item.row}", label=label, attributes=told)
         if item.problem:
             items.refuse(record, item.problem, **item.values)
         else:
@@ -101,7 +103,7 @@ def _write(record: ItemRecord, text: str, note: str, items: ItemWriter, out: IO[
     written = ItemRecord(
         record.name, record.source, hashlib.sha256(data).hexdigest(), length=len(text), label=record.label, note=note,
         detail=describe_note("split", record.name, limit=len(text)) if note else "", offset=out.tell(),
-        size=len(data),
+        size=len(data), attributes=record.attributes,
     )  # fmt: skip
     if items.add(written):
         out.write(data)

@@ -7,11 +7,13 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.i18n import N_, _
+from aigc_desktop.data import attributes
 from aigc_desktop.data.encodings import open_text
 from aigc_desktop.data.problems import shown_name
 from aigc_desktop.data.texts import TextItem, TextOptions, checked, numbered_lines
@@ -25,15 +27,32 @@ _PROBE_ROWS = 50
 _MAX_DEPTH = 64
 
 
+@dataclass(frozen=True)
+class _Layout:
+    """Where things are in a table; columns count from 0, `header` is empty when the first row is none."""
+
+    separator: str
+    header: list[str]
+    width: int
+    text: int
+    label: int | None
+    attributes: dict[str, int]
+
+
+def columns_of(path: Path | str, encoding: str, options: TextOptions) -> list[str]:
+    """Return the names of the columns of a csv file, or [] when its first row has none."""
+    return _layout(path, encoding, options).header
+
+
 def read_csv(path: Path | str, encoding: str, options: TextOptions) -> Iterator[TextItem]:
     """Yield the rows of a table with any common separator; UserError when a named column is not there."""
     csv.field_size_limit(options.limit)
-    separator, header, text_at, label_at, width = _layout(path, encoding, options)
-    column = options.text_column or (header[text_at] if header else str(text_at + 1))
+    table = _layout(path, encoding, options)
+    column = options.text_column or (table.header[table.text] if table.header else str(table.text + 1))
     with open_text(path, encoding) as stream:
         too_long: list[int] = []
-        reader = csv.reader(_whole_lines(stream, options.limit, too_long), delimiter=separator)
-        skip = bool(header)
+        reader = csv.reader(_whole_lines(stream, options.limit, too_long), delimiter=table.separator)
+        skip = bool(table.header)
         while True:
             began = reader.line_num + 1
             try:
@@ -48,14 +67,15 @@ def read_csv(path: Path | str, encoding: str, options: TextOptions) -> Iterator[
             if skip or not row:
                 skip = skip and not row
                 continue
-            if len(row) != width:
-                values = {"found": len(row), "expected": width}
+            if len(row) != table.width:
+                values = {"found": len(row), "expected": table.width}
                 yield TextItem(began, problem="ragged", values=values)
-            elif not row[text_at].strip():
+            elif not row[table.text].strip():
                 yield TextItem(began, problem="no_text", values={"column": shown_name(column)})
             else:
-                label = row[label_at].strip() if label_at is not None else ""
-                yield checked(TextItem(began, row[text_at], label), encoding)
+                label = row[table.label].strip() if table.label is not None else ""
+                told = attributes.kept({name: row[at] for name, at in table.attributes.items()})
+                yield checked(TextItem(began, row[table.text], label, attributes=told), encoding)
 
 
 def read_jsonl(path: Path | str, encoding: str, options: TextOptions) -> Iterator[TextItem]:
@@ -77,7 +97,8 @@ def read_jsonl(path: Path | str, encoding: str, options: TextOptions) -> Iterato
                 yield problem if problem.problem else TextItem(row, problem="bad_json", values={"reason": reason})
                 continue
             if isinstance(value, dict) and not column:
-                column = _text_key(value)
+                taken = (options.label_column, *options.attributes)
+                column = _text_key({key: item for key, item in value.items() if key not in taken})
             yield _from_value(row, value, column, options, encoding)
 
 
@@ -87,7 +108,16 @@ def _from_value(row: int, value: Any, column: str, options: TextOptions, encodin
         return TextItem(row, problem="no_text", values={"column": shown_name(column or "text")})
     label = value.get(options.label_column, "") if isinstance(value, dict) and options.label_column else ""
     label = label if isinstance(label, str) else "" if label is None else json.dumps(label)
-    return checked(TextItem(row, text, label.strip()), encoding)
+    told = _told(value, column, options) if isinstance(value, dict) else {}
+    return checked(TextItem(row, text, label.strip(), attributes=told), encoding)
+
+
+def _told(value: dict[str, Any], column: str, options: TextOptions) -> dict[str, str]:
+    """Return the attributes in an object; with "*" all but objects within it, which are no short texts."""
+    if options.attributes == (attributes.ALL,):
+        others = (key for key in value if key not in (column, options.label_column))
+        return attributes.kept({key: value[key] for key in others if not isinstance(value[key], dict)})
+    return attributes.kept({key: value.get(key) for key in options.attributes})
 
 
 def _parse(line: str) -> tuple[Any, str]:
@@ -131,22 +161,30 @@ def _text_key(value: dict[str, Any]) -> str:
     return max(texts, key=lambda key: len(texts[key]), default="text")
 
 
-def _layout(path: Path | str, encoding: str, options: TextOptions) -> tuple[str, list[str], int, int | None, int]:
-    """Return (separator, header or [], text column, label column or None, cells per row) from the first rows."""
+def _layout(path: Path | str, encoding: str, options: TextOptions) -> _Layout:
+    """Find out the layout of a table from its first rows."""
     with open_text(path, encoding) as stream:
         lines = list(itertools.islice(_whole_lines(stream, options.limit, []), _PROBE_ROWS))
     separator = max(_SEPARATORS, key=lambda candidate: _agreement(lines, candidate))
     rows = [row for row in _probe(lines, separator) if row]
     first = [cell.strip().lstrip("\ufeff") for cell in rows[0]] if rows else []
-    named = [name for name in (options.text_column, options.label_column) if name]
+    named = [name for name in (options.text_column, options.label_column, *options.attributes) if name]
     is_header = _names_columns(first, rows[1:]) or any(name in first for name in named)
     header = first if is_header else []
     width = len(header) or Counter(len(row) for row in rows).most_common(1)[0][0] if rows else 1
     text_at = _column(options.text_column, header, width, path)
     label_at = _column(options.label_column, header, width, path)
     if text_at is None:
-        text_at = _text_column(header, [row for row in rows[len(header) > 0 :] if len(row) == width], width, label_at)
-    return separator, header, text_at, label_at, width
+        taken = {_column(name, header, width, path) for name in options.attributes if name != attributes.ALL}
+        whole = [row for row in rows[len(header) > 0 :] if len(row) == width]
+        text_at = _text_column(header, whole, width, taken | {label_at})
+    names = header or [str(at + 1) for at in range(width)]
+    if options.attributes == (attributes.ALL,):
+        told = {name: at for at, name in enumerate(names) if at not in (text_at, label_at)}
+    else:
+        found = {name: _column(name, header, width, path) for name in options.attributes}
+        told = {name: at for name, at in found.items() if at is not None}
+    return _Layout(separator, header, width, text_at, label_at, told)
 
 
 def _names_columns(first: list[str], others: list[list[str]]) -> bool:
@@ -173,12 +211,12 @@ def _column(name: str, header: list[str], width: int, path: Path | str) -> int |
     )
 
 
-def _text_column(header: list[str], rows: list[list[str]], width: int, label_at: int | None) -> int:
-    lowered = [cell.casefold() for cell in header]
+def _text_column(header: list[str], rows: list[list[str]], width: int, taken: set[int | None]) -> int:
+    lowered = ["" if at in taken else cell.casefold() for at, cell in enumerate(header)]
     for name in _TEXT_NAMES:
         if name in lowered:
             return lowered.index(name)
-    candidates = [at for at in range(width) if at != label_at] or [0]
+    candidates = [at for at in range(width) if at not in taken] or [0]
     return max(candidates, key=lambda at: sum(len(row[at]) for row in rows))
 
 

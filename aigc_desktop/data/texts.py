@@ -32,17 +32,22 @@ class TextItem:
     problem: str = ""
     piece: bool = False
     values: dict[str, Any] = field(default_factory=dict)
+    attributes: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class TextOptions:
-    """How to read text files; empty column names mean "find out", `encoding` "auto" as well."""
+    """How to read text files; empty column names mean "find out", `encoding` "auto" as well.
+
+    `attributes` are the columns to keep beside text and label; data/attributes.py knows them.
+    """
 
     unit: Unit = "auto"
     text_column: str = ""
     label_column: str = ""
     encoding: str = "auto"
     limit: int = MAX_CHARACTERS
+    attributes: tuple[str, ...] = ()
 
 
 def encoding_of(path: Path | str, options: TextOptions) -> str:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from aigc_desktop.engine.nn.attention import Cache
 from aigc_desktop.engine.nn.language_model import Shape
 
 
@@ -43,10 +42,10 @@ class Writer(Protocol):
     def embedding(self) -> nn.Embedding:
         """Return its table of token vectors."""
 
-    def new_cache(self, batch: int) -> Cache:
-        """Return an empty cache."""
+    def new_cache(self, batch: int) -> Any:
+        """Return an empty cache of its kind, with `filled` as that of a Cache."""
 
-    def __call__(self, tokens: Tensor, cache: Cache, /, *conditions: Tensor) -> Tensor:
+    def __call__(self, tokens: Tensor, cache: Any, /, *conditions: Tensor) -> Tensor:
         """Return logits (B, 1, V) after the new tokens (B, T)."""
 
 

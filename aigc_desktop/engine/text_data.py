@@ -2,14 +2,16 @@
 
 runs/<id>/tokens/
   tokenizer.json
-  tokens.json       {"dtype", "train", "validation"}: the latter two count tokens
+  tokens.json       {"dtype", "train", "validation"}: the latter two count tokens; and {"fields"}, names of attributes
   train.bin         each text followed by the end token
   validation.bin
+  train_fields.npy, train_field_offsets.npy, validation_…   lines of attributes, see text_fields.py; only with fields
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+import itertools
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +22,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from aigc_desktop.core.dataset import Dataset, Texts
+from aigc_desktop.core.dataset import Dataset, Split, Texts
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Event, Note, Progress
 from aigc_desktop.core.files import atomic_folder, damaged_file, write_json
@@ -28,6 +30,7 @@ from aigc_desktop.core.i18n import _
 from aigc_desktop.core.records import read_table
 from aigc_desktop.core.run import Run
 from aigc_desktop.engine.data import Indices, Sampler
+from aigc_desktop.engine.text_fields import lines_of, write_lines
 from aigc_desktop.engine.tokenizer import (
     END,
     Tokenizer,
@@ -45,12 +48,16 @@ _EVERY = 256  # texts between two Progress events
 
 @dataclass(frozen=True)
 class TokenData:
-    """Tokens of a data set; `tail` says that the end of the text was held out, as held-out texts are too few."""
+    """Tokens of a data set; `tail` says that the end of the text was held out, as held-out texts are too few.
+
+    `fields` names the attributes whose lines lie beside the tokens.
+    """
 
     tokenizer: Tokenizer
     train: npt.NDArray[np.integer]
     validation: npt.NDArray[np.integer]
     tail: bool
+    fields: tuple[str, ...] = ()
 
 
 def choose_tokenizer(kind: str, vocab: int, size: int) -> tuple[Literal["char", "bpe"], int]:
@@ -61,13 +68,18 @@ def choose_tokenizer(kind: str, vocab: int, size: int) -> tuple[Literal["char", 
 
 
 def prepare_tokens(
-    run: Run, dataset: Dataset, kind: str, vocab: int, least: int
-) -> Generator[Event, str | None, TokenData]:
-    """Return the tokens of a run, made at its first start; yields Progress. UserError when there are under `least`."""
+    run: Run, dataset: Dataset, kind: str, vocab: int, least: int, fields: Sequence[str] = (),
+    given: Tokenizer | None = None,
+) -> Generator[Event, str | None, TokenData]:  # fmt: skip
+    """Return the tokens of a run, made at its first start; yields Progress. UserError when there are under `least`.
+
+    `fields` names the attributes whose lines are to become tokens too; a tokenizer that is `given` is not trained.
+    """
     folder = run.folder / "tokens"
     if not (folder / "tokens.json").is_file():
         with atomic_folder(folder) as partial:
-            yield from _make(partial, dataset, kind, vocab)
+            tokenizer = given or (yield from _train_tokenizer(dataset, kind, vocab, fields))
+            yield from _make(partial, dataset, tokenizer, fields)
     data = open_tokens(folder, least)
     if len(data.train) < least:
         raise UserError(
@@ -84,16 +96,20 @@ def prepare_tokens(
 def open_tokens(folder: Path, least: int = 1) -> TokenData:
     """Return the tokens in `folder`; when under `least` are held out, the last tenth of all is, those among them."""
     about = read_table(folder / "tokens.json")
-    train, validation = (_read(folder / f"{split}.bin", about, split) for split in ("train", "validation"))
+    train, validation = (read_tokens(folder / f"{split}.bin", about, split) for split in ("train", "validation"))
     tail = len(validation) < least
     if tail:
         everything = np.concatenate([train, validation])
         cut = max(0, len(everything) - max(least, int(len(everything) * TAIL)))
         train, validation = everything[:cut], everything[cut:]
-    return TokenData(load_tokenizer(folder), train, validation, tail)
+    fields = about.get("fields", [])
+    if not isinstance(fields, list) or not all(isinstance(name, str) for name in fields):
+        raise damaged_file(folder / "tokens.json")
+    return TokenData(load_tokenizer(folder), train, validation, tail, tuple(fields))
 
 
-def _read(path: Path, about: dict[str, Any], split: str) -> npt.NDArray[np.integer]:
+def read_tokens(path: Path, about: dict[str, Any], split: str) -> npt.NDArray[np.integer]:
+    """Return the tokens of a split through a memory map; `about` is what tokens.json says."""
     dtype, count = about.get("dtype"), about.get(split)
     if dtype not in ("uint16", "uint32") or type(count) is not int:
         raise damaged_file(path.with_name("tokens.json"))
@@ -102,21 +118,32 @@ def _read(path: Path, about: dict[str, Any], split: str) -> npt.NDArray[np.integ
     return np.memmap(path, dtype, "r") if count else np.zeros(0, dtype)
 
 
-def _make(folder: Path, dataset: Dataset, kind: str, vocab: int) -> Iterator[Event]:
+def _train_tokenizer(
+    dataset: Dataset, kind: str, vocab: int, fields: Sequence[str]
+) -> Generator[Event, str | None, Tokenizer]:
     texts = dataset.texts("train")
     chosen, size = choose_tokenizer(kind, vocab, dataset.info.bytes)
-    sample = _sample(texts, dataset.info.bytes)
+    sample = itertools.chain(_sample(texts, dataset.info.bytes), lines_of(dataset, "train") if fields else ())
     tokenizer: Tokenizer | None = None
     with closing(train_characters(sample) if chosen == "char" else train_bpe(sample, size)) as training:
         for tokenizer in training:  # noqa: B007 - the last one is what counts
             yield Progress(0, 0, _("Learning the tokens"))
     assert tokenizer is not None
+    return tokenizer
+
+
+def _make(folder: Path, dataset: Dataset, tokenizer: Tokenizer, fields: Sequence[str]) -> Iterator[Event]:
     tokenizer.save(folder)
     dtype = "uint16" if tokenizer.size <= 1 << 16 else "uint32"
     counts = {}
-    for split in ("train", "validation"):
+    splits: tuple[Split, ...] = ("train", "validation")
+    for split in splits:
         counts[split] = yield from _encode(folder / f"{split}.bin", dataset.texts(split), tokenizer, dtype)
-    write_json(folder / "tokens.json", {"dtype": dtype, **counts})
+        if fields:
+            for done in write_lines(folder, split, fields, dataset, tokenizer):
+                if done % _EVERY == 0:
+                    yield Progress(done, len(dataset.texts(split)), _("Turning text into tokens"))
+    write_json(folder / "tokens.json", {"dtype": dtype, **counts, **({"fields": list(fields)} if fields else {})})
 
 
 def _sample(texts: Texts, size: int) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +15,17 @@ from aigc_desktop.core.family import Plan, Planner, Preset, Problem
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.machine import Machine, engine_threads
 from aigc_desktop.engine.device import autocast, choose_device, choose_precision, is_out_of_memory
+from aigc_desktop.engine.nn.ensemble import Ensemble
 from aigc_desktop.engine.nn.language_model import LanguageModel, Shape
 from aigc_desktop.engine.planning import Draft, choose_preset, training_megabytes
+from aigc_desktop.engine.small_data import Restraint, restraint
 from aigc_desktop.engine.text_data import choose_tokenizer
+from aigc_desktop.engine.text_fields import lines_share, names_of
 
 if TYPE_CHECKING:
-    from aigc_desktop.engine.families.gpt import GPTConfig
+    from aigc_desktop.engine.gpt_setup import GPTConfig
 
-    Optimizers = Callable[[LanguageModel, GPTConfig], dict[str, torch.optim.Optimizer]]
+    Optimizers = Callable[[LanguageModel | Ensemble, GPTConfig], dict[str, torch.optim.Optimizer]]
 
 PRESETS = [
     Preset("XS", N_("Very small"), N_("For a processor: shows the style within minutes."),
@@ -36,6 +39,8 @@ PRESETS = [
 ]  # fmt: skip
 _BYTES_PER_PIECE = 3.6  # of text per token of learned pieces, where the data set is not encoded yet
 _TRIAL_FLOPS = 6e9  # of one trial step: about a tenth of a second on two cores
+_LR = 0.02  # of presets that do not name one
+_MANY_EPOCHS = 16  # after about so many, repetition teaches little that is new: arXiv:2305.16264
 _OVERHEAD = 1.1  # validation, previews and checkpoints, as measured with the presets
 
 
@@ -45,7 +50,8 @@ def plan_language_model(config_type: type[GPTConfig], make_optimizers: Optimizer
     def plan(values: dict[str, Any], preset_name: str, dataset: Dataset | None, machine: Machine) -> Plan:
         size = dataset.info.bytes if dataset is not None else 0
         preset = choose_preset(PRESETS, preset_name, automatic_preset(size, machine))
-        fitted = Preset(preset.name, preset.title, preset.summary, {**preset.values, **fit_to_data(preset, dataset)})
+        fitted_values = {**preset.values, **fit_to_data(preset, dataset, values)}
+        fitted = Preset(preset.name, preset.title, preset.summary, fitted_values)
         draft = Draft(config_type, values, fitted)
         draft.check_data(dataset, "text", 1)
         result = Plan(preset.name, PRESETS, draft.values, items=dataset.info.train if dataset else 0,
@@ -66,24 +72,30 @@ def automatic_preset(size: int, machine: Machine) -> str:
     return "L" if size > 200_000_000 and machine.device_memory > 15e9 else "M"
 
 
-def fit_to_data(preset: Preset, dataset: Dataset | None) -> dict[str, Any]:
-    """Return settings against learning by heart, by how often training would see each token of the data."""
+def fit_to_data(preset: Preset, dataset: Dataset | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings against learning by heart, by how often training would see each token of the data.
+
+    `given` are the values of the user; they count instead of the preset's.
+    """
     if dataset is None or not dataset.info.bytes:
         return {}
-    steps, batch, context = (int(preset.values[name]) for name in ("steps", "batch_size", "context"))
+    chosen = {"lr": _LR, **preset.values} | {name: value for name, value in given.items() if _is_size(value)}
     tokens = token_estimate(dataset, "auto")
-    context = min(context, max(8, 2 ** int(tokens / 40).bit_length() // 2))
-    epochs = steps * batch * context / max(1.0, tokens)
-    weights = Shape(1000, int(preset.values["layers"]), int(preset.values["width"])).parameters
-    pressure = epochs * weights / max(1.0, tokens)  # how easily the model learns the text by heart
-    if pressure < 10:
-        regularisation = {"dropout": 0.0, "weight_decay": 0.1, "patience": 0}
-    elif pressure < 100:
-        regularisation = {"dropout": 0.1, "weight_decay": 0.3, "patience": 5}
-    else:
-        regularisation = {"dropout": 0.2, "weight_decay": 0.6, "patience": 5}
-    every = max(20, steps // 10)
-    return {**regularisation, "context": context, "validate_every": every, "sample_every": every}
+    context = min(int(chosen["context"]), max(8, 2 ** int(tokens / 40).bit_length() // 2))
+    held = _restraint({**chosen, "context": context}, tokens)
+    every = max(20, int(chosen["steps"]) // 10)
+    return {"dropout": held.dropout, "weight_decay": held.weight_decay, "patience": held.patience,
+            "context": context, "validate_every": every, "sample_every": every}  # fmt: skip
+
+
+def _restraint(values: Mapping[str, Any], tokens: float) -> Restraint:
+    seen = values["steps"] * values["batch_size"] * values["context"]
+    weights = Shape(1000, int(values["layers"]), int(values["width"])).parameters
+    return restraint(weights, tokens, seen / max(1.0, tokens), values["lr"])
+
+
+def _is_size(value: Any) -> bool:
+    return type(value) in (int, float) and 0 < value < 1e9
 
 
 def token_estimate(dataset: Dataset, kind: str, vocab: int = 0) -> float:
@@ -105,29 +117,51 @@ def _estimate(
     if kind == "char":
         vocab = 100 if dataset is None or dataset.info.bytes < 1.5 * max(1, dataset.info.characters) else 5000
     shape = config.shape(vocab)
-    memory, disk = _megabytes(shape, config.batch_size)
+    memory, disk = (config.ensemble * size for size in _megabytes(shape, config.batch_size))
     draft.check_machine(machine, memory)
     notes = []
     if dataset is not None:
         tokens = token_estimate(dataset, config.tokenizer, config.vocab)
         epochs = config.steps * config.batch_size * config.context / max(1.0, tokens)
+        if config.attributes and names_of(dataset):
+            epochs /= 1 + lines_share(dataset)
         if tokens < 12 * config.context:
             draft.problems.append(Problem(_("Too little text for this context; choose a smaller one."), "context"))
         notes.append(_("Each text is seen about {epochs:.1f} times.").format(epochs=epochs))
+        if config.attributes and names_of(dataset):
+            notes.append(_("It learns to follow: {names}.").format(names=", ".join(names_of(dataset))))
+        notes += _advice(config, tokens)
         if tokens < 20_000:
             notes.append(_("This is very little text: expect the model to repeat it rather than to invent."))
     seconds = None
     if not draft.problems:
         try:
-            seconds = config.steps * trial(shape, config, make_optimizers) * _OVERHEAD
+            seconds = config.steps * trial(shape, config, make_optimizers) * _OVERHEAD * config.ensemble
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             draft.problems.append(Problem(_("Not enough memory: choose a smaller model."), "width"))
     return replace(
-        plan, parameters=shape.parameters, steps=config.steps, seconds=seconds, good_after_s=seconds, memory_mb=memory,
-        disk_mb=disk, problems=draft.problems, notes=notes,
+        plan, parameters=config.ensemble * shape.parameters, steps=config.steps, seconds=seconds,
+        good_after_s=seconds, memory_mb=memory, disk_mb=disk, problems=draft.problems, notes=notes,
     )  # fmt: skip
+
+
+def _advice(config: GPTConfig, tokens: float) -> list[str]:
+    """Return sentences on weight decay and dropout for this much text."""
+    held = _restraint(config.model_dump(), tokens)
+    ratio, chosen = f"{held.weights_per_token:.1f}", f"{config.weight_decay:g}"
+    notes = [_(
+        "{ratio} weights per token of text: weight decay {decay} and dropout {dropout} keep it from learning by heart."
+    ).format(ratio=ratio, decay=chosen, dropout=f"{config.dropout:g}")]  # fmt: skip
+    if config.weight_decay < held.weight_decay / 2:
+        notes = [_(
+            "{ratio} weights per token of text: weight decay {decay} is low for that, {better} is advised."
+        ).format(ratio=ratio, decay=chosen, better=f"{held.weight_decay:g}")]  # fmt: skip
+    if held.epochs >= _MANY_EPOCHS and config.ensemble == 1:
+        better = _("With so little text, 2 to 4 models in an ensemble are likely to do better than one larger model.")
+        notes.append(better)
+    return notes
 
 
 def _megabytes(shape: Shape, batch: int) -> tuple[float, float]:

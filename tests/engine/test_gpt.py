@@ -11,6 +11,7 @@ from aigc_desktop.core.machine import Machine
 from aigc_desktop.engine import text_data
 from aigc_desktop.engine.families.gpt import FAMILY, GenerateConfig, GPTConfig, generate, train
 from aigc_desktop.engine.nn.language_model import Shape
+from aigc_desktop.engine.small_data import restraint
 from aigc_desktop.engine.text_data import Windows, choose_tokenizer, open_tokens, prepare_tokens, validation_batches
 from aigc_desktop.engine.text_plan import PRESETS, automatic_preset
 from aigc_desktop.engine.tokenizer import END
@@ -243,3 +244,26 @@ def test_a_model_too_large_for_the_machine_is_a_problem(workspace):
     small = Machine(cores=2, memory=10**9, processor="x")
     plan = PLAN({"dataset": dataset.id, "context": 64}, "L", dataset, small)
     assert [problem.field for problem in plan.problems] == ["batch_size"]
+
+
+def test_less_text_for_more_weights_is_held_back_more():
+    much, some, little = (restraint(10**6, tokens, 10**7 / tokens, 0.02) for tokens in (10**7, 10**6, 10**5))
+    assert (much.weight_decay, much.dropout, much.patience) == (0.1, 0.0, 0)
+    assert much.weight_decay < little.weight_decay and some.dropout <= little.dropout and little.patience > 0
+    assert (little.weights_per_token, little.epochs) == (10, 100)
+    slower = restraint(10**6, 10**5, 100, 0.002)
+    assert slower.weight_decay == pytest.approx(10 * little.weight_decay, rel=0.2)  # a step forgets as much
+    assert restraint(10**9, 10, 10**6, 1e-6).weight_decay == 10
+
+
+def test_the_plan_says_how_it_holds_the_model_back(workspace):
+    dataset = text_dataset(workspace, POEMS * 10)
+    plan = PLAN({"dataset": dataset.id}, "XS", dataset, LAPTOP)
+    assert plan.values["weight_decay"] > 0.1 and plan.values["dropout"] > 0
+    assert any(f"weight decay {plan.values['weight_decay']:g} and dropout" in note for note in plan.notes)
+    assert any("ensemble" in note for note in plan.notes)
+    weak = PLAN({"dataset": dataset.id, "weight_decay": 0.01, "ensemble": 2}, "XS", dataset, LAPTOP)
+    assert any("weight decay 0.01 is low" in note for note in weak.notes)
+    assert not any("ensemble" in note for note in weak.notes)
+    short = PLAN({"dataset": dataset.id, "steps": 5}, "XS", dataset, LAPTOP)
+    assert short.values["weight_decay"] < plan.values["weight_decay"]

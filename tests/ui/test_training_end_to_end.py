@@ -151,3 +151,45 @@ def test_a_text_vae_learns_and_writes_like_a_given_text(qtbot, pages, workspace,
     qtbot.waitUntil(lambda: create.handle is None, timeout=LONG)
     assert isinstance(handle.ending, Finished), handle.ending
     assert len(create.batch.works) == 3 and len({work.seed for work in create.batch.works}) == 3
+
+
+def test_a_table_teaches_attributes_that_are_chosen_when_writing(qtbot, pages, workspace, tmp_path):
+    rows = [f"{'日月'[i % 2] * 6}{i}。,{('昼', '夜')[i % 2]},author {i % 3}" for i in range(120)]
+    table = tmp_path / "诗 poems.csv"
+    table.write_text("\n".join(["text,时,author", *rows]), encoding="utf-8")
+    data, train, create = pages["data"], pages["train"], pages["create"]
+    qtbot.waitUntil(lambda: data.importing.form is not None, timeout=LONG)
+    data.shown(paths=[table])
+    told = {"labels": "column", "label_column": "时", "attribute_columns": "author"}
+    data.importing.form.set_values(told)
+    data.importing.start_button.click()
+    qtbot.waitUntil(lambda: data.stack.currentIndex() == 2, timeout=LONG)
+    data.panel.freezing.go_button.click()
+    qtbot.waitUntil(lambda: train.stack.currentIndex() == 1, timeout=LONG)
+    assert workspace.datasets()[0].info.attributes == ["author"]
+
+    offered = {}
+    for infill in (0.0, 0.5):
+        train._another()
+        _start(qtbot, train, 4, "gpt", layers=1, heads=2, context=32, infill=infill)
+        qtbot.waitUntil(lambda: train.handle is None, timeout=LONG)
+        assert train.run.info.status == "finished"
+        create.shown(run=train.run.id)
+        offered[infill] = [task.key for task in create.panel.tasks()]
+    assert offered == {0.0: ["gpt.generate"], 0.5: ["gpt.generate", "gpt.infill"]}
+
+    def write(task, **values):
+        create.shown(run=train.run.id, task=task)
+        create.panel.form.set_values({"count": 2, "length": 8, **values})
+        create.generate()
+        handle = create.handle
+        qtbot.waitUntil(lambda: create.handle is None, timeout=LONG)
+        return handle.ending
+
+    ending = write("gpt.generate", attributes="author: author 1", label="夜")
+    assert isinstance(ending, Finished), ending
+    assert len(create.batch.works) == 2
+    ending = write("gpt.infill", attributes="", label="昼", before="日日", after="。")
+    assert isinstance(ending, Finished), ending
+    ending = write("gpt.generate", attributes="mood: gay", label="")
+    assert isinstance(ending, Failed) and "only: label, author" in ending.message

@@ -46,22 +46,28 @@ class CausalSelfAttention(nn.Module):
         self.out = nn.Linear(width, width, bias=False)
         nn.init.zeros_(self.out.weight)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, cache: Cache | None = None, layer: int = 0) -> Tensor:
-        """Return (B, T, C) for x (B, T, C); with a cache x holds new tokens only."""
+    def forward(
+        self, x: Tensor, cos: Tensor, sin: Tensor, cache: Cache | None = None, layer: int = 0,
+        seen: Tensor | None = None,
+    ) -> Tensor:  # fmt: skip
+        """Return (B, T, C) for x (B, T, C); with a cache x holds new tokens only.
+
+        `seen`, bool (B, 1, T, T), says which keys each query sees; without it, all up to itself.
+        """
         B, T, C = x.shape
         # (B, T, 3C) -> 3 × (B, H, T, D)
         q, k, v = self.qkv(x).view(B, T, 3, self.heads, C // self.heads).permute(2, 0, 3, 1, 4)
         q, k = rotate(rms_norm(q), cos, sin), rotate(rms_norm(k), cos, sin)
         q, k = q.to(v.dtype), k.to(v.dtype)
         if cache is None:
-            y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+            y = F.scaled_dot_product_attention(q, k, v, attn_mask=seen, is_causal=seen is None)
         else:
             keys, values = cache.extend(layer, k, v)
             if T == 1:  # one new token sees everything before it
                 y = F.scaled_dot_product_attention(q, keys, values)
             else:
-                seen = torch.ones(T, keys.shape[2], dtype=torch.bool, device=x.device).tril(keys.shape[2] - T)
-                y = F.scaled_dot_product_attention(q, keys, values, attn_mask=seen)
+                past = torch.ones(T, keys.shape[2], dtype=torch.bool, device=x.device).tril(keys.shape[2] - T)
+                y = F.scaled_dot_product_attention(q, keys, values, attn_mask=past)
         return self.out(y.transpose(1, 2).reshape(B, T, C))  # (B, H, T, D) -> (B, T, C)
 
 
@@ -94,9 +100,12 @@ class Block(nn.Module):
         self.feed_forward = FeedForward(width, gated)
         self.dropout = dropout
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, cache: Cache | None = None, layer: int = 0) -> Tensor:
-        """Return (B, T, C) for x (B, T, C)."""
-        x = x + self._drop(self.attention(rms_norm(x), cos, sin, cache, layer))
+    def forward(
+        self, x: Tensor, cos: Tensor, sin: Tensor, cache: Cache | None = None, layer: int = 0,
+        seen: Tensor | None = None,
+    ) -> Tensor:  # fmt: skip
+        """Return (B, T, C) for x (B, T, C); cache and `seen` are those of the attention."""
+        x = x + self._drop(self.attention(rms_norm(x), cos, sin, cache, layer, seen))
         return x + self._drop(self.feed_forward(rms_norm(x)))
 
     def _drop(self, x: Tensor) -> Tensor:

@@ -11,6 +11,9 @@ from torch import Tensor, nn
 from aigc_desktop.engine.nn.attention import Block, Cache, rotary_table
 from aigc_desktop.engine.nn.lean import rms_norm
 
+NO_TARGET = -100
+"""A target that does not count, as torch's cross-entropy has it."""
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -58,27 +61,31 @@ class LanguageModel(nn.Module):
         self.register_buffer("cos", cos, persistent=False)
         self.register_buffer("sin", sin, persistent=False)
 
-    def forward(self, tokens: Tensor, cache: Cache | None = None) -> Tensor:
-        """Return logits (B, T, V); with a cache `tokens` are the new ones and only the last one's logits come back."""
-        return self.decode(self.embedding(tokens), cache)
+    def forward(self, tokens: Tensor, cache: Cache | None = None, documents: Tensor | None = None) -> Tensor:
+        """Return logits (B, T, V); with a cache `tokens` are the new ones and only the last one's logits come back.
 
-    def decode(self, embedded: Tensor, cache: Cache | None = None) -> Tensor:
+        With `documents`, int (B, T), a token sees those before it with the same number only.
+        """
+        return self.decode(self.embedding(tokens), cache, documents)
+
+    def decode(self, embedded: Tensor, cache: Cache | None = None, documents: Tensor | None = None) -> Tensor:
         """Return the same for tokens that are embedded already, (B, T, C)."""
+        seen = None if documents is None else same_document(documents)
         start = cache.filled if cache is not None else 0
         cos, sin = (table[start : start + embedded.shape[1]] for table in (self.cos, self.sin))
         x = rms_norm(embedded)
         if self.shape.dropout:
             x = F.dropout(x, self.shape.dropout, self.training)
         for layer, block in enumerate(self.blocks):
-            x = block(x, cos, sin, cache, layer)
+            x = block(x, cos, sin, cache, layer, seen)
         if cache is not None:
             cache.filled += embedded.shape[1]
             x = x[:, -1:]
         return F.linear(rms_norm(x), self.embedding.weight)
 
-    def loss(self, tokens: Tensor, targets: Tensor) -> Tensor:
-        """Return the mean cross-entropy in nats per token of targets (B, T)."""
-        logits = self(tokens)
+    def loss(self, tokens: Tensor, targets: Tensor, documents: Tensor | None = None) -> Tensor:
+        """Return the mean cross-entropy in nats per token of targets (B, T); those that are NO_TARGET do not count."""
+        logits = self(tokens, None, documents)
         return F.cross_entropy(logits.view(-1, self.shape.vocab).float(), targets.reshape(-1))
 
     def hidden_matrices(self) -> list[Tensor]:
@@ -93,7 +100,13 @@ class LanguageModel(nn.Module):
         )
 
     @torch.no_grad()
-    def token_losses(self, tokens: Tensor, targets: Tensor) -> Tensor:
-        """Return the cross-entropy (B, T) of each target in nats."""
-        logits = self(tokens)
+    def token_losses(self, tokens: Tensor, targets: Tensor, documents: Tensor | None = None) -> Tensor:
+        """Return the cross-entropy (B, T) of each target in nats, 0 for NO_TARGET."""
+        logits = self(tokens, None, documents)
         return F.cross_entropy(logits.transpose(1, 2).float(), targets, reduction="none")
+
+
+def same_document(documents: Tensor) -> Tensor:
+    """Return which keys each query sees, bool (B, 1, T, T): those up to itself of its own document, int (B, T)."""
+    same = documents[:, :, None] == documents[:, None, :]
+    return same.tril()[:, None]

@@ -164,10 +164,15 @@ class CreatePanel(QWidget):
         if maker.startswith(PREFIX):
             return [task for task in known if any(spec.kind is FieldKind.MODEL for spec in task.fields)]
         try:
-            family = self.services.workspace.run(maker).info.task.split(".")[0]
+            trained = self.services.workspace.run(maker)
+            family, settings = trained.info.task.split(".")[0], trained.config_values
         except UserError:
             return []
-        return [task for task in known if task.family == family and self._has(task, "run")]
+        return [
+            task for task in known
+            if task.family == family and self._has(task, "run")
+            and (not task.requires or settings.get(task.requires))
+        ]  # fmt: skip
 
     def task(self) -> TaskSpec | None:
         """Return the chosen task."""

@@ -1,0 +1,89 @@
+"""Distillation: a language model learns from what another one expects of each next token (arXiv:1503.02531).
+
+The teacher may be larger or an ensemble; arXiv:2509.14786 keeps most of an ensemble's gain that way. It must have been
+trained with the same tokens and parts of a prompt, so its tokenizer is taken over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.i18n import _
+from aigc_desktop.core.run import Run
+from aigc_desktop.core.workspace import Workspace
+from aigc_desktop.engine.gpt_setup import GPTConfig, Model
+from aigc_desktop.engine.gpt_tasks import Loaded, read_folder
+from aigc_desktop.engine.nn.language_model import NO_TARGET
+from aigc_desktop.engine.text_marks import MarkedTokenizer
+from aigc_desktop.engine.text_packing import Batch
+from aigc_desktop.engine.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A trained model and how much it counts."""
+
+    loaded: Loaded
+    share: float
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """Return its tokenizer, without marks."""
+        tokenizer = self.loaded.tokenizer
+        return tokenizer.inner if isinstance(tokenizer, MarkedTokenizer) else tokenizer
+
+    def check(self, told: Mapping[str, Any]) -> None:
+        """Raise UserError unless the teacher knows the same labels and attributes; `told` is what the learner will."""
+        for name in ("fields", "marks", "infill"):
+            if self.loaded.told.get(name) != told[name]:
+                raise UserError(
+                    _("The teacher has learned other attributes, or to fill gaps where this model does not."),
+                    _("Choose a teacher that was trained on this data with the same “Filling in”."),
+                )
+
+    def losses(self, model: Model, batch: Batch) -> dict[str, Tensor]:
+        """Return in nats per token the cross-entropy of the targets and KL(teacher || model)."""
+        with torch.no_grad():
+            expected = self.loaded.model(batch.tokens, None, batch.documents).float().log_softmax(-1)
+        logits = model(batch.tokens, None, batch.documents).float().log_softmax(-1)
+        counted = batch.targets != NO_TARGET
+        divergence = F.kl_div(logits, expected, reduction="none", log_target=True).sum(-1)
+        nats = F.nll_loss(logits.transpose(1, 2), batch.targets, ignore_index=NO_TARGET)
+        return {"loss": nats, "teacher_kl": (divergence * counted).sum() / counted.sum()}
+
+    def mix(self, losses: Mapping[str, Tensor]) -> Tensor:
+        """Return what is minimised."""
+        return (1 - self.share) * losses["loss"] + self.share * losses["teacher_kl"]
+
+
+def find_teacher(config: GPTConfig, run: Run, device: torch.device) -> Teacher | None:
+    """Return the best version of the run that is to teach, or None; UserError when it cannot."""
+    if not config.teacher:
+        return None
+    if config.ensemble > 1:
+        raise UserError(
+            _("An ensemble cannot have a teacher."),
+            _("Train the ensemble first, then one model with it as the teacher."),
+        )
+    teacher = Workspace(run.workspace).run(config.teacher)
+    if teacher.info.task.split(".")[0] != "gpt" or teacher.id == run.id:
+        raise UserError(
+            _("“{title}” cannot teach this model.").format(title=teacher.info.title),
+            _("Choose a trained text writer as the teacher."),
+        )
+    loaded = read_folder(teacher.checkpoint("best"), device)
+    if loaded.model.shape.context < config.context:
+        raise UserError(
+            _("The teacher looks back {count} tokens only, fewer than this model.").format(
+                count=loaded.model.shape.context
+            ),
+            _("Choose a context of {count} tokens or less.").format(count=loaded.model.shape.context),
+        )
+    return Teacher(loaded, config.teaching)
