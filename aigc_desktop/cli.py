@@ -162,6 +162,10 @@ def evaluate(options: argparse.Namespace, workspace: Workspace, shell: Shell) ->
     if result is not None:
         for name, value in result["rows"]:
             shell.say(f"  {name}: {value}")
+        for table in result.get("tables", ()):
+            shell.say("\n" + table["title"])
+            for cells in [table["columns"], *table["rows"]]:
+                shell.say("  " + "\t".join(map(str, cells)))
     return shell.code
 
 

@@ -49,9 +49,11 @@ def checks(folder: Path) -> Iterator[tuple[str, Callable[[], None]]]:
     datasets: dict[str, str] = {}
     for kind in SAMPLES:
         yield f"import {kind}", lambda kind=kind: datasets.update({kind: import_samples(workspace, kind)})  # type: ignore[misc]
+    yield "import labelled texts", lambda: datasets.update(labelled=import_labelled(workspace, folder.parent))
     for name, family in load_families().items():
+        kind = "labelled" if _encoders(family) else family.kind
         if any(task.group == "train" for task in family.tasks):
-            yield name, lambda name=name, kind=family.kind: check_family(workspace, name, datasets[kind])  # type: ignore[misc]
+            yield name, lambda family=family, kind=kind: check_family(workspace, family, datasets[kind])  # type: ignore[misc]
     yield "language_model", lambda: check_language_model(workspace, folder.with_name("tiny 模型"))
     for language in LANGUAGES:
         yield f"pages {language}", lambda language=language: check_pages(workspace, language)  # type: ignore[misc]
@@ -67,20 +69,48 @@ def import_samples(workspace: Any, kind: str) -> str:
     return str(found["id"])
 
 
-def check_family(workspace: Any, name: str, dataset: str) -> None:
-    """Train a few steps, save, load again and generate."""
-    from aigc_desktop.core.events import Sample, Text
+def import_labelled(workspace: Any, folder: Path) -> str:
+    """Import and freeze a few texts with classes and marked names and return the id of the data set."""
+    rows = []
+    for i, does in enumerate(("likes", "left") * 10):
+        where = [len(does) + 5, len(does) + 9, "where"]
+        rows.append({"text": f"Ann {does} Oslo {i}", "class": does, "spans": [[0, 3, "who"], where]})
+    source = folder / "labelled.jsonl"
+    source.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    values = {"source": str(source), "labels": "column", "label_column": "class"}
+    found = run_task(workspace, "data.scan", values)
+    run_task(workspace, "data.freeze", {"dataset": found["id"]})
+    return str(found["id"])
 
-    plan = run_task(workspace, f"{name}.train", {"dataset": dataset, "steps": STEPS}, mode="plan")["plan"]
+
+def check_family(workspace: Any, family: Any, dataset: str) -> None:
+    """Train a few steps, save, load again, and generate or label."""
+    from aigc_desktop.core.events import Sample, Text
+    from aigc_desktop.engine.pretrained.tiny_encoder import add_tiny_encoder
+
+    name = family.name
+    published = {field: add_tiny_encoder(workspace, ["Ann likes Oslo", "left"]) for field in _encoders(family)}
+    values = {"dataset": dataset, "steps": STEPS, **published}
+    plan = run_task(workspace, f"{name}.train", values, mode="plan")["plan"]
     assert not plan.problems, plan.problems
     run = workspace.new_run(f"{name}.train", plan.values)
     run_task(workspace, f"{name}.train", plan.values, run)
     assert run.checkpoints(), "no checkpoint"
-    values = {"run": run.id, "count": 2}
-    result = workspace.new_run(f"{name}.generate", values, parent="results")
+    task, more = ("label", {"text": "Ann left Oslo"}) if published else ("generate", {"count": 2})
+    values = {"run": run.id, **more}
+    result = workspace.new_run(f"{name}.{task}", values, parent="results")
     events: list[Any] = []
-    run_task(workspace, f"{name}.generate", values, result, events)
-    assert any(isinstance(event, Sample | Text) for event in events), "nothing was generated"
+    run_task(workspace, f"{name}.{task}", values, result, events)
+    assert any(isinstance(event, Sample | Text) for event in events), "nothing was made"
+
+
+def _encoders(family: Any) -> list[str]:
+    """Return the settings of a family's training that name a published text encoder."""
+    from aigc_desktop.core.config import describe
+    from aigc_desktop.core.fields import FieldKind
+
+    trainings = [task.config for task in family.tasks if task.group == "train"]
+    return [field.name for config in trainings for field in describe(config) if field.kind is FieldKind.ENCODER]
 
 
 def check_language_model(workspace: Any, folder: Path) -> None:

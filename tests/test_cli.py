@@ -195,3 +195,23 @@ def test_the_help_of_the_text_writer_names_what_it_can_be_told(capsys):
         main(["train", "gpt", "--help"])
     shown = capsys.readouterr().out
     assert all(flag in shown for flag in ("--attributes", "--infill", "--packing", "--learn-lines"))
+
+
+def test_names_are_imported_learned_found_and_measured(folder, tmp_path, capsys):
+    from aigc_desktop.engine.pretrained.tiny_encoder import write_tiny_encoder
+
+    sentence = "{who}\tB-person\nlikes\tO\nNew\tB-place\nYork\tI-place\n.\tO\n\n"
+    people = [first + last for first in "ABCDE" for last in "nmkl"]
+    (tmp_path / "names.conll").write_text("".join(sentence.format(who=who) for who in people), encoding="utf-8")
+    assert main(["data", "import", str(tmp_path / "names.conll")]) == 0
+    encoder = write_tiny_encoder(tmp_path / "encoder", ["likes New York .", *people])
+    small = ["--steps", "8", "--batch-size", "8", "--validate-every", "4", "--lr", "0.01", "--device", "cpu"]
+    assert main(["train", "token_tagger", "--dataset", "names", "--encoder", str(encoder), *small]) == 0
+    run = Workspace(folder).runs()[0]
+    capsys.readouterr()
+    assert main(["generate", run.id, "--task", "label", "--text", "An likes New York .", "--json"]) == 0
+    result = Path(json_lines(capsys)[-1]["folder"])
+    assert json.loads((result / "labels.jsonl").read_text("utf-8"))["text"] == "An likes New York ."
+    assert main(["evaluate", run.id, "--dataset", "names"]) == 0
+    told = capsys.readouterr().out
+    assert "entity F1, micro (strict, IOB2)" in told and "Tokens, with O" in told and "B-place" in told

@@ -15,6 +15,7 @@ datasets/<id>/
     labels.npy      int32 (N,): index into `info.classes`, -1 without a label
     split.npy       uint8 (N,): 0 train, 1 validation
     rows.npy        int64 (N,): line of items.jsonl the item comes from
+    spans.jsonl     where names are marked: for each text its Marks (core/marks.py), or null; only then it is there
 """
 
 from __future__ import annotations
@@ -33,9 +34,11 @@ import numpy.typing as npt
 from aigc_desktop.core.errors import BadInput, UserError
 from aigc_desktop.core.files import sha256_file, write_json
 from aigc_desktop.core.i18n import _
+from aigc_desktop.core.marks import Marks, read_marks
 from aigc_desktop.core.records import read_record, read_table
 
 FORMAT = 1
+MARKS, UNMARKED = "spans.jsonl", "null"
 _DTYPES = {
     "images": "uint8", "offsets": "int64", "attribute_offsets": "int64", "labels": "int32", "split": "uint8",
     "rows": "int64",
@@ -53,7 +56,8 @@ class ItemRecord:
     came out of an archive. `problem` is "" for a usable item, else a code of data/problems.py (corrupt,
     too_small, duplicate ...); `note` is such a code for something odd about a usable item; `detail` is the
     translated reason for either. `length` counts characters, `size` bytes; `offset` is where a text begins in
-    `texts.bin`. `attributes` is a JSON object of texts by name, as text, or "" without any.
+    `texts.bin`. `attributes` is a JSON object of texts by name, as text, or "" without any; `marks` is the line of
+    core/marks.py of a text in which names are marked.
     """
 
     name: str
@@ -69,11 +73,15 @@ class ItemRecord:
     offset: int = 0
     size: int = 0
     attributes: str = ""
+    marks: str = ""
 
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """What is known of a data set; counts are of usable items. `size` 0 and `frozen` False before the freeze."""
+    """What is known of a data set; counts are of usable items. `size` 0 and `frozen` False before the freeze.
+
+    `classes` are those of whole items, `span_classes` those of names marked in texts.
+    """
 
     id: str
     title: str
@@ -95,6 +103,8 @@ class DatasetInfo:
     characters: int = 0
     bytes: int = 0
     licence: str = ""
+    span_classes: list[str] = field(default_factory=list)
+    span_counts: list[int] = field(default_factory=list)
     format: int = FORMAT
 
 
@@ -153,6 +163,17 @@ class Dataset:
                 yield json.loads(told)
             except ValueError as error:
                 raise self._damaged() from error
+
+    def marks(self, split: Split) -> list[Marks | None]:
+        """Return the marks of each text of a split, None where nobody looked for names, or in a set without any."""
+        indices = self.indices(split)
+        if MARKS not in self._manifest["files"]:
+            return [None] * len(indices)
+        lines = self._whole_file(MARKS).read_text(encoding="utf-8").split("\n")
+        try:
+            return [None if lines[i] == UNMARKED else read_marks(lines[i]) for i in indices]
+        except (ValueError, IndexError) as error:
+            raise self._damaged() from error
 
     def labels(self, split: Split) -> npt.NDArray[np.int32]:
         """Return the class index of each item of a split, -1 without a label."""

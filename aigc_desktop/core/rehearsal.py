@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from aigc_desktop.core.family import Plan, TaskSpec
+from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.paths import resources
 
@@ -20,6 +21,7 @@ SAMPLES = {
 """Kind of family -> place in resources/samples and title."""
 SECONDS = {"image": 70.0, "text": 40.0}
 """Training time of one family of this kind, on this machine."""
+_PUBLISHED = (FieldKind.MODEL, FieldKind.ENCODER)  # models that do not come with the program
 COUNT = {"image": 8, "text": 4}
 """How many works each family makes."""
 
@@ -36,8 +38,11 @@ def scan_values(kind: str) -> dict[str, Any]:
 
 
 def lessons(catalogue: Iterable[TaskSpec]) -> list[TaskSpec]:
-    """Return the training tasks to rehearse: every family of pictures or texts."""
-    return [task for task in catalogue if task.group == "train" and task.kind in SAMPLES]
+    """Return the training tasks to rehearse: every family of pictures or texts that begins with nothing else."""
+    return [
+        task for task in catalogue
+        if task.group == "train" and task.kind in SAMPLES and not any(field.kind in _PUBLISHED for field in task.fields)
+    ]  # fmt: skip
 
 
 def short_values(plan: Plan, kind: str, seconds: float | None = None) -> dict[str, Any]:

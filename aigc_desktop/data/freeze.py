@@ -11,6 +11,7 @@ import os
 import shutil
 from array import array
 from collections.abc import Generator, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +21,7 @@ import numpy.typing as npt
 from pydantic import field_validator
 
 from aigc_desktop.core.config import TaskConfig, param
-from aigc_desktop.core.dataset import FORMAT, Dataset, DatasetInfo, ItemRecord, write_info
+from aigc_desktop.core.dataset import FORMAT, MARKS, UNMARKED, Dataset, DatasetInfo, ItemRecord, write_info
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Event, EventStream, Note, Result
 from aigc_desktop.core.fields import FieldKind
@@ -182,7 +183,9 @@ def _freeze_pictures(
 def _freeze_texts(dataset: Dataset, chosen: Chosen, folder: Path, pace: Pace) -> Generator[Event, str | None, _Frozen]:
     frozen = _Frozen()
     offsets = array("q", [0])
-    with dataset.found_texts.open("rb") as source, (folder / "texts.bin").open("wb") as out:
+    marked = bool(dataset.info.span_classes)
+    marks = (folder / MARKS).open("w", encoding="utf-8", newline="\n") if marked else nullcontext()
+    with dataset.found_texts.open("rb") as source, (folder / "texts.bin").open("wb") as out, marks as lines:
         for done, (row, label, record) in enumerate(chosen):
             source.seek(record.offset)
             data = source.read(record.size)
@@ -190,6 +193,8 @@ def _freeze_texts(dataset: Dataset, chosen: Chosen, folder: Path, pace: Pace) ->
                 frozen.leave_out(record, ItemProblem("changed"))
             else:
                 out.write(data)
+                if lines is not None:
+                    lines.write((record.marks or UNMARKED) + "\n")
                 offsets.append(offsets[-1] + len(data))
                 frozen.add(row, label, record)
             if done % _CHECK_EVERY == 0 and pace.due():

@@ -15,6 +15,7 @@ from typing import Any
 from aigc_desktop.core.dataset import ItemRecord
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.i18n import _
+from aigc_desktop.core.marks import read_marks
 from aigc_desktop.data import attributes
 from aigc_desktop.data.problems import describe_note, describe_problem
 
@@ -76,6 +77,7 @@ class ItemWriter:
         self.notes: Counter[str] = Counter()
         self.classes: Counter[str] = Counter()
         self.attributes: Counter[str] = Counter()  # how many items have each, in the order of their first item
+        self.span_classes: Counter[str] = Counter()
         self.first_problems: list[dict[str, str]] = []
         self._seen: set[bytes] = set()
 
@@ -108,6 +110,8 @@ class ItemWriter:
         self.classes[record.label] += 1
         if record.attributes:
             self.attributes.update(attributes.decode(record.attributes).keys())
+        if record.marks:
+            self.span_classes.update(name for _start, _end, name in read_marks(record.marks).spans)
         self.characters += record.length
         self.bytes += record.size
         self.file.write(encode_item(record))
@@ -120,9 +124,17 @@ class ItemWriter:
         self.problems[code] += 1
         if len(self.first_problems) < FIRST_PROBLEMS:
             self.first_problems.append({"name": record.name, "problem": code, "detail": detail})
-        self.file.write(encode_item(replace(record, problem=code, detail=detail, note="")))
+        self.file.write(encode_item(replace(record, problem=code, detail=detail, note="", marks="")))
 
     def labels(self) -> tuple[list[str], list[int]]:
         """Return the classes in order and how many usable items each has; items without a label are left out."""
-        named = sorted((label, count) for label, count in self.classes.items() if label)
-        return [label for label, _count in named], [count for _label, count in named]
+        return _in_order(self.classes)
+
+    def names(self) -> tuple[list[str], list[int]]:
+        """Return the classes of the names marked in texts, in order, and how many names each has."""
+        return _in_order(self.span_classes)
+
+
+def _in_order(classes: Counter[str]) -> tuple[list[str], list[int]]:
+    named = sorted((label, count) for label, count in classes.items() if label)
+    return [label for label, _count in named], [count for _label, count in named]

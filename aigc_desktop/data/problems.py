@@ -68,6 +68,9 @@ PROBLEMS: dict[str, tuple[str, str]] = {
     ),
     "bad_json": (N_("“{name}” is not valid JSON: {reason}."), N_("Correct this line and import again.")),
     "no_text": (N_("“{name}” has no text in the column “{column}”."), N_("Fill in the text, or leave the row out.")),
+    "labels": (
+        N_("“{name}” has labels that do not fit: {reason}."), N_("Correct its labels and import again."),
+    ),
     "changed": (
         N_("“{name}” was changed or removed after it was imported."), N_("Import the folder again to use it."),
     ),
@@ -88,6 +91,7 @@ TITLES: dict[str, str] = {
     "about": N_("read-me or licence"), "not_text": N_("not a text"), "bad_bytes": N_("wrong encoding"),
     "encoding": N_("unknown encoding"),
     "ragged": N_("wrong number of cells"), "bad_json": N_("not valid JSON"), "no_text": N_("no text"),
+    "labels": N_("labels that do not fit"),
     "changed": N_("changed since"), "mislabelled": N_("wrong ending"), "animated": N_("animated"),
     "split": N_("cut into pieces"),
 }  # fmt: skip

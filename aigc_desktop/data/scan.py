@@ -104,11 +104,13 @@ def scan(config: ScanConfig, run: Run) -> EventStream:
         _need_usable(items, paths, kind)
         need_found(parse_columns(config.attribute_columns), items.attributes)
         classes, counts = items.labels()
+        span_classes, span_counts = items.names()
         info = DatasetInfo(
             id=target.name, title=title, kind=kind, source="\n".join(shown_name(path) for path in paths),
             created=datetime.now().astimezone().isoformat(timespec="seconds"),
             found=items.found, usable=items.usable, problems=dict(items.problems), notes=dict(items.notes),
             classes=classes, class_counts=counts, attributes=list(items.attributes),
+            span_classes=span_classes, span_counts=span_counts,
             characters=items.characters, bytes=items.bytes, licence=config.licence,
         )  # fmt: skip
         write_info(folder, info)
@@ -120,7 +122,7 @@ def describe(info: DatasetInfo) -> dict[str, object]:
     """Return what a Result tells of a data set."""
     names = (
         "id", "title", "kind", "found", "usable", "problems", "notes", "classes", "class_counts", "attributes",
-        "characters", "bytes", "frozen", "size", "channels", "train", "validation",
+        "characters", "bytes", "frozen", "size", "channels", "train", "validation", "span_classes", "span_counts",
     )  # fmt: skip
     return {name: getattr(info, name) for name in names}
 

@@ -13,6 +13,7 @@ from aigc_desktop.core.dataset import ItemRecord
 from aigc_desktop.core.events import Event, Note
 from aigc_desktop.core.i18n import _
 from aigc_desktop.data import attributes
+from aigc_desktop.data.conll import looks_like_conll, read_conll
 from aigc_desktop.data.items import ItemWriter
 from aigc_desktop.data.pictures import kind_of, read_head, sniff
 from aigc_desktop.data.pool import Pace
@@ -21,7 +22,7 @@ from aigc_desktop.data.sources import Found
 from aigc_desktop.data.tables import read_csv, read_jsonl
 from aigc_desktop.data.texts import SUFFIXES, TextItem, TextOptions, encoding_of, read_plain
 
-_READERS = {"plain": read_plain, "csv": read_csv, "jsonl": read_jsonl}
+_READERS = {"plain": read_plain, "csv": read_csv, "jsonl": read_jsonl, "conll": read_conll}
 _CHECK_EVERY = 256
 
 
@@ -36,7 +37,7 @@ def scan_texts(
             try:
                 encoding = _open(file, options)
                 encodings[encoding] += 1
-                reader = _READERS[SUFFIXES[PurePath(file.name).suffix.lower()]](file.path, encoding, options)
+                reader = _READERS[_format(file, encoding, options)](file.path, encoding, options)
                 yield from _read_file(reader, file, items, out, pace, labels_from_folders)
             except ItemProblem as problem:
                 items.refuse(ItemRecord(file.name, file.source or file.path), problem.code, **problem.values)
@@ -59,6 +60,12 @@ def _open(file: Found, options: TextOptions) -> str:
     return encoding_of(file.path, options)
 
 
+def _format(file: Found, encoding: str, options: TextOptions) -> str:
+    """Return the name of the reader: by the ending of the file, CoNLL also by what a plain text looks like."""
+    name = SUFFIXES[PurePath(file.name).suffix.lower()]
+    return "conll" if name == "plain" and looks_like_conll(file.path, encoding, options) else name
+
+
 def _kind(path: str) -> str:
     try:
         head = read_head(path)
@@ -76,7 +83,8 @@ def _read_file(
         name = f"{file.name}:{item.row}"
         label = file.label if labels_from_folders else item.label
         told = attributes.encode(item.attributes) if item.attributes else ""
-        record = ItemRecord(name, f"{file.source or file.path}:{item.row}", label=label, attributes=told)
+        place = f"{file.source or file.path}:{item.row}"
+        record = ItemRecord(name, place, label=label, attributes=told, marks=item.marks)
         if item.problem:
             items.refuse(record, item.problem, **item.values)
         else:
@@ -103,7 +111,7 @@ def _write(record: ItemRecord, text: str, note: str, items: ItemWriter, out: IO[
     written = ItemRecord(
         record.name, record.source, hashlib.sha256(data).hexdigest(), length=len(text), label=record.label, note=note,
         detail=describe_note("split", record.name, limit=len(text)) if note else "", offset=out.tell(),
-        size=len(data), attributes=record.attributes,
+        size=len(data), attributes=record.attributes, marks=record.marks,
     )  # fmt: skip
     if items.add(written):
         out.write(data)

@@ -15,7 +15,8 @@ from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.data import attributes
 from aigc_desktop.data.encodings import open_text
-from aigc_desktop.data.problems import shown_name
+from aigc_desktop.data.problems import ItemProblem, shown_name
+from aigc_desktop.data.spans import marked_text
 from aigc_desktop.data.texts import TextItem, TextOptions, checked, numbered_lines
 
 _TEXT_NAMES = ("text", "content", "body", "sentence", "caption", "review", "comment", "description", "prompt",
@@ -103,20 +104,29 @@ def read_jsonl(path: Path | str, encoding: str, options: TextOptions) -> Iterato
 
 
 def _from_value(row: int, value: Any, column: str, options: TextOptions, encoding: str) -> TextItem:
-    text = value.get(column) if isinstance(value, dict) else value
+    try:
+        marked = marked_text(value, column)
+    except ItemProblem as problem:
+        return TextItem(row, problem=problem.code, values=problem.values)
+    text = marked[0] if marked else value.get(column) if isinstance(value, dict) else value
     if not isinstance(text, str) or not text.strip():
         return TextItem(row, problem="no_text", values={"column": shown_name(column or "text")})
     label = value.get(options.label_column, "") if isinstance(value, dict) and options.label_column else ""
     label = label if isinstance(label, str) else "" if label is None else json.dumps(label)
-    told = _told(value, column, options) if isinstance(value, dict) else {}
-    return checked(TextItem(row, text, label.strip(), attributes=told), encoding)
+    told = _told(value, column, options, marked is not None) if isinstance(value, dict) else {}
+    marks = marked[1].line() if marked else ""
+    return checked(TextItem(row, text, label.strip(), marks, attributes=told), encoding)
 
 
-def _told(value: dict[str, Any], column: str, options: TextOptions) -> dict[str, str]:
-    """Return the attributes in an object; with "*" all but objects within it, which are no short texts."""
+def _told(value: dict[str, Any], column: str, options: TextOptions, marked: bool) -> dict[str, str]:
+    """Return the attributes in an object.
+
+    With "*" all but objects within it, which are no short texts, and but lists where one holds the marked names.
+    """
     if options.attributes == (attributes.ALL,):
+        left_out = (dict, list) if marked else dict
         others = (key for key in value if key not in (column, options.label_column))
-        return attributes.kept({key: value[key] for key in others if not isinstance(value[key], dict)})
+        return attributes.kept({key: value[key] for key in others if not isinstance(value[key], left_out)})
     return attributes.kept({key: value.get(key) for key in options.attributes})
 
 

@@ -17,6 +17,7 @@ MAX_CHARACTERS = 4_000_000
 SUFFIXES = {
     ".txt": "plain", ".text": "plain", ".md": "plain", ".markdown": "plain", "": "plain", ".log": "plain",
     ".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl",
+    ".conll": "conll", ".iob": "conll", ".iob2": "conll", ".bio": "conll",
 }  # fmt: skip
 _CHUNK = 1 << 16
 _PROBE_LINES = 2000
@@ -24,11 +25,15 @@ _PROBE_LINES = 2000
 
 @dataclass(frozen=True, slots=True)
 class TextItem:
-    """One text; `row` counts from 1. `problem` is a code of data/problems.py and `values` what its sentence needs."""
+    """One text; `row` counts from 1. `problem` is a code of data/problems.py and `values` what its sentence needs.
+
+    `marks` are the names marked in it, as a line of core/marks.py; "" where nobody looked for names.
+    """
 
     row: int
     text: str = ""
     label: str = ""
+    marks: str = ""
     problem: str = ""
     piece: bool = False
     values: dict[str, Any] = field(default_factory=dict)

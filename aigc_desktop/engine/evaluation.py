@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from aigc_desktop.core.config import TaskConfig, param
+from aigc_desktop.core.config import TaskConfig, check, describe, param
 from aigc_desktop.core.dataset import Dataset, Texts
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Event, EventStream, Note, Progress, Result
@@ -48,15 +48,27 @@ class EvaluateConfig(TaskConfig):
     )  # fmt: skip
     seed: int = param(0, N_("Seed"), N_("Start of the random numbers; the same seed gives the same samples."), ge=0)
     device: str = param("auto", N_("Device"), N_("Where to compute; auto takes the fastest."), advanced=True)
+    dataset: str = param(
+        "", N_("Data"), N_("Models that label texts can be measured on any data set; empty takes the held-out texts."),
+        kind=FieldKind.DATASET,
+    )  # fmt: skip
 
 
 def evaluate(config: EvaluateConfig, run: Run) -> EventStream:
-    """Make samples and yield one Result "evaluation" with (name, value) rows; stoppable between small pieces."""
+    """Make samples and yield one Result "evaluation" with (name, value) rows; stoppable between small pieces.
+
+    A family that labels measures itself, and adds "tables" to the rows.
+    """
     from aigc_desktop.engine.catalog import load_families  # the catalogue holds this module too
 
     workspace = Workspace(run.workspace)
     trained = workspace.run(config.run)
     family = load_families()[trained.info.task.split(".")[0]]
+    own = next((task for task in family.tasks if task.group == "evaluate"), None)
+    if own is not None:
+        names = {field.name for field in describe(own.config)}
+        yield from own.job(check(own.config, {k: v for k, v in config.model_dump().items() if k in names}), run)
+        return
     if family.sampler is None:
         raise UserError(_("“{title}” makes nothing that could be measured.").format(title=_(family.title)))
     dataset = workspace.dataset(str(trained.config_values["dataset"]))

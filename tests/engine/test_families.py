@@ -12,18 +12,23 @@ from hypothesis import strategies as st
 
 from aigc_desktop.core.config import check, describe
 from aigc_desktop.core.dataset import Dataset
-from aigc_desktop.core.events import Checkpoint, Failed, Finished, Metric, Note, Sample, Stopped, Text
+from aigc_desktop.core.events import Checkpoint, Failed, Finished, Metric, Note, Result, Sample, Stopped, Text
 from aigc_desktop.core.family import Plan, task_spec
 from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.job import run_job
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.engine import pictures
+from aigc_desktop.engine import evaluation, pictures
 from aigc_desktop.engine.catalog import load_families
 from aigc_desktop.engine.checkpoint import read_model
 from aigc_desktop.engine.device import describe_machine
-from tests.engine.toy import image_dataset, text_dataset
+from aigc_desktop.engine.pretrained.tiny_encoder import add_tiny_encoder
+from tests.engine.toy import image_dataset, marked_dataset, text_dataset
 
 FAMILIES = {name: family for name, family in load_families().items() if any(t.group == "train" for t in family.tasks)}
+MAKERS = sorted(name for name, family in FAMILIES.items() if any(task.name == "generate" for task in family.tasks))
+LABELLERS = sorted(name for name, family in FAMILIES.items() if any(task.name == "label" for task in family.tasks))
+makers = pytest.mark.parametrize("trained", MAKERS, indirect=True)
+labellers = pytest.mark.parametrize("trained", LABELLERS, indirect=True)
 # names of settings that make a network small, whatever the family; limits keep them valid
 SMALL = {
     "width": 16, "layers": 1, "heads": 2, "context": 16, "batch_size": 4, "size": 32, "latents": 8, "latent_size": 8,
@@ -33,9 +38,12 @@ SMALL = {
 TEXTS = ["The cat sat on the mat and looked at the moon. 白日依山尽，黄河入海流。"] * 12
 
 
-def small_values(config, dataset_id: str, steps: int = 3) -> dict:
-    """Return values for a tiny training: what is known to be small, if the family has and takes it."""
-    values = {"dataset": dataset_id, "steps": steps}
+def small_values(config, dataset_id: str, published: dict[str, str], steps: int = 3) -> dict:
+    """Return values for a tiny training: what is known to be small, if the family has and takes it.
+
+    `published` are the models that the family begins with.
+    """
+    values = {"dataset": dataset_id, "steps": steps, **published}
     for field in describe(config):
         if field.name in SMALL:
             try:
@@ -67,10 +75,14 @@ def trained(request, tmp_path_factory):
     request.addfinalizer(lambda: setattr(pictures, "MOST_MEASURED", before))
     family = FAMILIES[request.param]
     workspace = Workspace.open(tmp_path_factory.mktemp(request.param))
-    pictures_wanted = family.kind == "image"
-    dataset = image_dataset(workspace, 60, held_out=20) if pictures_wanted else text_dataset(workspace, TEXTS)
     task = next(task for task in family.tasks if task.group == "train")
-    config = check(task.config, small_values(task.config, dataset.id))
+    encoders = [field.name for field in describe(task.config) if field.kind is FieldKind.ENCODER]
+    if family.kind == "image":
+        dataset = image_dataset(workspace, 60, held_out=20)
+    else:
+        dataset = marked_dataset(workspace) if encoders else text_dataset(workspace, TEXTS)
+    published = {name: add_tiny_encoder(workspace, dataset.texts("train")) for name in encoders}
+    config = check(task.config, small_values(task.config, dataset.id, published))
     run = workspace.new_run(f"{family.name}.{task.name}", config.model_dump(mode="json"))
     return Trained(workspace, family, run, config, list(run_job(task.job, config, run)), dataset)
 
@@ -158,6 +170,11 @@ def test_stopped_after_the_first_metric_it_goes_on_to_the_same_bits(trained):
     assert all(bool((mine[name] == theirs[name]).all()) for name in mine)
 
 
+@pytest.mark.parametrize("name", sorted(FAMILIES))
+def test_a_family_makes_works_or_labels(name):
+    assert (name in MAKERS) != (name in LABELLERS)
+
+
 def made(events) -> dict:
     """Return what a create task made, by seed."""
     works = {}
@@ -169,17 +186,20 @@ def made(events) -> dict:
     return works
 
 
+def use(trained, name: str, **values) -> tuple:
+    """Run a task of the trained model; return the run and the events."""
+    task = trained.family.task(name)
+    config = check(task.config, {"run": trained.run.id, "device": "cpu", **values})
+    run = trained.workspace.new_run(f"{trained.family.name}.{name}", config.model_dump(mode="json"), parent="results")
+    return run, list(run_job(task.job, config, run))
+
+
 def generate(trained, **values) -> list:
-    task = trained.family.task("generate")
-    names = {field.name for field in describe(task.config)}
-    small = {name: value for name, value in {"length": 20, "device": "cpu", **values}.items() if name in names}
-    config = check(task.config, {"run": trained.run.id, **small})
-    run = trained.workspace.new_run(
-        f"{trained.family.name}.generate", config.model_dump(mode="json"), parent="results"
-    )
-    return list(run_job(task.job, config, run))
+    names = {field.name for field in describe(trained.family.task("generate").config)}
+    return use(trained, "generate", **({"length": 20} if "length" in names else {}), **values)[1]
 
 
+@makers
 def test_it_makes_as_many_works_as_asked(trained):
     events = generate(trained, count=5, seed=11)
     assert isinstance(events[-1], Finished), events[-1]
@@ -189,6 +209,7 @@ def test_it_makes_as_many_works_as_asked(trained):
         assert isinstance(work, str) or (work.dtype == np.uint8 and work.ndim == 3)
 
 
+@makers
 def test_a_work_made_alone_is_identical(trained):
     together = made(generate(trained, count=11, seed=4))
     for seed in (4, 9, 14):
@@ -197,13 +218,51 @@ def test_a_work_made_alone_is_identical(trained):
 
 
 def test_a_missing_model_is_said_plainly(trained):
-    events = list(run_job(
-        trained.family.task("generate").job,
-        check(trained.family.task("generate").config, {"run": "nothing there"}), trained.run,
-    ))  # fmt: skip
+    name = "generate" if trained.family.name in MAKERS else "label"
+    values = {} if name == "generate" else {"text": "Ann"}
+    events = use(trained, name, **{**values, "run": "nothing there"})[1]
     assert isinstance(events[-1], Failed) and "nothing there" in events[-1].message
 
 
+@labellers
+def test_it_labels_every_text_and_one_alone_the_same(trained):
+    texts = ["Ann left Rome.", "Nothing here at all, for a good many words more than elsewhere", "北京"]
+    run, events = use(trained, "label", text="\n\n".join(texts))
+    assert isinstance(events[-1], Finished), events[-1]
+    together = [item for event in events if isinstance(event, Text) for item in event.items]
+    rows = [json.loads(line) for line in (run.folder / "labels.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert len(together) == 3 and [row["text"] for row in rows] == texts
+    for text, shown in zip(texts, together, strict=True):
+        alone = use(trained, "label", text=text)[1]
+        assert [item for event in alone if isinstance(event, Text) for item in event.items] == [shown]
+
+
+@labellers
+def test_without_a_text_to_label_it_says_so(trained):
+    events = use(trained, "label", text=" \n ")[1]
+    assert isinstance(events[-1], Failed) and events[-1].kind == "UserError" and events[-1].hint
+
+
+@labellers
+def test_it_labels_a_data_set_in_its_order(trained):
+    run, events = use(trained, "label_data", dataset=trained.dataset.id)
+    assert isinstance(events[-1], Finished), events[-1]
+    rows = [json.loads(line)["text"] for line in (run.folder / "labels.jsonl").read_text("utf-8").splitlines()]
+    assert rows == [*trained.dataset.texts("train"), *trained.dataset.texts("validation")]
+
+
+@labellers
+def test_the_evaluation_has_rows_and_tables_of_finite_numbers(trained):
+    config = check(evaluation.EvaluateConfig, {"run": trained.run.id, "device": "cpu"})
+    events = list(run_job(evaluation.evaluate, config, new_run(trained)))
+    (result,) = (event.data for event in events if isinstance(event, Result))
+    assert result["rows"] and all(math.isfinite(value) for _name, value in result["rows"])
+    for table in result["tables"]:
+        assert all(len(row) == len(table["columns"]) for row in table["rows"]), table
+    json.dumps(result)
+
+
+@makers
 def test_the_sampler_of_the_evaluation_gives_the_kind(trained):
     works = trained.family.sampler(trained.run.checkpoint("best"), "cpu")(3, 0)
     assert len(works) == 3
@@ -227,11 +286,13 @@ def test_events_are_plain_and_checkpoints_told(trained):
 
 def test_every_preset_makes_a_plan_with_numbers(trained):
     machine = describe_machine()
-    plan = trained.task.plan({"dataset": trained.dataset.id}, "auto", trained.dataset, machine)
+    fields = describe(type(trained.config))
+    published = {f.name: getattr(trained.config, f.name) for f in fields if f.kind is FieldKind.ENCODER}
+    plan = trained.task.plan({"dataset": trained.dataset.id, **published}, "auto", trained.dataset, machine)
     assert plan.preset in [preset.name for preset in plan.presets]
     assert plan.parameters > 0 and plan.steps > 0 and plan.memory_mb > 0
     for preset in plan.presets:
-        check(type(trained.config), {"dataset": "x", **preset.values})
+        check(type(trained.config), {"dataset": "x", **published, **preset.values})
 
 
 NONSENSE = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.lists(st.integers()))

@@ -14,6 +14,7 @@ from aigc_desktop.core.config import param
 from aigc_desktop.core.dataset import Dataset, DatasetInfo, write_info
 from aigc_desktop.core.events import Event, Metric, Note
 from aigc_desktop.core.files import sha256_file, write_json
+from aigc_desktop.core.marks import Marks
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.data import Sampler
@@ -100,7 +101,9 @@ def weights_hash(run: Run, name: str = "last") -> str:
     return hashlib.sha256((run.checkpoint(name) / "model.safetensors").read_bytes()).hexdigest()
 
 
-def write_dataset(workspace: Workspace, name: str, info: dict, arrays: dict, texts: bytes | None = None) -> Dataset:
+def write_dataset(
+    workspace: Workspace, name: str, info: dict, arrays: dict, texts: bytes | None = None, marks: str = ""
+) -> Dataset:
     folder = workspace.folder / "datasets" / name
     snapshot = folder / "snapshot"
     snapshot.mkdir(parents=True)
@@ -110,6 +113,8 @@ def write_dataset(workspace: Workspace, name: str, info: dict, arrays: dict, tex
         digest.update(array.tobytes())
     if texts is not None:
         (snapshot / "texts.bin").write_bytes(texts)
+    if marks:
+        (snapshot / "spans.jsonl").write_text(marks)
     files = {path.name: {"size": path.stat().st_size, "sha256": sha256_file(path)} for path in snapshot.iterdir()}
     write_json(snapshot / "manifest.json", {"format": 1, "files": files, "sha256": digest.hexdigest()})
     split = arrays["split"]
@@ -133,6 +138,31 @@ def text_dataset(workspace: Workspace, texts: Sequence[str], name: str = "texts"
     }
     info = {"kind": "text", "characters": sum(map(len, texts)), "bytes": sum(map(len, parts))}
     return write_dataset(workspace, name, info, arrays, b"".join(parts))
+
+
+def marked_dataset(workspace: Workspace, count: int = 60, name: str = "marked", held_out: int = 12) -> Dataset:
+    """Freeze sentences in which people and places are marked, in two classes by what the people do."""
+    rng = np.random.default_rng(0)
+    people, places = ("Ann", "Bob", "Eve Adams", "Kim"), ("Oslo", "New York", "Rome", "Lima")
+    texts, marks, labels = [], [], []
+    for i in range(count):
+        who, where, label = people[rng.integers(4)], places[rng.integers(4)], int(rng.integers(2))
+        text = f"{who} {('likes', 'left')[label]} {where} in {1900 + i}."
+        start = text.index(where)
+        texts.append(text)
+        marks.append(Marks(((0, len(who), "person"), (start, start + len(where), "place"))).line())
+        labels.append(label)
+    parts = [text.encode() for text in texts]
+    arrays = {
+        "offsets": np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64),
+        "split": (np.arange(count) >= count - held_out).astype(np.uint8),
+        "labels": np.array(labels, np.int32),
+        "rows": np.arange(count, dtype=np.int64),
+    }
+    info = {"kind": "text", "characters": sum(map(len, texts)), "bytes": sum(map(len, parts))}
+    info |= {"classes": ["glad", "sad"], "class_counts": np.bincount(labels, minlength=2).tolist()}
+    info |= {"span_classes": ["person", "place"], "span_counts": [count, count]}
+    return write_dataset(workspace, name, info, arrays, b"".join(parts), "\n".join(marks) + "\n")
 
 
 def image_dataset(workspace: Workspace, count: int = 40, size: int = 32, name: str = "images", held_out: int = 8):

@@ -16,7 +16,7 @@ from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.pages.create import CreatePage
 from aigc_desktop.ui.pages.data import DataPage
 from aigc_desktop.ui.pages.train import TrainPage
-from tests.engine.toy import text_dataset
+from tests.engine.toy import marked_dataset, text_dataset
 
 LONG = 60_000
 SMALL = {"batch_size": 4, "width": 16, "log_every": 1, "sample_every": 0, "validate_every": 0, "copy_share": 0.0}
@@ -193,3 +193,27 @@ def test_a_table_teaches_attributes_that_are_chosen_when_writing(qtbot, pages, w
     assert isinstance(ending, Finished), ending
     ending = write("gpt.generate", attributes="mood: gay", label="")
     assert isinstance(ending, Failed) and "only: label, author" in ending.message
+
+def test_a_name_finder_learns_on_an_encoder_and_marks_names(qtbot, pages, workspace, center):
+    from aigc_desktop.engine.pretrained.tiny_encoder import add_tiny_encoder
+
+    dataset = marked_dataset(workspace)
+    encoder = add_tiny_encoder(workspace, dataset.texts("train"))
+    train, create = pages["train"], pages["create"]
+    qtbot.waitUntil(lambda: bool(center.catalogue), timeout=LONG)
+    train.shown(dataset=dataset.id)
+    train.setup.families["token_tagger.train"].click()
+    assert train.setup.form.rows["encoder"].input.box.findData(encoder) >= 0
+    _start(qtbot, train, 6, "token_tagger", encoder=encoder)
+    handle = train.handle
+    qtbot.waitUntil(lambda: train.handle is None, timeout=LONG)
+    assert isinstance(handle.ending, Finished), handle.ending
+    assert any("entity_f1" in name for name in train.view.plot.metrics)
+
+    create.shown(run=train.run.id, task="token_tagger.label")
+    create.panel.form.set_values({"text": "Ann likes Oslo.\nBob left."})
+    create.generate()
+    handle = create.handle
+    qtbot.waitUntil(lambda: create.handle is None, timeout=LONG)
+    assert isinstance(handle.ending, Finished), handle.ending
+    assert len(create.batch.works) == 2 and (create.batch.result.folder / "labels.jsonl").is_file()

@@ -82,6 +82,10 @@ _WORDS = {
     "error": N_("error"),
     "active": N_("Active"),
     "units": N_("units"),
+    "entity": N_("Entity"),
+    "token": N_("Token"),
+    "f1": N_("F1"),
+    "macro": N_("Macro"),
     "weighted": N_("Importance-weighted bound"),
 }
 
@@ -93,7 +97,7 @@ _GROUPS = (
     ("kid", {"kid"}),
     ("psnr", {"psnr"}),
     ("penalty", {"r1", "r2", "penalty"}),
-    ("share", {"accuracy", "acc", "share", "fraction", "precision", "recall", "density", "coverage"}),
+    ("share", {"accuracy", "acc", "share", "fraction", "precision", "recall", "f1", "density", "coverage"}),
     ("kl", {"kl"}),  # a hundred times other losses, which it would flatten
     ("loss", {"loss", "nll", "mse", "recon", "reconstruction", "elbo", "error"}),
 )

@@ -1,0 +1,187 @@
+"""LoRA: a frozen matrix learns through a product of two thin ones (arXiv:2106.09685), kept in PEFT's file format.
+
+    add_lora(model, ("query", "value"), rank=16, alpha=32, dropout=0.05)   # only the thin matrices learn from here on
+    save_adapter(folder, lora_state(model), LoraShape(...))                # what `peft` opens as well
+    merge_lora(model)                                                      # plain layers again, with the change inside
+
+adapter_config.json          PEFT's settings: rank, alpha, dropout, names of the changed layers
+adapter_model.safetensors    base_model.model.<layer>.lora_A.weight (R, in) and .lora_B.weight (out, R)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from aigc_desktop.core.errors import BadInput
+from aigc_desktop.core.files import write_json
+from aigc_desktop.core.i18n import _
+from aigc_desktop.core.records import read_table
+from aigc_desktop.engine.weights import read_tensors, write_tensors
+
+CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+PREFIX = "base_model.model."
+_SUFFIXES = (".lora_A.weight", ".lora_B.weight")
+
+
+@dataclass(frozen=True)
+class LoraShape:
+    """What an adapter is like; `targets` are the last parts of the names of the layers it changes."""
+
+    targets: tuple[str, ...]
+    rank: int = 16
+    alpha: float = 32.0
+    dropout: float = 0.0
+
+
+class LoraLinear(nn.Linear):
+    """A linear layer, (..., in) -> (..., out): W x + b + alpha / rank · B A dropout(x); W and b do not learn.
+
+    It takes over the tensors of `base`, so the names in a state are those of the model, with two more.
+    """
+
+    def __init__(self, base: nn.Linear, rank: int, alpha: float, dropout: float) -> None:
+        nn.Module.__init__(self)
+        self.in_features, self.out_features = base.in_features, base.out_features
+        self.weight, self.bias = base.weight, base.bias
+        place = {"device": base.weight.device, "dtype": torch.float32}
+        self.lora_A = nn.Linear(self.in_features, rank, bias=False, **place)
+        self.lora_B = nn.Linear(rank, self.out_features, bias=False, **place)
+        self.scaling, self.dropout = alpha / rank, nn.Dropout(dropout)
+        nn.init.kaiming_uniform_(self.lora_A.weight, a=math.sqrt(5))
+        nn.init.zeros_(self.lora_B.weight)  # the model begins as it was
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name in torch
+        """Return the layer's output with the learned change."""
+        out = F.linear(input, self.weight, self.bias)
+        change = self.lora_B(self.lora_A(self.dropout(input).to(self.lora_A.weight.dtype)))
+        return out + (self.scaling * change).to(out.dtype)
+
+    @torch.no_grad()
+    def merged(self) -> nn.Linear:
+        """Return the plain layer with the change added to its matrix."""
+        plain = nn.Linear(self.in_features, self.out_features, self.bias is not None, "meta")
+        change = self.scaling * (self.lora_B.weight @ self.lora_A.weight)
+        plain.weight = nn.Parameter((self.weight.float() + change).to(self.weight.dtype), requires_grad=False)
+        if self.bias is not None:
+            plain.bias = nn.Parameter(self.bias.detach().clone(), requires_grad=False)
+        return plain
+
+
+def linear_names(model: nn.Module) -> tuple[str, ...]:
+    """Return the last parts of the names of all linear layers, sorted: the targets that change everything."""
+    return tuple(sorted({name.rpartition(".")[2] for name, layer in model.named_modules() if _plain(layer)}))
+
+
+def add_lora(model: nn.Module, targets: Iterable[str], rank: int, alpha: float, dropout: float = 0.0) -> list[str]:
+    """Freeze `model` and give its linear layers named in `targets` an adapter; return the names of those layers.
+
+    A target is the last part of a name ("query") or a whole one. ValueError when no layer has such a name.
+    """
+    wanted = set(targets)
+    model.requires_grad_(False)
+    chosen = [
+        name for name, layer in model.named_modules()
+        if _plain(layer) and (name in wanted or name.rpartition(".")[2] in wanted)
+    ]  # fmt: skip
+    if not chosen:
+        raise ValueError(f"no linear layer is called {sorted(wanted)}")
+    for name in chosen:
+        _put(model, name, LoraLinear(_layer(model, name), rank, alpha, dropout))
+    return chosen
+
+
+def lora_state(model: nn.Module) -> dict[str, Tensor]:
+    """Return the tensors of all adapters in `model`, under their names there."""
+    return {name: tensor for name, tensor in model.state_dict().items() if name.endswith(_SUFFIXES)}
+
+
+def load_lora(model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Give the adapters of `model` these tensors; ValueError unless they are exactly those it has."""
+    own = lora_state(model)
+    odd = sorted(name for name in own.keys() ^ state.keys())
+    odd += [name for name in own.keys() & state.keys() if own[name].shape != state[name].shape]
+    if odd:
+        raise ValueError(f"the adapter does not fit: {odd[:3]}")
+    with torch.no_grad():
+        for name, tensor in own.items():
+            tensor.copy_(state[name])
+
+
+def merge_lora(model: nn.Module) -> None:
+    """Replace every adapted layer by a plain one that does the same in evaluation mode."""
+    for name, layer in list(model.named_modules()):
+        if isinstance(layer, LoraLinear):
+            _put(model, name, layer.merged())
+
+
+def save_adapter(
+    folder: Path, state: Mapping[str, Tensor], shape: LoraShape, base: str = "", task: str | None = None
+) -> None:
+    """Write an adapter as PEFT does. `base` names the model it belongs to, `task` is PEFT's `task_type`."""
+    write_tensors(folder / WEIGHTS, {PREFIX + name: tensor for name, tensor in state.items()})
+    write_json(folder / CONFIG, {
+        "peft_type": "LORA", "task_type": task, "base_model_name_or_path": base, "inference_mode": True,
+        "r": shape.rank, "lora_alpha": shape.alpha, "lora_dropout": shape.dropout, "bias": "none",
+        "target_modules": list(shape.targets), "fan_in_fan_out": False, "init_lora_weights": True,
+        "use_rslora": False, "use_dora": False, "modules_to_save": None,
+    })  # fmt: skip
+
+
+def read_adapter(folder: Path) -> tuple[LoraShape, dict[str, Tensor]]:
+    """Return an adapter as `save_adapter` took it; BadInput when it is damaged or does what is not done here."""
+    values = read_table(folder / CONFIG)
+    targets = values.get("target_modules")
+    plain = values.get("peft_type") == "LORA" and values.get("bias", "none") == "none"
+    plain &= not any(values.get(name) for name in _OTHER_KINDS)
+    if not plain or not isinstance(targets, Sequence) or isinstance(targets, str):
+        raise _unusable(folder, _("only plain LoRA adapters with named layers can be used"))
+    try:
+        shape = LoraShape(
+            tuple(str(name) for name in targets), _whole(values["r"]), float(values["lora_alpha"]),
+            float(values.get("lora_dropout") or 0.0),
+        )  # fmt: skip
+    except (KeyError, TypeError, ValueError):
+        raise _unusable(folder, _("its settings are damaged")) from None
+    tensors = read_tensors(folder / WEIGHTS)
+    if not tensors or not all(name.startswith(PREFIX) and name.endswith(_SUFFIXES) for name in tensors):
+        raise _unusable(folder, _("it holds other tensors than those of LoRA"))
+    return shape, {name.removeprefix(PREFIX): tensor.float() for name, tensor in tensors.items()}
+
+
+_OTHER_KINDS = (
+    "use_dora", "use_rslora", "fan_in_fan_out", "rank_pattern", "alpha_pattern", "modules_to_save", "layer_replication",
+)  # fmt: skip
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int or not 0 < value <= 4096:
+        raise ValueError(value)
+    return value
+
+
+def _unusable(folder: Path, reason: str) -> BadInput:
+    return BadInput(folder.name, reason, _("Choose another adapter, or train one here."))
+
+
+def _plain(layer: nn.Module) -> bool:
+    """Return whether a layer can be changed: linear, and not part of an adapter."""
+    return type(layer) is nn.Linear
+
+
+def _layer(model: nn.Module, name: str) -> nn.Linear:
+    layer = model.get_submodule(name)
+    assert isinstance(layer, nn.Linear)
+    return layer
+
+
+def _put(model: nn.Module, name: str, layer: nn.Module) -> None:
+    parent, _dot, last = name.rpartition(".")
+    setattr(model.get_submodule(parent), last, layer)

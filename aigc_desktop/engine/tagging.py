@@ -1,0 +1,170 @@
+"""Names in texts: words with tags from a data set, scores of words as tags, and the report."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from aigc_desktop.core.dataset import Dataset, Split
+from aigc_desktop.core.events import Event, Progress
+from aigc_desktop.core.i18n import _
+from aigc_desktop.engine.adapted import Loaded
+from aigc_desktop.engine.adapting import value_of
+from aigc_desktop.engine.labelling import (
+    AT_ONCE,
+    Labelled,
+    confusion_table,
+    example_table,
+    score_table,
+    shortened,
+)
+from aigc_desktop.engine.metrics.tagging import confusion, entities, kinds, tag_report
+from aigc_desktop.engine.nn.bio import decode, tags_of
+from aigc_desktop.engine.pieces import Piece, Scores, scores_of, word_pieces
+from aigc_desktop.engine.pretrained.reader import Reader
+from aigc_desktop.engine.words import Words, marked_up, spans_on, tags_on, words_of
+
+
+@dataclass(frozen=True)
+class TaggedTexts:
+    """Texts with their words and the true tag of each word."""
+
+    texts: list[str]
+    words: list[Words]
+    tags: list[list[str]]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+def tagged_texts(dataset: Dataset, *splits: Split) -> TaggedTexts:
+    """Return the texts of splits in which names were looked for; words are those of the source where it gave them."""
+    found = TaggedTexts([], [], [])
+    for split in splits:
+        for text, marks in zip(dataset.texts(split), dataset.marks(split), strict=True):
+            if marks is not None:
+                words = marks.words or words_of(text)
+                found.texts.append(text)
+                found.words.append(words)
+                found.tags.append(tags_on(words, marks.spans))
+    return found
+
+
+def lessons_of(
+    reader: Reader, source: TaggedTexts, classes: Sequence[str], length: int
+) -> Generator[Event, str | None, list[Piece]]:
+    """Return the pieces of tagged texts, with the numbers of their tags as labels."""
+    number = {tag: index for index, tag in enumerate(tags_of(classes))}
+    labels = [[number[tag] for tag in told] for told in source.tags]
+    return (yield from word_pieces(reader, source.texts, source.words, labels, length))
+
+
+def decoded(
+    pieces: Sequence[Piece], scores: Sequence[Scores], counts: dict[int, int], tags: Sequence[str]
+) -> dict[int, list[str]]:
+    """Return the best allowed tags of texts by number, from the scores of their pieces; `counts` are their words.
+
+    A word without tokens takes what goes best with its neighbours.
+    """
+    whole = {text: np.zeros((count, len(tags))) for text, count in counts.items()}
+    for piece, told in zip(pieces, scores, strict=True):
+        whole[piece.text][piece.words] = told
+    paths = decode(list(whole.values()), tags)
+    return {text: [tags[i] for i in path] for text, path in zip(whole, paths, strict=True)}
+
+
+class TaggingAim:
+    """Learn the tag of each word."""
+
+    family, whole = "token_tagger", False
+
+    def __init__(self, classes: Sequence[str], held_out: TaggedTexts) -> None:
+        self.classes, self.held_out = list(classes), held_out
+        self.tags = tags_of(self.classes)
+        self.outputs = len(self.tags)
+
+    def measure(self, pieces: Sequence[Piece], scores: Sequence[Scores]) -> dict[str, float]:
+        """Return 1 - entity F1, the F1, and the accuracy of tokens."""
+        found = self._found(pieces, scores)
+        report = tag_report([self.held_out.tags[text] for text in found], list(found.values()))
+        f1 = report.entities.micro.f1
+        return {"val_error": 1 - f1, "val_entity_f1": f1, "val_token_accuracy": report.token_accuracy}
+
+    def show(self, texts: Sequence[int], pieces: Sequence[Piece], scores: Sequence[Scores]) -> list[str]:
+        """Return texts with their true names, and below each with those that were found."""
+        found = self._found(pieces, scores)
+        source = self.held_out
+        return [
+            f"{_shown(source, text, source.tags[text])}\n→ {_shown(source, text, found[text])}" for text in texts
+        ]
+
+    def _found(self, pieces: Sequence[Piece], scores: Sequence[Scores]) -> dict[int, list[str]]:
+        counts = {piece.text: len(self.held_out.words[piece.text]) for piece in pieces}
+        return decoded(pieces, scores, counts, self.tags)
+
+
+def find_names(loaded: Loaded, texts: Sequence[str], words: Sequence[Words]) -> list[list[str]]:
+    """Return the tags of the words of texts."""
+    tags = tags_of(loaded.classes)
+    pieces = value_of(word_pieces(loaded.reader, texts, words, (), loaded.length))
+    scores = value_of(scores_of(loaded.model, pieces, loaded.reader, loaded.device))
+    found = decoded(pieces, scores, {i: len(w) for i, w in enumerate(words)}, tags)
+    return [found[i] for i in range(len(texts))]
+
+
+def label_names(loaded: Loaded, texts: Sequence[str]) -> list[Labelled]:
+    """Return texts with the names found in them."""
+    words = [words_of(text) for text in texts]
+    labelled = []
+    for text, places, tags in zip(texts, words, find_names(loaded, texts, words), strict=True):
+        spans = spans_on(places, tags)
+        labelled.append(Labelled(marked_up(text, spans), {"text": text, "spans": spans}))
+    return labelled
+
+
+def predict(loaded: Loaded, source: TaggedTexts) -> Generator[Event, str | None, list[list[str]]]:
+    """Return the tags found in texts whose words are known; yields Progress."""
+    told: list[list[str]] = []
+    for start in range(0, len(source), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        told += find_names(loaded, source.texts[part], source.words[part])
+        yield Progress(len(told), len(source), _("Labelling"))
+    return told
+
+
+def report_of(source: TaggedTexts, told: Sequence[Sequence[str]]) -> dict[str, Any]:
+    """Return {"rows", "tables"}: every figure of a tagger under the name of what it is."""
+    report = tag_report(source.tags, told)
+    rows = [
+        ["entity F1, micro (strict, IOB2)", report.entities.micro.f1],
+        ["entity F1, macro (strict, IOB2)", report.entities.macro.f1],
+        ["token accuracy, with O", report.token_accuracy],
+        ["token F1, macro, without O", report.token_macro_f1],
+        ["texts", len(source)],
+        ["entities", report.entities.micro.support],
+    ]
+    truth = [kinds(tags) for tags in source.tags]
+    found = [kinds(tags) for tags in told]
+    classes = ["O", *sorted({kind for part in (*truth, *found) for kind in part} - {"O"})]
+    counts = confusion([k for part in truth for k in part], [k for part in found for k in part], classes)
+    examples = []
+    for i, tags in enumerate(told):
+        wrong = len({*entities(source.tags[i])} ^ {*entities(tags)})
+        cells = [shortened(_shown(source, i, source.tags[i])), shortened(_shown(source, i, tags)), wrong]
+        examples.append((float(wrong), cells))
+    return {
+        "rows": rows,
+        "tables": [
+            score_table("Entities (strict, IOB2)", report.entities),
+            score_table("Tokens, with O", report.tokens),
+            confusion_table("Confusion of tokens: true class in rows", classes, counts),
+            example_table("Worst examples", ("true", "found", "wrong or missing entities"), examples),
+        ],
+    }
+
+
+def _shown(source: TaggedTexts, text: int, tags: Sequence[str]) -> str:
+    return marked_up(source.texts[text], spans_on(source.words[text], tags))
