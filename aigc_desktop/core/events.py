@@ -54,13 +54,14 @@ class Sample:
 class Text:
     """Written texts; with `partial` the items are what there is so far and a later event replaces them.
 
-    An item of the role `reconstruction` is an original, and below it "→" and its copy.
+    An item of the role `reconstruction` is an original, and below it "→" and its copy; `baseline` are texts of the
+    model that the family measures itself by.
     """
 
     step: int
     items: tuple[str, ...]
     seeds: tuple[int, ...] = ()
-    role: Literal["samples", "real", "reconstruction"] = "samples"
+    role: Literal["samples", "real", "reconstruction", "baseline"] = "samples"
     partial: bool = False
 
 

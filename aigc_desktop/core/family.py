@@ -86,6 +86,7 @@ class Family:
 
     `sampler` is for evaluation: (checkpoint folder, device name) -> a function (count, seed) -> what the model
     makes with default settings, images uint8 (N, H, W, C) or a list of texts; None where nothing is sampled.
+    `baseline` is the same for a model in the checkpoint that the results have to be compared with.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Family:
     kind: Kind
     tasks: tuple[Task, ...]
     sampler: Callable[[Path, str], Callable[[int, int], Any]] | None = None
+    baseline: Callable[[Path, str], Callable[[int, int], Any]] | None = None
 
     def task(self, name: str) -> Task:
         """Return the task of this name; KeyError if the family has none."""

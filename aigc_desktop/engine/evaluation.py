@@ -1,7 +1,8 @@
 """Evaluate a trained model on samples it makes: distances to real data with their floor, diversity, copying.
 
-Pictures are compared in EfficientNet-Lite0 features; texts by their words and characters. What cannot be computed
-is left out and said in a note: no number here is a guess.
+Pictures are compared in EfficientNet-Lite0 features; texts by their words and characters. A family that measures itself
+by another model of its checkpoint has that one's rows too. What cannot be computed is left out and said in a note: no
+number here is a guess.
 """
 
 from __future__ import annotations
@@ -84,6 +85,9 @@ def evaluate(config: EvaluateConfig, run: Run) -> EventStream:
     card, _weights = read_model(folder)
     measure = _measure_pictures if family.kind == "image" else _measure_texts
     rows = yield from measure(config, dataset, sample)
+    if family.baseline is not None:
+        others = yield from measure(config, dataset, family.baseline(folder, config.device))
+        rows += [(f"{name} (baseline)", value) for name, value in others]
     rows += [(name, round(value, 5)) for name, value in card.metrics.items()]
     yield Result("evaluation", {"run": config.run, "checkpoint": folder.name, "rows": [list(row) for row in rows]})
 

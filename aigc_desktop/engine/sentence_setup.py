@@ -18,6 +18,7 @@ from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.machine import Machine, engine_threads
 from aigc_desktop.core.run import Run
 from aigc_desktop.engine.device import choose_device, is_out_of_memory
+from aigc_desktop.engine.nn.language_model import Shape
 from aigc_desktop.engine.planning import Draft, choose_preset, training_megabytes
 from aigc_desktop.engine.sentences import Sentences
 from aigc_desktop.engine.text_data import choose_tokenizer, prepare_tokens
@@ -32,6 +33,13 @@ _OVERHEAD = 1.15  # validation, previews and checkpoints
 class SentenceConfig(TrainConfig):
     """Settings of a model that learns whole texts."""
 
+    batch_size: int = param(
+        64, N_("Batch size"), N_("Texts per update; more is steadier and needs more memory."), ge=1, le=4096
+    )
+    weight_decay: float = param(
+        0.1, N_("Weight decay"), N_("Pulls weights towards zero; more helps against learning small data by heart."),
+        ge=0.0, le=10.0, advanced=True,
+    )  # fmt: skip
     layers: int = param(
         3, N_("Layers"), N_("Depth of each network; 3 for a processor, 4 to 6 for a graphics card."), ge=1, le=48
     )
@@ -59,6 +67,10 @@ class SentenceConfig(TrainConfig):
         0.1, N_("Dropout"), N_("Share of numbers set to zero while training; 0.1 to 0.3 helps small data."),
         ge=0.0, le=0.9, advanced=True,
     )  # fmt: skip
+
+    def shape(self, vocab: int) -> Shape:
+        """Return the size of a network that writes such texts; its context holds the end token before them too."""
+        return Shape(vocab, self.layers, self.width, self.heads, self.length + 1, dropout=self.dropout)
 
     def heads_fit(self) -> bool:
         """Return whether each head has an even number of dimensions, which rotary positions need."""

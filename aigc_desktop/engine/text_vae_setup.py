@@ -10,7 +10,6 @@ from torch import nn
 from aigc_desktop.core.config import param
 from aigc_desktop.core.family import Preset
 from aigc_desktop.core.i18n import N_, _
-from aigc_desktop.engine.nn.language_model import Shape
 from aigc_desktop.engine.nn.text_vae import TextVae
 from aigc_desktop.engine.sentence_setup import SentenceConfig, sentence_planner
 
@@ -22,16 +21,9 @@ class TextVaeConfig(SentenceConfig):
         3000, N_("Steps"), N_("How many updates the weights get; more steps take longer and give better texts."),
         ge=1, le=999_999,
     )  # fmt: skip
-    batch_size: int = param(
-        64, N_("Batch size"), N_("Texts per update; more is steadier and needs more memory."), ge=1, le=4096
-    )
     lr: float = param(
         0.01, N_("Learning rate"), N_("How far an update goes; 0.005 to 0.02 is right."),
         ge=1e-7, le=1.0, advanced=True,
-    )  # fmt: skip
-    weight_decay: float = param(
-        0.1, N_("Weight decay"), N_("Pulls weights towards zero; more helps against learning small data by heart."),
-        ge=0.0, le=10.0, advanced=True,
     )  # fmt: skip
     latent: int = param(
         32, N_("Latent size"), N_("Numbers that stand for a text; 32 suits sentences."), ge=2, le=1024, advanced=True
@@ -63,10 +55,6 @@ class TextVaeConfig(SentenceConfig):
         500, N_("Validate every"), N_("Steps between two checks on held-out texts; 0 turns it off."),
         ge=0, le=999_999, advanced=True,
     )  # fmt: skip
-
-    def shape(self, vocab: int) -> Shape:
-        """Return the size of the decoder for a vocabulary."""
-        return Shape(vocab, self.layers, self.width, self.heads, self.length + 1, dropout=self.dropout)
 
 
 PRESETS = [

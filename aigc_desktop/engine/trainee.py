@@ -113,6 +113,7 @@ class Trainee:
     generates   names of the modules that make results: they are averaged and written to model.safetensors
     optimizers  by name; their groups' "lr" is the peak rate, the loop applies the schedule to it
     sampler     gives the indices of each step; batch size is `config.batch_size`
+    alarm       why training should end now, as a sentence, or ""; set in `validate`, kept in `state`
     family      name of the family, for the card
     unit        what `units_per_step` counts: "pictures" or "tokens", translated where it is shown
     """
@@ -125,6 +126,7 @@ class Trainee:
     sampler: Source
     unit: str = ""
     units_per_step: int = 1
+    alarm: str = ""
 
     def train_step(self, step: Step) -> dict[str, Tensor]:
         """Update the weights once and return detached scalars on the device; no `.item()` here."""
@@ -133,6 +135,7 @@ class Trainee:
     def validate(self, models: Mapping[str, nn.Module]) -> Generator[None, None, dict[str, float]]:
         """Return metrics of held-out items, the first one is minimised; yield between batches so that stop works.
 
+        When the first one has another name than the last time, the search for the best version begins anew.
         `models` are the generating (averaged) modules in evaluation mode. An empty result means no validation.
         What this and `preview` draw from torch's generators is put back afterwards.
         """

@@ -97,9 +97,9 @@ class Loop:
 
     @property
     def done(self) -> bool:
-        """Return whether training is over: all steps taken, or validation did not improve for too long."""
+        """Return whether training is over: all steps taken, no gain in validation for too long, or an alarm."""
         impatient = 0 < self.config.patience <= self.without_gain
-        return self.step >= self.config.steps or impatient
+        return self.step >= self.config.steps or impatient or bool(self.trainee.alarm)
 
     # one step
 
@@ -189,9 +189,11 @@ class Loop:
         self.validated_step = self.step
         if not values:
             return
+        name, value = next(iter(values.items()))
+        if name != next(iter(self.metrics), name):  # what is minimised now cannot be compared with what was
+            self.best_value = math.inf
         self.metrics = values
-        value = next(iter(values.values()))
-        better = value < self.best_value
+        better = value < self.best_value and not self.trainee.alarm
         if better:
             self.best_value, self.best_step, self.without_gain = value, self.step, 0
         else:
@@ -250,11 +252,9 @@ class Loop:
         if self.best_step < 0 or self.best_step == self.step:
             return
         if self.step < self.config.steps:
-            yield Note(
-                _("Training ended early, as validation stopped improving. The best version is of step {best}.").format(
-                    best=self.best_step
-                ), step=self.step,
-            )  # fmt: skip
+            reason = self.trainee.alarm or _("Training ended early, as validation stopped improving.")
+            best = _("The best version is of step {best}.").format(best=self.best_step)
+            yield Note(f"{reason} {best}", "warning" if self.trainee.alarm else "info", self.step)
         models = read_state(self.run.checkpoint("best"))
         unpack_models(self, models)
         yield from self._undisturbed(self.trainee.preview(self.best_step, self.averages.models))

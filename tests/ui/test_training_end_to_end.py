@@ -194,6 +194,7 @@ def test_a_table_teaches_attributes_that_are_chosen_when_writing(qtbot, pages, w
     ending = write("gpt.generate", attributes="mood: gay", label="")
     assert isinstance(ending, Failed) and "only: label, author" in ending.message
 
+
 def test_a_name_finder_learns_on_an_encoder_and_marks_names(qtbot, pages, workspace, center):
     from aigc_desktop.engine.pretrained.tiny_encoder import add_tiny_encoder
 
@@ -217,3 +218,29 @@ def test_a_name_finder_learns_on_an_encoder_and_marks_names(qtbot, pages, worksp
     qtbot.waitUntil(lambda: create.handle is None, timeout=LONG)
     assert isinstance(handle.ending, Finished), handle.ending
     assert len(create.batch.works) == 2 and (create.batch.result.folder / "labels.jsonl").is_file()
+
+
+def test_a_text_gan_plays_and_either_of_its_models_writes(qtbot, pages, workspace, center):
+    texts = [f"a {colour} {thing}" for colour in ("red", "blue", "old", "tiny") for thing in "abcdefghijklmnop"]
+    dataset = text_dataset(workspace, texts, held_out=4)
+    train, create = pages["train"], pages["create"]
+    qtbot.waitUntil(lambda: bool(center.catalogue), timeout=LONG)
+    train.shown(dataset=dataset.id)
+    _start(qtbot, train, 6, "text_gan", layers=1, heads=2, length=32, likelihood_share=0.5, game_lr=0.01)
+    handle = train.handle
+    qtbot.waitUntil(lambda: train.handle is None, timeout=LONG)
+    assert isinstance(handle.ending, Finished), handle.ending
+    assert {"loss", "loss_mle", "d_accuracy", "val_frechet", "val_frechet_mle"} <= set(train.view.plot.metrics)
+    assert {"samples", "baseline"} <= set(train.view.wall.walls)
+
+    works = {}
+    for which in ("generator", "likelihood"):
+        create.shown(run=train.run.id, task="text_gan.generate")
+        create.panel.form.set_values({"which": which, "count": 12})
+        create.panel.seed.show_seed(7, locked=True)
+        create.generate()
+        handle = create.handle
+        qtbot.waitUntil(lambda: create.handle is None, timeout=LONG)
+        assert isinstance(handle.ending, Finished), handle.ending
+        works[which] = {work.seed: work.text for work in create.batch.works}
+    assert works["generator"].keys() == works["likelihood"].keys() and works["generator"] != works["likelihood"]

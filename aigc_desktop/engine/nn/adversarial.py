@@ -1,4 +1,4 @@
-"""Relativistic pairing loss with R1 and R2, the regularised objective of R3GAN (arXiv:2501.05441)."""
+"""Relativistic pairing loss with R1 and R2, the objective of R3GAN (arXiv:2501.05441); and the classic game's loss."""
 
 from __future__ import annotations
 
@@ -15,13 +15,22 @@ def pairing_loss(better: Tensor, worse: Tensor) -> Tensor:
     return F.softplus(worse - better).mean()
 
 
-def gradient_penalty(scores: Tensor, images: Tensor) -> Tensor:
-    """Return the mean squared length of the gradient of scores (B,) by images (B, C, H, W); differentiable itself.
+def binary_loss(positive: Tensor, negative: Tensor | None = None) -> Tensor:
+    """Return the binary cross-entropy of scores (B,) that should be positive and of those that should be negative.
 
-    On real pictures it is R1, on generated ones R2 (arXiv:1801.04406), both centred on zero.
+    The discriminator calls it with (real, fake), the generator with (fake): non-saturating, arXiv:1406.2661.
     """
-    (gradient,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
-    return gradient.square().sum((1, 2, 3)).mean()
+    loss = F.softplus(-positive).mean()
+    return loss if negative is None else loss + F.softplus(negative).mean()
+
+
+def gradient_penalty(scores: Tensor, inputs: Tensor) -> Tensor:
+    """Return the mean squared length of the gradient of scores (B,) by inputs (B, ...); differentiable itself.
+
+    On real items it is R1, on generated ones R2 (arXiv:1801.04406), both centred on zero.
+    """
+    (gradient,) = torch.autograd.grad(scores.sum(), inputs, create_graph=True)
+    return gradient.square().flatten(1).sum(1).mean()
 
 
 def decayed(start: float, end: float, progress: float) -> float:

@@ -1,7 +1,8 @@
 """What the numbers of a training are called in plain words, and which of them share an axis.
 
 Families report metrics by name. Names follow one grammar, so a new family needs no entry here: `val_` or
-`validation_` in front means measured on pictures or texts that were kept aside, `loss` anywhere is a loss.
+`validation_` in front means measured on pictures or texts that were kept aside, `loss` anywhere is a loss, `_mle` at
+the end is the same of the model that was trained for likelihood only.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from aigc_desktop.core.i18n import N_, _
 
 VALIDATION = ("validation_", "val_")
+LIKELIHOOD = "_mle"
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ GROUP_TITLES = {
     "bits": N_("Bits"),
     "kid": N_("Kernel distance"),
     "psnr": N_("Fidelity (dB)"),
+    "frechet": N_("Fréchet distance"),
     "share": N_("Share (0 to 1)"),
     "gradient": N_("Size of the gradient"),
     "penalty": N_("Penalty"),
@@ -87,6 +90,10 @@ _WORDS = {
     "f1": N_("F1"),
     "macro": N_("Macro"),
     "weighted": N_("Importance-weighted bound"),
+    "frechet": N_("Fréchet distance"),
+    "unique": N_("Different texts"),
+    "self": N_("Self"),
+    "bleu": "BLEU",
 }
 
 _GROUPS = (
@@ -96,22 +103,26 @@ _GROUPS = (
     ("bits", {"bpb", "bpc", "bits"}),
     ("kid", {"kid"}),
     ("psnr", {"psnr"}),
+    ("frechet", {"frechet"}),
     ("penalty", {"r1", "r2", "penalty"}),
     ("share", {"accuracy", "acc", "share", "fraction", "precision", "recall", "f1", "density", "coverage"}),
+    ("share", {"unique", "bleu"}),
     ("kl", {"kl"}),  # a hundred times other losses, which it would flatten
     ("loss", {"loss", "nll", "mse", "recon", "reconstruction", "elbo", "error"}),
 )
-SHOWN_FIRST = ("loss", "bits", "kid")
+SHOWN_FIRST = ("loss", "bits", "kid", "frechet")
 
 
 def words_for(name: str) -> MetricWords:
     """Return how the metric `name` is shown, in the language in use."""
     base = base_name(name)
     validation = base != name
-    parts = base.lower().split("_")
+    parts = base.lower().removesuffix(LIKELIHOOD).split("_")
     group = next((group for group, marks in _GROUPS if marks & set(parts)), "other")
     words = [_(_WORDS[part]) if part in _WORDS else part for part in _without_loss(parts)]
     title = _phrase([words[0][:1].upper() + words[0][1:], *(_inside(word) for word in words[1:])])
+    if base.endswith(LIKELIHOOD):
+        title = _("{metric}, likelihood only").format(metric=title)
     if validation:
         title = _("{metric}, validation").format(metric=title)
     return MetricWords(title, group, validation, group in SHOWN_FIRST)

@@ -27,6 +27,7 @@ ROLES = {
     "samples": N_("Samples"),
     "reconstruction": N_("Reconstructions"),
     "interpolation": N_("Transitions"),
+    "baseline": N_("Likelihood only"),
 }
 """What rows can show, in the order of the switch; "real" is pinned on top."""
 
