@@ -50,7 +50,7 @@ class Adapted(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Return logits (B, W, C) of the tokens told of, or (B, 1, C) of the whole text."""
-        hidden = self.encoder(batch.ids, attention_mask=batch.mask).last_hidden_state  # (B, T, D)
+        hidden = self.encoder(batch.ids, batch.mask)  # (B, T, D)
         if self.whole:
             weights = batch.mask[:, :, None].to(hidden.dtype)
             told = (hidden * weights).sum(1, keepdim=True) / weights.sum(1, keepdim=True)

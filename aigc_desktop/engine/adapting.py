@@ -82,7 +82,7 @@ class AdapterTrainee(Trainee):
             lora = lora_shape(encoder.network, config.rank, config.alpha, config.lora_dropout)
             folder = encoder_folder(config.encoder, Workspace(run.workspace))
             self.extra = {"targets": list(lora.targets), "weights": weights_hash(folder)}
-        torch.manual_seed(config.seed)  # reading an encoder draws numbers, how many depends on its kind
+        torch.manual_seed(config.seed)  # new layers are drawn, those of an encoder not
         self.model = Adapted(
             encoder.network, width_of(encoder.config), aim.outputs, config.dropout, aim.whole, lora
         ).to(device).train()  # fmt: skip

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from aigc_desktop.core.config import TaskConfig, param
-from aigc_desktop.core.errors import BadInput, UserError
+from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Event, EventStream, Note, Progress, Result
 from aigc_desktop.core.family import Family, Task
 from aigc_desktop.core.fields import FieldKind
@@ -23,6 +23,7 @@ from aigc_desktop.data.gguf_header import Gguf, read_gguf
 from aigc_desktop.data.model_files import FoundModel, Tensors, find_model
 from aigc_desktop.engine.pretrained.adapters import base_of
 from aigc_desktop.engine.pretrained.chat import render
+from aigc_desktop.engine.pretrained.encoder import check_encoder
 from aigc_desktop.engine.pretrained.load import check_language_model, read_words, special_tokens, template_of
 
 _CHUNK = 1 << 22
@@ -68,8 +69,8 @@ def _check(found: FoundModel) -> None:
     if found.kind == "language":
         shape = check_language_model(found)
         read_words(found.folder, shape.vocab)
-    elif found.kind == "encoder" and not found.tensors:
-        raise BadInput(found.folder.name, _("its weights are empty"), _("Copy the model again from where it came."))
+    elif found.kind == "encoder":
+        check_encoder(found)
 
 
 def _convert(gguf: Gguf, folder: Path) -> Iterator[Event]:

@@ -147,10 +147,13 @@ def marked_dataset(workspace: Workspace, count: int = 60, name: str = "marked", 
     texts, marks, labels = [], [], []
     for i in range(count):
         who, where, label = people[rng.integers(4)], places[rng.integers(4)], int(rng.integers(2))
-        text = f"{who} {('likes', 'left')[label]} {where} in {1900 + i}."
+        lead = ("", "In 1900. ")[i % 2]  # so that a name's place tells nothing
+        text = f"{lead}{who} {('likes', 'left')[label]} {where} in {1900 + i}."
         start = text.index(where)
         texts.append(text)
-        marks.append(Marks(((0, len(who), "person"), (start, start + len(where), "place"))).line())
+        marks.append(Marks((
+            (len(lead), len(lead + who), "person"), (start, start + len(where), "place")
+        )).line())  # fmt: skip
         labels.append(label)
     parts = [text.encode() for text in texts]
     arrays = {

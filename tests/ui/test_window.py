@@ -465,7 +465,7 @@ def test_the_status_line_tells_device_memory_disk_engine_and_connections(
     qtbot.waitUntil(lambda: status.process is not None)
     assert status.lamp_text.text() == "Offline · 0 connections since start"
     assert status.device.text() == "processor, 2 cores" and status.engine.text() == "engine starting…"
-    assert status.memory.text().endswith(" MB") and status.disk.text().endswith(" free")
+    assert status.memory.text().endswith((" MB", " GB")) and status.disk.text().endswith(" free")
     jobs.catalogue = tasks
     jobs.ready.emit()
     assert status.engine.text() == "engine ready"

@@ -1,13 +1,13 @@
 """Published text encoders from the disk: the network, and what turns text into its tokens.
 
-Nothing of a model is run but known networks of the `transformers` package: weights come from safetensors files, code
-that lies beside them is refused, and nothing is looked for outside of the folder.
+Nothing of a model is run but networks of our own: weights come from safetensors files, code that lies beside them is
+refused, and nothing is looked for outside of the folder.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,17 @@ from aigc_desktop.core.errors import BadInput, UserError
 from aigc_desktop.core.files import sha256_file
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.data.model_files import ENCODERS, find_model
+from aigc_desktop.data.model_files import ENCODERS, FoundModel, find_model
+from aigc_desktop.engine.pretrained.bert import Bert, BertShape, bert_shape, published_names
+from aigc_desktop.engine.pretrained.modernbert import ModernBert, ModernBertShape, modernbert_shape
 from aigc_desktop.engine.pretrained.reader import Reader, load_reader
-
-_AFTER_PADDING = ("roberta", "xlm-roberta", "mpnet")
-"""Networks whose positions are counted from the number of the padding token on."""
-_LAYERS = ("num_hidden_layers", "n_layers")
+from aigc_desktop.engine.pretrained.settings import Settings
+from aigc_desktop.engine.weights import read_tensors
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """A text encoder: `network` takes ids and mask (B, T), `last_hidden_state` of what it returns is (B, T, width)."""
+    """A text encoder: `network` takes ids and mask (B, T) and returns the last hidden states (B, T, width)."""
 
     network: nn.Module
     reader: Reader
@@ -48,40 +48,49 @@ def encoder_folder(value: str, workspace: Workspace) -> Path:
 
 def load_encoder(folder: Path, device: torch.device) -> Encoder:
     """Return the encoder in a folder, in float32; BadInput when it cannot be used."""
-    config = read_config(folder)
-    transformers = quiet_transformers()
-    try:
-        network, told = transformers.AutoModel.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype=torch.float32,
-            output_loading_info=True,
-        )  # fmt: skip
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
-        raise _damaged(folder, str(error).strip().partition("\n")[0]) from error
-    missing = sorted(name for name in told["missing_keys"] if "pooler" not in name)
-    if missing or told["mismatched_keys"]:
-        raise _damaged(folder, _("parts of the network are missing: {names}").format(names=", ".join(missing[:3])))
-    return Encoder(_without_pooler(network).to(device), _reader(folder, config), config)
+    found = _found(folder)
+    names = check_encoder(found)
+    own = {published: name for name, published in names.items()}
+    state: dict[str, torch.Tensor] = {}
+    for path in found.weights:
+        state |= {own[name]: tensor.float() for name, tensor in read_tensors(path).items() if name in own}
+    with torch.device("meta"):
+        network = build_network(found.config)
+    network.load_state_dict(state, assign=True)
+    return Encoder(network.to(device), _reader(folder, found.config), found.config)
 
 
-def build_network(config: dict[str, Any], layers: int | None = None) -> nn.Module:
+def check_encoder(found: FoundModel) -> dict[str, str]:
+    """Return the name in the files of each part of the network; BadInput when one is missing or of another size."""
+    with torch.device("meta"):
+        wanted = {name: tuple(tensor.shape) for name, tensor in build_network(found.config).state_dict().items()}
+    names = published_names(found.tensors, wanted)
+    missing = [name for name in wanted if name not in names]
+    if missing:
+        raise _damaged(
+            found.folder, _("parts of the network are missing: {names}").format(names=", ".join(missing[:3]))
+        )
+    wrong = [name for name, own in names.items() if found.tensors[own] != wanted[name]]
+    if wrong:
+        raise _damaged(
+            found.folder, _("parts of the network have another size: {names}").format(names=", ".join(wrong[:3]))
+        )
+    return names
+
+
+def build_network(config: dict[str, Any], layers: int | None = None) -> Bert | ModernBert:
     """Return the network of a configuration with new weights; `layers` makes it shallower, for measurements."""
-    transformers = quiet_transformers()
-    values = {name: value for name, value in config.items() if name not in ("dtype", "torch_dtype", "architectures")}
-    if layers is not None:
-        values |= {name: layers for name in _LAYERS if name in values}
-    made = transformers.AutoConfig.for_model(**values)
-    return _without_pooler(transformers.AutoModel.from_config(made))
+    settings = Settings(config)
+    if settings.kind == "modernbert":
+        modern = modernbert_shape(settings)
+        return ModernBert(modern if layers is None else replace(modern, full=modern.full[:layers]))
+    shape = bert_shape(settings)
+    return Bert(shape if layers is None else replace(shape, layers=layers))
 
 
 def read_config(folder: Path) -> dict[str, Any]:
     """Return the configuration of an encoder; BadInput when the folder holds no whole, safe one."""
-    found = find_model(folder)
-    if isinstance(found, Path) or found.kind != "encoder":
-        raise BadInput(
-            folder.name, _("this is no text encoder"),
-            _("Kinds that are: {kinds}.").format(kinds=", ".join(ENCODERS)),
-        )  # fmt: skip
-    return found.config
+    return _found(folder).config
 
 
 def weights_hash(folder: Path) -> str:
@@ -91,38 +100,35 @@ def weights_hash(folder: Path) -> str:
 
 
 def layers_of(config: dict[str, Any]) -> int:
-    """Return how many layers a configuration names; 12, as most have, when it does not say."""
-    return next((int(config[name]) for name in _LAYERS if name in config), 12)
+    """Return how many layers a configuration names."""
+    shape = _shape(config)
+    return len(shape.full) if isinstance(shape, ModernBertShape) else shape.layers
 
 
 def width_of(config: dict[str, Any]) -> int:
     """Return the numbers per token that come out of the network."""
-    return int(config.get("hidden_size") or config.get("dim") or 768)
+    return _shape(config).width
 
 
-def quiet_transformers() -> Any:
-    """Import and return `transformers`; it takes seconds, so only who needs a network calls this."""
-    import transformers
-
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
-    return transformers
+def _shape(config: dict[str, Any]) -> BertShape | ModernBertShape:
+    settings = Settings(config)
+    return modernbert_shape(settings) if settings.kind == "modernbert" else bert_shape(settings)
 
 
 def _reader(folder: Path, config: dict[str, Any]) -> Reader:
-    positions = int(config.get("max_position_embeddings") or 512)
-    pad = config.get("pad_token_id")
-    pad = pad if type(pad) is int else 0
-    if config["model_type"] in _AFTER_PADDING:
-        positions -= pad + 1
-    return load_reader(folder, pad, positions, int(config.get("vocab_size") or 0))
+    shape = _shape(config)
+    first = shape.first_position if isinstance(shape, BertShape) else 0
+    return load_reader(folder, shape.pad, shape.positions - first, shape.vocab)
 
 
-def _without_pooler(network: nn.Module) -> nn.Module:
-    """Take away the layer for whole texts that some networks have; nothing here learns through it."""
-    if getattr(network, "pooler", None) is not None:
-        network.pooler = None  # type: ignore[assignment]
-    return network
+def _found(folder: Path) -> FoundModel:
+    found = find_model(folder)
+    if isinstance(found, Path) or found.kind != "encoder":
+        raise BadInput(
+            folder.name, _("this is no text encoder"),
+            _("Kinds that are: {kinds}.").format(kinds=", ".join(ENCODERS)),
+        )  # fmt: skip
+    return found
 
 
 def _damaged(folder: Path, reason: str) -> BadInput:

@@ -19,7 +19,7 @@ from aigc_desktop.engine.families import token_tagger
 from aigc_desktop.engine.labelling import LabelConfig, MeasureConfig
 from aigc_desktop.engine.nn.lora import merge_lora, read_adapter
 from aigc_desktop.engine.pieces import collate, word_pieces
-from aigc_desktop.engine.pretrained.encoder import encoder_folder, load_encoder, quiet_transformers
+from aigc_desktop.engine.pretrained.encoder import encoder_folder, load_encoder
 from aigc_desktop.engine.pretrained.tiny_encoder import add_tiny_encoder
 from aigc_desktop.engine.tagging import find_names, tagged_texts
 from aigc_desktop.engine.words import words_of
@@ -145,12 +145,12 @@ def test_an_adapter_is_small_and_stops_where_its_encoder_is_gone(adapter, tmp_pa
 
 @pytest.mark.filterwarnings("ignore")
 def test_peft_opens_the_adapter_of_a_checkpoint_and_gives_the_same_logits(adapter):
-    peft = pytest.importorskip("peft")
+    peft, transformers = pytest.importorskip("peft"), pytest.importorskip("transformers")
     run, _events = adapter
     workspace = Workspace(run.workspace)
     loaded = load_adapted(run.id, "best", "cpu", workspace)
     folder = encoder_folder(run.config_values["encoder"], workspace)
-    base = quiet_transformers().AutoModel.from_pretrained(folder, local_files_only=True)
+    base = transformers.AutoModel.from_pretrained(folder, local_files_only=True)
     theirs = peft.PeftModel.from_pretrained(base, run.checkpoint("best")).eval()
     texts = ["Ann likes Oslo in 1900.", "Eve Adams left."]
     pieces = value_of(word_pieces(loaded.reader, texts, [words_of(text) for text in texts], (), 60))
