@@ -1,13 +1,13 @@
 """Write with a loaded network: prompts of any lengths side by side, keys and values kept, finished texts dropped.
 
-Rows are padded on the left to one width, so that all write into the same column of the cache; a mask hides the padding.
-Rows that share one prompt read it once. A batch gives the same texts when it is made again as it was; a text made
-alone may differ, because products of other sizes round differently.
+All prompts end in the same column of the cache, so that all rows write into one; a mask hides the columns before them.
+Rows that share one prompt read it once, others in groups of like length. A batch gives the same texts when it is made
+again as it was; a text made alone may differ, because products of other sizes round differently.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,8 +18,7 @@ from aigc_desktop.engine.pretrained.llama import KeyValues, Llama
 from aigc_desktop.engine.sampling import Sampling, Written
 
 _CANDIDATES = 512
-_DROP_SHARE = 0.25  # of the rows finished: fewer are carried along, because dropping copies the cache
-_READ_AT_ONCE = 512  # tokens of a prompt between two chances to stop
+_READ_AT_ONCE, _READ_AT_ONCE_GPU = 512, 8192  # tokens of prompts between two chances to stop
 
 Guide = Callable[[int, Sequence[int]], Tensor | None]
 """(seed, tokens so far) -> bool (V,) of the tokens that may come next, or None for all."""
@@ -67,99 +66,118 @@ class _Writer:
         self.penalised = rules.sampling.repetition_penalty != 1.0
         self.seen = torch.zeros(0)
         self.mask: Tensor | None = None
-        self.done: set[int] = set()
 
     def copy(self) -> dict[int, list[int]]:
         return {seed: list(tokens) for seed, tokens in self.tokens.items()}
 
     def read(self) -> Iterator[None]:
-        """Read the prompts into the cache."""
-        longest = max(len(ask.prompt) for ask in self.rows)
-        columns = longest + max(ask.most for ask in self.rows)
+        """Read the prompts into the cache, those of like lengths together; each ends in the same column."""
+        self.rows.sort(key=lambda ask: len(ask.prompt))
+        lengths = [len(ask.prompt) for ask in self.rows]
+        columns = lengths[-1] + max(ask.most for ask in self.rows)
         shared = len({ask.prompt for ask in self.rows}) == 1
-        rows = self.rows[:1] if shared else self.rows
-        like = self.network.model.norm.weight
-        self.cache = KeyValues(self.shape, len(rows), columns, like)
-        tokens, known = padded([ask.prompt for ask in rows], self.device)
-        self.cache.positions = known.sum(1) - longest
-        if not bool(known.all()):
-            rest = torch.ones(len(rows), columns - longest, dtype=torch.bool, device=self.device)
-            self.mask = torch.cat((known, rest), 1)
-        for start in range(0, longest, _READ_AT_ONCE):
-            piece = tokens[:, start : start + _READ_AT_ONCE]
-            with torch.inference_mode():
-                hidden = self.network(piece, self.cache, self._looks(start, piece.shape[1]))
-                self.logits = self.network.lm_head(hidden[:, -1])
-            yield
-        if shared and len(self.rows) > 1:
-            self._multiply(len(self.rows))
+        if shared:
+            lengths = lengths[:1]
+        self.cache = KeyValues(self.shape, len(lengths), columns, self.network.model.norm.weight)
+        at_once = _READ_AT_ONCE if self.device.type == "cpu" else _READ_AT_ONCE_GPU
+        logits: list[Tensor] = []
+        for group in alike(lengths, at_once):
+            logits += [(yield from self._read_group(group, lengths[-1], at_once))]
+        self.logits = torch.cat(logits)
+        self.cache.filled, self.cache.positions = lengths[-1], torch.tensor(lengths, device=self.device)
+        if lengths[0] != lengths[-1]:
+            first = lengths[-1] - self.cache.positions
+            self.mask = torch.arange(columns, device=self.device) >= first[:, None]
+        if shared:
+            self.cache.repeat(len(self.rows))
+            self.logits = self.logits.repeat(len(self.rows), 1)
         if self.penalised:
             self.seen = torch.zeros(len(self.rows), self.shape.vocab, dtype=torch.bool, device=self.device)
             for row, ask in enumerate(self.rows):
                 self.seen[row, list(ask.prompt)] = True
 
-    def _looks(self, start: int, length: int) -> Tensor | None:
-        """Return what the new tokens may look at (B, 1, T, S), None where causal and nothing is padded."""
-        end = start + length
-        if self.mask is None and start == 0:
-            return None
-        places = torch.arange(end, device=self.device)
-        causal = places[None, :] <= places[start:, None]  # (T, S)
-        if self.mask is None:
-            return causal[None, None]
-        looks = causal[None] & self.mask[:, None, :end]
-        looks |= places[None, None, :] == places[None, start:, None]  # padding sees itself: nothing is undefined
-        return looks[:, None]
-
-    def _multiply(self, count: int) -> None:
-        rows = torch.zeros(count, dtype=torch.long, device=self.device)
-        self.cache.keep_rows(rows)
-        self.logits = self.logits[rows]
+    def _read_group(self, group: slice, longest: int, at_once: int) -> Generator[None, None, Tensor]:
+        """Read the prompts of some rows and return the logits (B, V) after them."""
+        tokens, known = padded([ask.prompt for ask in self.rows[group]], self.device)
+        rows, width = tokens.shape
+        cache = self.cache.part(group, longest - width)
+        cache.positions = known.sum(1) - width
+        length = max(1, at_once // rows)
+        hidden = torch.empty(0)
+        for start in range(0, width, length):
+            piece = tokens[:, start : start + length]
+            with torch.inference_mode():
+                hidden = self.network(piece, cache, looks(known, start, start + piece.shape[1]))
+            yield
+        with torch.inference_mode():
+            logits: Tensor = self.network.lm_head(hidden[:, -1])
+        return logits
 
     @torch.inference_mode()
     def step(self) -> None:
         """Draw one token for every row, then read them."""
         drawn = self._draw()
+        going = []
         for row, ask in enumerate(self.rows):
-            if ask.seed in self.done:
-                continue
             token, tokens = drawn[row], self.tokens[ask.seed]
             if token not in self.rules.end:
                 tokens.append(token)
-            if token in self.rules.end or len(tokens) >= ask.most or self.rules.ended(tokens):
-                self.done.add(ask.seed)
-        going = [row for row, ask in enumerate(self.rows) if ask.seed not in self.done]
+            if token not in self.rules.end and len(tokens) < ask.most and not self.rules.ended(tokens):
+                going.append(row)
         if not going:
             self.rows = []
             return
+        if len(going) < len(self.rows):
+            drawn = self._keep(going, drawn)
         read = torch.tensor(drawn, device=self.device)
-        if len(self.rows) - len(going) >= max(1, _DROP_SHARE * len(self.rows)):
-            read = read[self._keep(going)]
         if self.penalised:
             self.seen.scatter_(1, read[:, None], True)
         mask = None if self.mask is None else self.mask[:, None, None, : self.cache.filled + 1]
         self.logits = self.network.lm_head(self.network(read[:, None], self.cache, mask)[:, -1])
 
-    def _keep(self, going: list[int]) -> Tensor:
-        rows = torch.tensor(going, device=self.device)
-        self.rows = [self.rows[row] for row in going]
-        self.cache.keep_rows(rows)
+    def _keep(self, going: list[int], drawn: list[int]) -> list[int]:
+        """Drop all rows but these, and return what was drawn for them, in their new order."""
+        order = self.cache.keep_rows(going)
+        self.rows = [self.rows[row] for row in order]
         if self.mask is not None:
-            self.mask = self.mask[rows]
+            self.mask = self.mask[order]
         if self.penalised:
-            self.seen = self.seen[rows]
-        return rows
+            self.seen = self.seen[order]
+        return [drawn[row] for row in order]
 
     def _draw(self) -> list[int]:
-        """Return one token per row; a row that is done gets any."""
+        """Return one token per row."""
         logits = self.logits.float()
         if self.rules.guide is not None:
             for row, ask in enumerate(self.rows):
-                allowed = None if ask.seed in self.done else self.rules.guide(ask.seed, self.tokens[ask.seed])
+                allowed = self.rules.guide(ask.seed, self.tokens[ask.seed])
                 if allowed is not None:
                     logits[row, ~allowed] = -torch.inf
         uniform = torch.tensor([self.generators[ask.seed].random() for ask in self.rows], device=self.device)
         return draw_tokens(logits, uniform, self.rules.sampling, self.seen if self.penalised else None).tolist()
+
+
+def alike(lengths: Sequence[int], most: int) -> Iterator[slice]:
+    """Yield groups of neighbours among rising lengths, each of `most` tokens or less when padded to its longest."""
+    start = 0
+    for end in range(1, len(lengths) + 1):
+        if end == len(lengths) or lengths[end] * (end + 1 - start) > most:
+            yield slice(start, end)
+            start = end
+
+
+def looks(known: Tensor, start: int, end: int) -> Tensor | None:
+    """Return what tokens [start, end) may look at, bool (B, 1, T, S), None where causal and nothing is padded."""
+    whole = bool(known.all())
+    if whole and start == 0:
+        return None
+    places = torch.arange(end, device=known.device)
+    causal = places[None, :] <= places[start:, None]  # (T, S)
+    if whole:
+        return causal[None, None]
+    seen = causal[None] & known[:, None, :end]
+    seen |= places[None, None, :] == places[None, start:, None]  # padding sees itself: nothing is undefined
+    return seen[:, None]
 
 
 def padded(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,7 @@ Grouped queries: arXiv:2305.13245. Rotary positions turn halves, not pairs: arXi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -98,11 +98,36 @@ class KeyValues:
         self.filled = 0
         self.positions = torch.zeros(rows, dtype=torch.long, device=like.device)
 
-    def keep_rows(self, rows: Tensor) -> None:
-        """Drop all rows but these (R,)."""
-        self.keys = [keys.index_select(0, rows) for keys in self.keys]
-        self.values = [values.index_select(0, rows) for values in self.values]
-        self.positions = self.positions[rows]
+    def part(self, rows: slice, begin: int) -> KeyValues:
+        """Return empty keys and values that lie in some rows here, from column `begin` on."""
+        part = object.__new__(KeyValues)
+        part.keys, part.values = (
+            [buffer[rows, :, begin:] for buffer in buffers] for buffers in (self.keys, self.values)
+        )
+        part.filled, part.positions = 0, self.positions[rows]
+        return part
+
+    def repeat(self, count: int) -> None:
+        """Make `count` rows of the only one."""
+        for buffers in (self.keys, self.values):
+            buffers[:] = [one.expand(count, -1, -1, -1).contiguous() for one in buffers]
+        self.positions = self.positions.repeat(count)
+
+    def keep_rows(self, rows: Sequence[int]) -> list[int]:
+        """Drop all rows but these, and return in which order they are now.
+
+        The last rows move into the gaps, so that little is copied however many rows there are.
+        """
+        count, kept = len(rows), set(rows)
+        order = list(range(count))
+        gaps = [row for row in order if row not in kept]
+        for gap, row in zip(gaps, sorted(kept - set(order)), strict=True):
+            order[gap] = row
+            for buffer in (*self.keys, *self.values):
+                buffer[gap, :, : self.filled] = buffer[row, :, : self.filled]
+        self.keys, self.values = ([buffer[:count] for buffer in buffers] for buffers in (self.keys, self.values))
+        self.positions = self.positions[order]
+        return order
 
 
 class _Body(nn.Module):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from aigc_desktop.engine.pretrained.decoding import Ask, Rules, decode, draw_tokens
+from aigc_desktop.engine.pretrained.decoding import Ask, Rules, alike, decode, draw_tokens
 from aigc_desktop.engine.pretrained.llama import Llama, shape_of
 from aigc_desktop.engine.pretrained.tiny import CONFIG
 from aigc_desktop.engine.sampling import Sampling, filter_logits
@@ -46,6 +46,32 @@ def test_a_shared_prompt_longer_than_one_reading_is_read_right(network, monkeypa
     prompt = tuple(range(40))
     made = written(network, [Ask(prompt, seed, 6) for seed in range(3)], NO_END)
     assert made[0] == made[1] == made[2] == by_hand(network, prompt, 6)
+
+
+@pytest.mark.parametrize("at_once", [8, 30, 512])
+def test_many_texts_of_all_lengths_come_and_go_without_a_mix_up(network, monkeypatch, at_once):
+    monkeypatch.setattr("aigc_desktop.engine.pretrained.decoding._READ_AT_ONCE", at_once)
+    generator = torch.Generator().manual_seed(1)
+    asks = []
+    for seed in range(24):
+        length, most = torch.randint(1, 24, (2,), generator=generator).tolist()
+        asks.append(Ask(tuple(torch.randint(3, 60, (length,), generator=generator).tolist()), seed, most))
+    made = written(network, asks, NO_END)
+    assert made == {ask.seed: by_hand(network, ask.prompt, ask.most) for ask in asks}
+
+
+def test_groups_hold_all_rows_once_and_are_no_larger_than_allowed():
+    lengths = [1, 1, 2, 3, 5, 8, 8, 13, 40]
+    groups = list(alike(lengths, 16))
+    assert [row for group in groups for row in range(len(lengths))[group]] == list(range(len(lengths)))
+    assert all(len(lengths[group]) == 1 or max(lengths[group]) * len(lengths[group]) <= 16 for group in groups)
+
+
+def test_guides_of_rows_with_one_prompt_do_not_touch_each_other(network):
+    vocab = torch.arange(CONFIG["vocab_size"])
+    rules = Rules(GREEDY, frozenset(), guide=lambda seed, _tokens: vocab % 3 == seed)
+    made = written(network, [Ask((1,), seed, 10 + seed) for seed in range(3)], rules)
+    assert all(token % 3 == seed for seed, tokens in made.items() for token in tokens)
 
 
 def test_texts_end_at_end_tokens_and_limits_while_others_go_on(network):
