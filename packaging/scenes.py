@@ -193,6 +193,25 @@ def create(stage: Stage) -> None:
             page.view.back()
 
 
+def tasks(stage: Stage) -> None:
+    """Show the settings of every family's training, and of every task of what was trained."""
+    window = stage.window
+    workspace = window.services.workspace
+    window.navigate("train", dataset=next(each.id for each in workspace.datasets() if each.info.kind == "text"))
+    page = window.pages["train"]
+    for key, button in page.setup.families.items():
+        button.click()
+        stage.settle(2)
+        stage.shoot(f"setup-{key.split('.')[0]}")
+    for run in workspace.runs():
+        if run.checkpoints():
+            window.navigate("create", run=run.id)
+            for task in window.pages["create"].panel.tasks():
+                window.navigate("create", run=run.id, task=task.key)
+                stage.settle(1)
+                stage.shoot(f"task-{task.key.replace('.', '-')}")
+
+
 def library(stage: Stage) -> None:
     """Show many works, one of them chosen, and one looked at."""
     window = stage.window
@@ -233,4 +252,7 @@ def empty(stage: Stage) -> None:
         stage.shoot(f"empty-{place}")
 
 
-SCENES = {each.__name__: each for each in (places, dialogs, bring_in, train, ended, create, library, tour, empty)}
+SCENES = {
+    each.__name__: each
+    for each in (places, dialogs, bring_in, train, ended, create, tasks, library, tour, empty)
+}
