@@ -165,7 +165,8 @@ class TrainSetup(QWidget):
             why = _("Learns from {kind}, which the chosen data are not.").format(kind=_kind_words(task.kind))
             card.setToolTip(_(task.summary) if fits else why)
             card.sentence.setText(_(task.summary) if fits else why)
-        self.kinds.sort(key=lambda card: not card.isEnabled())
+        if self.families:
+            self.kinds.sort(key=lambda card: not card.isEnabled())
         fitting = [task for task in tasks if self.families[task.key].isEnabled()]
         chosen = self.task if self.task in fitting else (fitting[0] if fitting else None)
         if chosen is not None:
