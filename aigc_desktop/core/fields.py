@@ -29,6 +29,10 @@ class FieldKind(StrEnum):
     """A pretrained language model of the workspace."""
     ENCODER = "encoder"
     """A pretrained text encoder of the workspace."""
+    CLASS = "class"
+    """The name of a class that the chosen model has learned, or "" for any."""
+    ATTRIBUTES = "attributes"
+    """Lines "name: value" of attributes that the chosen model has learned."""
 
 
 WORKED_ON = (FieldKind.DATASET, FieldKind.RUN, FieldKind.CHECKPOINT, FieldKind.MODEL, FieldKind.ENCODER)

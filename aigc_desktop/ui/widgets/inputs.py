@@ -146,6 +146,7 @@ class ParagraphInput(FieldInput):
         self.area = QPlainTextEdit()
         super().__init__(self.area)
         self.area.setTabChangesFocus(True)
+        self.area.setPlaceholderText("\n".join(text for _name, text in spec.choices))
         self.area.setFixedHeight(theme.px(96))
         self.area.textChanged.connect(self.edited)
 
@@ -233,6 +234,10 @@ def make_input(spec: FieldSpec, theme: Theme, choices: Choices) -> FieldInput:
             return ChoiceInput(choices, _("No imported model yet") if not choices else "")
         case FieldKind.PATH:
             return PathInput(spec, theme)
+        case FieldKind.CLASS:
+            return TextInput(spec)
+        case FieldKind.ATTRIBUTES:
+            return ParagraphInput(spec, theme)
         case FieldKind.TEXT:
             return ParagraphInput(spec, theme) if spec.multiline else TextInput(spec)
 
