@@ -83,6 +83,10 @@ class LabelIndex:
         """Return what the user told of a text, None when nothing or when it is damaged."""
         return self._label(DECIDED, int(self.decided[row]))
 
+    def decision_at(self, start: int) -> TextLabel | None:
+        """Return what the user told in the line that begins at byte `start`, None for -1."""
+        return self._label(DECIDED, start)
+
     def proposal(self, row: int) -> TextLabel | None:
         """Return what a model proposes for a text, None without."""
         return self._label(PROPOSED, int(self.proposed[row]))

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -86,6 +87,14 @@ class ItemIndex:
             return ""
         piece = self._texts[record.offset : record.offset + min(record.size, 4 * limit)]
         return piece.decode("utf-8", "ignore")[:limit]
+
+    def having(self, name: Literal["label", "marks"]) -> npt.NDArray[np.bool_]:
+        """Return for each line whether the item came with a label, or with marked names."""
+        return self._matching(b'"%s":"' % name.encode())
+
+    def usable(self) -> npt.NDArray[np.bool_]:
+        """Return for each line whether the item can be used."""
+        return self._with_problem("")
 
     def select(self, wanted: ItemFilter) -> Rows:
         """Return the rows that pass a filter, ascending."""
