@@ -47,6 +47,8 @@ class LabelSession:
         self.record = read_classes(dataset.folder)
         self._undo: list[tuple[Rows, Rows]] = []  # of each change: rows, and where what was told before begins
         self._lock = threading.Lock()
+        self.closing = False
+        """Set to end what takes long; what it wrote stays."""
 
     def close(self) -> None:
         """Let go of the files."""
@@ -109,16 +111,17 @@ class LabelSession:
     def accept_above(self, certainty: float) -> int:
         """Accept all proposals that are at least so certain and return how many; one step to undo."""
         with self._lock:
-            rows = self.index.above(certainty)
+            rows, done = self.index.above(certainty), 0
             before = self.index.decided[rows].copy()
             with JournalWriter(self.dataset.folder / DECIDED) as journal:
-                for start in range(0, len(rows), _AT_ONCE):
-                    found = [self.index.proposal(int(row)) for row in rows[start : start + _AT_ONCE]]
+                while done < len(rows) and not self.closing:
+                    start, done = done, min(len(rows), done + _AT_ONCE)
+                    found = [self.index.proposal(int(row)) for row in rows[start:done]]
                     self._put(journal, [replace(told, accepted=True, time=_now()) for told in found if told])
                 journal.sync()
-            if len(rows):
-                self._undo.append((rows, before))
-            return len(rows)
+            if done:
+                self._undo.append((rows[:done], before[:done]))
+            return done
 
     @property
     def can_undo(self) -> bool:

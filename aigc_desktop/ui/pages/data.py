@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 
 from aigc_desktop.core.errors import UserError, failure_of
 from aigc_desktop.core.i18n import N_, _, ngettext
+from aigc_desktop.ui.label_keys import LABEL_KEYS
 from aigc_desktop.ui.page import Page
 from aigc_desktop.ui.widgets.controls import button
 from aigc_desktop.ui.widgets.side_by_side import SideBySide
@@ -38,6 +39,7 @@ class DataPage(Page):
     title = N_("Data")
     icon = "data"
     order = 20
+    keys = LABEL_KEYS
 
     def steps(self) -> Sequence[Callable[[], None]]:
         """Make the widgets; those that read pictures are imported then, not when the window starts."""
@@ -79,6 +81,7 @@ class DataPage(Page):
         self.panel.delete_asked.connect(self.delete)
         self.panel.frozen.connect(self._frozen)
         self.panel.train_asked.connect(self._train)
+        self.panel.copied.connect(self.refresh)
         self.stack.addWidget(self.panel)
 
     def _begin(self) -> None:

@@ -76,7 +76,7 @@ class ClassPanel(Card):
         use = NameButton(f"{key}{name}", _("Mark with this class") + (f" ({number})" if key else ""))
         rename = icon_button(self.theme, "pencil", _("Rename {name}").format(name=name))
         for widget, slot in ((swatch, self._recolour), (use, self._use), (rename, self._rename)):
-            widget.setProperty("class", name)
+            widget.setProperty("name", name)
             widget.clicked.connect(slot)
         box.addWidget(swatch)
         box.addWidget(use, 1)
@@ -98,13 +98,13 @@ class ClassPanel(Card):
         self.added.emit(self.line.text())
 
     def _use(self) -> None:
-        self.used.emit(str(self.sender().property("class")))
+        self.used.emit(str(self.sender().property("name")))
 
     def _recolour(self) -> None:
-        self.recoloured.emit(str(self.sender().property("class")))
+        self.recoloured.emit(str(self.sender().property("name")))
 
     def _rename(self) -> None:
-        self.old = str(self.sender().property("class"))
+        self.old = str(self.sender().property("name"))
         dialog = QInputDialog(self)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.setWindowTitle(_("Rename"))

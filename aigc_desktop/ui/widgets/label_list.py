@@ -74,12 +74,9 @@ class LabelList(QListView):
     def show_rows(self, rows: Rows, load: Callable[[int], tuple[int, str]] | None, row: int = -1) -> None:
         """Show other rows; the text of line `row` stays chosen when it is among them, else the first one is."""
         self.label_model.reset(rows, load)
-        place = int(np.searchsorted(rows, row)) if row >= 0 and np.all(rows[:-1] <= rows[1:]) else -1
-        if not (0 <= place < len(rows) and rows[place] == row):
-            found = np.flatnonzero(rows == row)
-            place = int(found[0]) if len(found) else 0
+        found = np.flatnonzero(rows == row)
         if len(rows):
-            self.go_to(place)
+            self.go_to(int(found[0]) if len(found) else 0)
 
     def row(self) -> int:
         """Return the line of items.jsonl of the chosen text, -1 without one."""
