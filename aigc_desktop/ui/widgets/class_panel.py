@@ -7,6 +7,7 @@ from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
 from PySide6.QtWidgets import QHBoxLayout, QInputDialog, QLineEdit, QToolButton, QVBoxLayout, QWidget
 
 from aigc_desktop.core.i18n import _
+from aigc_desktop.core.labels import Kind
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.cards import Card
 from aigc_desktop.ui.widgets.controls import NameButton, clear, icon_button, label
@@ -46,15 +47,17 @@ class ClassPanel(Card):
         self.add(row)
         theme.changed.connect(self._fill)
 
-    def show_classes(self, names: list[str], colours: dict[str, int]) -> None:
+    def show_classes(self, names: list[str], colours: dict[str, int], kind: Kind) -> None:
         """Show the classes in their order, which the number keys follow."""
         if (names, colours) != (self.names, self.colours):
             self.names, self.colours = list(names), dict(colours)
             self._fill()
-        self.hint.setText(
-            _("Select a name in the text, then press its number or click its class.") if names
-            else _("Write the first class: what do you want to find or tell apart?")
-        )  # fmt: skip
+        if not names:
+            self.hint.setText(_("Write the first class: what do you want to find or tell apart?"))
+        elif kind == "names":
+            self.hint.setText(_("Select a name in the text, then press the number of its class or click it."))
+        else:
+            self.hint.setText(_("Press the number of the text's class, or click it."))
 
     def _fill(self) -> None:
         clear(self.place)

@@ -54,7 +54,7 @@ class DatasetPanel(QWidget):
         middle.setContentsMargins(0, 0, 0, 0)
         middle.setSpacing(theme.px(8))
         middle.addLayout(self._make_head())
-        self.mode = Segmented(theme, [("look", _("Look")), ("label", _("Label"))])
+        self.mode = Segmented(theme, [("look", _("Look")), ("label", _("Label texts"))])
         self.mode.chosen.connect(self.show_mode)
         middle.addWidget(self.mode)
         self.stack = QStackedLayout()

@@ -88,7 +88,7 @@ class LabelPanel(QObject):
         dataset = self.dataset
         if dataset is None:
             return
-        self.classes.show_classes([], {})
+        self.classes.show_classes([], {}, kind)
         self.proposing.show_kind(dataset.id, kind)
         self.proposing.show_above(0)
         self.copy_button.setVisible(dataset.info.frozen)
@@ -101,7 +101,7 @@ class LabelPanel(QObject):
     def _show(self) -> None:
         session = self.view.session
         if session is not None:
-            self.classes.show_classes(session.classes(), colours_of(session))
+            self.classes.show_classes(session.classes(), colours_of(session), session.kind)
             self._show_above()
 
     def _show_above(self) -> None:
