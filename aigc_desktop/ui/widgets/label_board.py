@@ -46,7 +46,7 @@ class LabelBoard(QWidget):
         self.text, self.list = MarkedText(theme), LabelList(theme)
         self.accept_button = button(theme, _("Accept"), "check", "primary", _("Accept and go to the next text (Enter)"))
         self.skip_button = button(theme, _("Skip"), "skip-forward", "", _("Leave this text as it is (Ctrl+Down)"))
-        self.back_button = button(theme, _("Back"), "skip-back", "", _("The text before (Ctrl+Up)"))
+        self.back_button = button(theme, _("Previous"), "skip-back", "", _("The text before (Ctrl+Up)"))
         self.remove_button = button(
             theme, _("Remove"), "x", "", _("Remove the name at the cursor, or the class (Backspace)")
         )
