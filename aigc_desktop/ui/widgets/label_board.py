@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QComboBox, QProgressBar, QPushButton, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QProgressBar, QPushButton, QSplitter, QVBoxLayout, QWidget
 
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.data.label_index import Counts
@@ -12,7 +12,7 @@ from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.cards import FlowLayout
 from aigc_desktop.ui.widgets.controls import button, guard_wheel, label, set_role
 from aigc_desktop.ui.widgets.label_list import LabelList
-from aigc_desktop.ui.widgets.marked_text import MarkedText
+from aigc_desktop.ui.widgets.marked_text import MarkedText, class_words
 from aigc_desktop.ui.widgets.segmented import Segmented
 
 ORIGINS = {
@@ -42,7 +42,7 @@ class LabelBoard(QWidget):
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setAccessibleName(_("Labelled"))
-        self.told = label("", "secondary")
+        self.given, self.told = label("", "card", wrap=False), label("", "secondary")
         self.text, self.list = MarkedText(theme), LabelList(theme)
         self.accept_button = button(theme, _("Accept"), "check", "primary", _("Accept and go to the next text (Enter)"))
         self.skip_button = button(theme, _("Skip"), "skip-forward", "", _("Leave this text as it is (Ctrl+Down)"))
@@ -78,8 +78,9 @@ class LabelBoard(QWidget):
         """Show a text with its labels, and where these come from."""
         self.text.show_text(shown.text, shown.spans, colours, keep_place=keep_place)
         told = _(ORIGINS[shown.origin]).format(certainty=f"{shown.certainty:.0%}")
-        if shown.label:
-            told = f"{shown.label} · {told}"
+        self.given.setText(class_words(shown.label).strip())
+        self.given.setToolTip(shown.label)
+        self.given.setVisible(bool(shown.label))
         if not shown.whole:
             told += " · " + _("Only the first {count} letters are shown.").format(count=f"{MOST_SHOWN:,}")
         self.told.setText(told)
@@ -88,6 +89,7 @@ class LabelBoard(QWidget):
     def show_nothing(self, reason: str) -> None:
         """Show no text, and why."""
         self.text.show_text("", (), {})
+        self.given.hide()
         self.told.setText(reason)
         set_role(self.told, role="secondary")
 
@@ -112,16 +114,22 @@ class LabelBoard(QWidget):
         for made in (self.accept_button, self.skip_button, self.back_button, self.remove_button, self.undo_button):
             buttons.addWidget(made)
         box.addLayout(filters)
-        box.addWidget(self.counts)
-        box.addWidget(self.bar)
+        progress = QHBoxLayout()
+        progress.setSpacing(theme.px(12))
+        progress.addWidget(self.counts)
+        progress.addWidget(self.bar, 1)
+        box.addLayout(progress)
         upper = QWidget()
         above = QVBoxLayout(upper)
         above.setContentsMargins(0, 0, 0, 0)
         above.setSpacing(theme.px(8))
-        above.addWidget(self.told)
+        labels = QHBoxLayout()
+        labels.setSpacing(theme.px(12))
+        labels.addWidget(self.given)
+        labels.addWidget(self.told, 1)
+        above.addLayout(labels)
         above.addWidget(self.text, 1)
         above.addLayout(buttons)
-        self.text.setMinimumHeight(theme.px(110))
         split = QSplitter(Qt.Orientation.Vertical)
         split.setChildrenCollapsible(False)
         split.setHandleWidth(theme.px(12))

@@ -67,9 +67,16 @@ class LabelList(QListView):
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setTextElideMode(Qt.TextElideMode.ElideRight)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setMinimumHeight(theme.px(96))
+        self.theme = theme
         self.setAccessibleName(_("Texts of the data set"))
         self.selectionModel().currentChanged.connect(self._changed)
+
+    def sizeHint(self) -> QSize:
+        """Return the size of four texts; the list takes what room there is."""
+        return QSize(self.theme.px(300), self.theme.px(96))
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(self.theme.px(160), self.theme.px(96))
 
     def show_rows(self, rows: Rows, load: Callable[[int], tuple[int, str]] | None, row: int = -1) -> None:
         """Show other rows; the text of line `row` stays chosen when it is among them, else the first one is."""

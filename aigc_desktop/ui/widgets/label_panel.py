@@ -90,7 +90,7 @@ class LabelPanel(QObject):
             return
         self.classes.show_classes([], {}, kind)
         self.proposing.show_kind(dataset.id, kind)
-        self.proposing.show_above(0)
+        self.proposing.show_above(0, 0)
         self.copy_button.setVisible(dataset.info.frozen)
         self.frozen.setText(
             _("This data set is frozen and stays as it is. Copy it to freeze it with your labels.")
@@ -106,7 +106,9 @@ class LabelPanel(QObject):
 
     def _show_above(self) -> None:
         session = self.view.session
-        self.proposing.show_above(len(session.index.above(self.proposing.least.value() / 100)) if session else 0)
+        if session is not None:
+            index = session.index
+            self.proposing.show_above(len(index.above(self.proposing.least.value() / 100)), index.counts().proposed)
 
     # classes
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtCore import QPoint, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QContextMenuEvent,
@@ -23,6 +23,7 @@ from aigc_desktop.ui.theme import Theme
 
 TEXT_PX = 18
 LINE_PERCENT = 150.0
+LEAST_PX = 130  # three lines
 TINT = 0.22
 _LINES = (
     QTextCharFormat.UnderlineStyle.SingleUnderline, QTextCharFormat.UnderlineStyle.DashUnderline,
@@ -68,6 +69,13 @@ class MarkedText(QTextEdit):
         self.setAccessibleName(_("Text to label"))
         self.setToolTip(_("Select a name, then press the number of its class; the right button removes it"))
         theme.changed.connect(self._restyle)
+
+    def sizeHint(self) -> QSize:
+        """Return the least size: a text takes what room there is, and does not make the page longer."""
+        return QSize(self.theme.px(300), self.theme.px(LEAST_PX))
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(self.theme.px(160), self.theme.px(LEAST_PX))
 
     def show_text(self, text: str, spans: Sequence[Span], colours: dict[str, int], *, keep_place: bool = False) -> None:
         """Show a text with its names; `colours` are numbers of the theme's by class."""

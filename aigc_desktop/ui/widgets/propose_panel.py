@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSpinBox
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSpinBox, QVBoxLayout, QWidget
 
 from aigc_desktop.core.errors import UserError, failure_of
 from aigc_desktop.core.events import Event, Failed, Finished, Stopped
@@ -61,12 +61,17 @@ class ProposePanel(Card):
         self.least.valueChanged.connect(self.above_changed)
         self.accept_button = button(theme, _("Accept"), "check")
         self.accept_button.clicked.connect(self._accept)
-        row = QHBoxLayout()
+        self.above = QWidget()
+        box, row = QVBoxLayout(self.above), QHBoxLayout()
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(theme.px(8))
         row.setSpacing(theme.px(8))
         row.addWidget(label(_("At least"), wrap=False))
         row.addWidget(self.least)
         row.addStretch(1)
-        for part in (self.hint, self.model, self.go_button, self.failure, self.progress, row, self.accept_button):
+        box.addLayout(row)
+        box.addWidget(self.accept_button)
+        for part in (self.hint, self.model, self.go_button, self.failure, self.progress, self.above):
             self.add(part)
         services.jobs.ready.connect(self._show)
 
@@ -89,8 +94,9 @@ class ProposePanel(Card):
                 self.attach(handle)
         self._show()
 
-    def show_above(self, count: int) -> None:
-        """Say how many proposals are as certain as that."""
+    def show_above(self, count: int, proposed: int) -> None:
+        """Say how many of the proposals that wait are as certain as that."""
+        self.above.setVisible(proposed > 0)
         text = ngettext("Accept {count} proposal", "Accept {count} proposals", count).format(count=f"{count:,}")
         self.accept_button.setText(text)
         self.accept_button.setAccessibleName(text)
