@@ -17,7 +17,7 @@ from aigc_desktop.core.marks import Span, read_marks
 from aigc_desktop.data.label_index import LabelIndex, Rows, digest_of
 from aigc_desktop.data.preview import ItemIndex
 
-MOST_SHOWN = 10_000
+MOST_SHOWN = 5_000
 """Letters of a text that are shown for labelling; names behind them stay as they are."""
 _AT_ONCE = 1000  # labels accepted together
 Origin = Literal["none", "imported", "proposed", "draft", "accepted"]

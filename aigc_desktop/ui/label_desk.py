@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QCoreApplication, QObject, Signal
 
 from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.events import Failed
@@ -37,6 +37,9 @@ class LabelDesk(QObject):
         self._work: Background | None = None
         self._opening: Background | None = None
         self.destroyed.connect(partial(_close, self._made))
+        application = QCoreApplication.instance()
+        if application is not None:
+            application.aboutToQuit.connect(self.close)  # what waits is written
 
     @property
     def busy(self) -> bool:

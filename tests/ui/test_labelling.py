@@ -283,3 +283,50 @@ def test_twenty_thousand_texts_open_and_each_is_at_hand(qtbot, page, workspace):
     assert isinstance(panel.view.session, LabelSession)
     panel.view.list.go_to(19_999)
     assert panel.view.current.text == "text 19999"
+
+
+def test_a_long_text_is_shown_in_part_and_names_behind_it_stay(qtbot, page, workspace):
+    text = "Ann left. " * 1000
+    dataset = bring_in(workspace, [text])
+    session = LabelSession(dataset, "names")
+    session.draft(0, [(9000, 9003, "person")])
+    session.close()
+    page.shown()
+    page.panel.mode.buttons["label"].click()
+    ready(qtbot, page)
+    view = page.panel.labelling.view
+    assert len(view.text.letters) == 5000 and "Only the first 5,000 letters" in view.board.told.text()
+    view.text.select_letters(0, 3)
+    view.use_class("person")
+    view.accept()
+    ready(qtbot, page)
+    assert decided(page.panel.labelling)[-1]["spans"] == [[0, 3, "person"], [9000, 9003, "person"]]
+
+
+def test_closing_waits_for_what_is_being_written(qtbot, page, panel):
+    add_class(qtbot, panel, "person")
+    panel.view.text.select_letters(2, 5)
+    panel.view.use_class("person")
+    panel.view.accept()
+    page.panel.show_dataset(None)  # as when the window closes or the data set is deleted
+    assert decided(panel_of(panel, page))[-1]["accepted"]
+
+
+def panel_of(panel, page):
+    """The panel let go of its data set; give it back to be read."""
+    panel.dataset = page.selected
+    return panel
+
+
+def test_a_frozen_set_is_copied_to_be_labelled(qtbot, page, panel, workspace):
+    task = JOBS.task("freeze")
+    config = check(task.config, {"dataset": page.selected.id, "validation": 0.0})
+    list(run_job(task.job, config, Run(workspace.folder, workspace.folder)))
+    page.refresh()
+    ready(qtbot, page)
+    assert panel.copy_button.isVisible() and "frozen" in panel.frozen.text()
+    panel.copy_button.click()
+    settle(qtbot)
+    ready(qtbot, page)
+    assert page.selected.info.title == "texts (labels)" and not page.selected.info.frozen
+    assert not panel.copy_button.isVisible()
