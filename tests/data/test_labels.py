@@ -1,6 +1,9 @@
 """Labels that are given here: drafts, acceptance and undo; what the freeze takes; what is saved as a file."""
 
+import contextlib
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +13,7 @@ from hypothesis import strategies as st
 
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.label_classes import with_class, with_name
-from aigc_desktop.core.labels import DECIDED, PROPOSED, JournalWriter, TextLabel
+from aigc_desktop.core.labels import DECIDED, PROPOSED, JournalWriter, TextLabel, read_label
 from aigc_desktop.core.marks import Marks
 from aigc_desktop.data.copying import copy_to_label
 from aigc_desktop.data.label_export import export_labels
@@ -223,3 +226,30 @@ def test_words_of_the_source_stay_with_corrected_names(do_scan, do_freeze, sourc
     session.close()
     (marks,) = do_freeze(dataset, validation=0.0).dataset.marks("train")
     assert marks == Marks(((0, 3, "per"),), ((0, 3), (4, 7), (8, 14)))
+
+
+def test_a_killed_program_loses_no_decision(dataset):
+    """Each row that was told is on the disk when the program is ended without warning."""
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from aigc_desktop.core.dataset import Dataset\n"
+        "from aigc_desktop.data.label_session import LabelSession\n"
+        "session = LabelSession(Dataset(Path(sys.argv[1])), 'names')\n"
+        "for number in range(1_000_000):\n"
+        "    session.draft(number % 5, [(0, 1, f'c{number}')]); print(number, flush=True)\n"
+    )
+    command = [sys.executable, "-c", code, str(dataset.folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
+        for line in program.stdout:
+            if int(line) == 40:
+                break
+        program.kill()
+        told = [int(line) for line in program.stdout if line.endswith("\n")]
+    last = max([40, *told])
+    with JournalWriter(dataset.folder / DECIDED) as journal:
+        journal.append([])
+    names = []
+    for line in (dataset.folder / DECIDED).read_bytes().splitlines():
+        with contextlib.suppress(ValueError):
+            names.append(read_label(line + b"\n").spans[0][2])
+    assert names[: last + 1] == [f"c{number}" for number in range(last + 1)]
