@@ -115,8 +115,9 @@ class LabelIndex:
         return rows[np.argsort(self.certainty[rows], kind="stable")] if uncertain_first else rows
 
     def above(self, certainty: float) -> Rows:
-        """Return the rows with a proposal to look at that is at least so certain."""
-        return np.flatnonzero(self.usable & (self.states() == WAITING) & (self.certainty >= certainty))
+        """Return the rows with a proposal at least so certain; those that the user has begun to change are left out."""
+        waiting = self.usable & (self.states() == WAITING) & (self.decided < 0)
+        return np.flatnonzero(waiting & (self.certainty >= certainty))
 
     def _label(self, name: str, start: int) -> TextLabel | None:
         if start < 0:

@@ -105,14 +105,15 @@ def test_every_state_has_its_texts_and_the_least_certain_comes_first(session):
 def test_proposals_above_a_certainty_are_accepted_and_taken_back_together(session):
     propose(session, (0, ((2, 5, "person"),)), (1, ((0, 3, "person"),)), certainty=0.95)
     propose(session, (4, ()), certainty=0.5)
+    propose(session, (3, ((0, 9, "person"),)), certainty=0.99)
     session.draft(1, [(0, 3, "place")])
     assert session.accept_above(0.9) == 2
-    assert session.index.select("done", False).tolist() == [0, 1]
+    assert session.index.select("done", False).tolist() == [0, 3]
     assert session.shown(0).spans == ((2, 5, "person"),)
+    assert session.shown(1).origin == "draft" and session.shown(1).spans == ((0, 3, "place"),)
     session.undo()
     assert session.index.counts().done == 0
-    assert session.shown(1).origin == "draft" and session.shown(1).spans == ((0, 3, "place"),)
-    assert session.shown(0).origin == "proposed"
+    assert session.shown(0).origin == session.shown(3).origin == "proposed"
 
 
 @given(st.lists(st.tuples(st.sampled_from(["draft", "accept", "undo"]), st.integers(0, 4)), max_size=25))

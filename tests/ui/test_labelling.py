@@ -225,6 +225,16 @@ def test_a_full_disk_is_told_and_the_text_stays(qtbot, page, panel, record, monk
     assert panel.view.current.row == 0 and decided(panel) == []
 
 
+def test_a_set_whose_list_is_gone_says_so(qtbot, page, workspace, record):
+    (bring_in(workspace, TEXTS).folder / "items.jsonl").unlink()
+    page.panel.show_mode("label")
+    page.shown()
+    page.panel.mode.buttons["label"].click()
+    qtbot.waitUntil(lambda: bool(record.failures))
+    settle(qtbot)
+    assert page.panel.labelling.view.board.told.text() == record.failures[-1].message
+
+
 def test_labels_are_saved_beside_the_window(qtbot, page, panel, record, tmp_path):
     add_class(qtbot, panel, "person")
     panel.view.text.select_letters(2, 5)

@@ -74,11 +74,11 @@ class ClassPanel(Card):
         swatch.setIconSize(QSize(self.theme.px(16), self.theme.px(16)))
         swatch.setAccessibleName(_("Another colour for {name}").format(name=name))
         swatch.setToolTip(_("Another colour for {name}").format(name=name))
-        swatch.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         key = f"{number}  " if number <= BY_NUMBER else ""
         use = NameButton(f"{key}{name}", _("Mark with this class") + (f" ({number})" if key else ""))
         rename = icon_button(self.theme, "pencil", _("Rename {name}").format(name=name))
         for widget, slot in ((swatch, self._recolour), (use, self._use), (rename, self._rename)):
+            widget.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # after a click the keys still work in the text
             widget.setProperty("name", name)
             widget.clicked.connect(slot)
         box.addWidget(swatch)

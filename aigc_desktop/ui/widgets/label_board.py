@@ -51,6 +51,8 @@ class LabelBoard(QWidget):
             theme, _("Remove"), "x", "", _("Remove the name at the cursor, or the class (Backspace)")
         )
         self.undo_button = button(theme, _("Undo"), "undo-2", "", _("Take back the last label (Ctrl+Z)"))
+        for made in (*self.buttons, self.undo_button):
+            made.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # after a click the keys still work in the text
         self._lay_out()
         self.enable(False, False)
 

@@ -89,7 +89,8 @@ class LabelPanel(QObject):
         if dataset is None:
             return
         self.classes.show_classes([], {}, kind)
-        self.proposing.show_kind(dataset.id, kind)
+        classes = dataset.info.span_classes if kind == "names" else dataset.info.classes
+        self.proposing.show_kind(dataset.id, kind, bool(classes))
         self.proposing.show_above(0, 0)
         self.copy_button.setVisible(dataset.info.frozen)
         self.frozen.setText(

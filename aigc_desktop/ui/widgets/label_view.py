@@ -204,6 +204,7 @@ class LabelView(QWidget):
         self._written(None)
         self.opened.emit()
         self.show_rows()
+        self.text.setFocus()
 
     def _refreshed(self, _none: object) -> None:
         self._written(None)
@@ -244,7 +245,10 @@ class LabelView(QWidget):
 
     def _failed(self, failed: Failed) -> None:
         self.services.show_failure(failed)
-        self.reload()
+        if self.session is None:
+            self._empty(failed.message)
+        else:
+            self.reload()
 
 
 def colours_of(session: LabelSession) -> dict[str, int]:

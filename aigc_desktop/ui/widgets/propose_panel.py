@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QSpinBox, QVBoxLayout, QWidget
 
 from aigc_desktop.core.errors import UserError, failure_of
 from aigc_desktop.core.events import Event, Failed, Finished, Stopped
@@ -36,7 +36,7 @@ class ProposePanel(Card):
     def __init__(self, services: Services) -> None:
         super().__init__(services.theme, _("Propose labels with a model"))
         self.services = services
-        self.dataset, self.kind = "", "names"
+        self.dataset, self.kind, self.imported = "", "names", False
         self._told = 0.0
         theme = services.theme
         self.hint = label("", "secondary")
@@ -46,6 +46,8 @@ class ProposePanel(Card):
         self.model.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.model.setMinimumContentsLength(8)
         guard_wheel(self.model)
+        self.every = QCheckBox(_("Also texts that came with labels"))
+        self.every.setToolTip(_("Those that you labelled yourself are always left out"))
         self.go_button = button(theme, _("Propose labels"), "sparkles")
         self.go_button.clicked.connect(self.go)
         self.failure = FailureCard(services)
@@ -71,13 +73,13 @@ class ProposePanel(Card):
         row.addStretch(1)
         box.addLayout(row)
         box.addWidget(self.accept_button)
-        for part in (self.hint, self.model, self.go_button, self.failure, self.progress, self.above):
+        for part in (self.hint, self.model, self.every, self.go_button, self.failure, self.progress, self.above):
             self.add(part)
         services.jobs.ready.connect(self._show)
 
-    def show_kind(self, dataset: str, kind: Kind) -> None:
-        """Offer the models that label in this way."""
-        self.dataset, self.kind = dataset, kind
+    def show_kind(self, dataset: str, kind: Kind, imported: bool) -> None:
+        """Offer the models that label in this way; `imported` says whether texts came with such labels."""
+        self.dataset, self.kind, self.imported = dataset, kind, imported
         self.failure.clear()
         chosen = self.model.currentData()
         self.model.clear()
@@ -106,7 +108,9 @@ class ProposePanel(Card):
     def go(self) -> None:
         """Start the model."""
         if self.progress.handle is None and self.model.currentData():
-            values = {"dataset": self.dataset, "run": self.model.currentData()}
+            values = {
+                "dataset": self.dataset, "run": self.model.currentData(), "only_new": not self.every.isChecked(),
+            }  # fmt: skip
             self.attach(self.services.jobs.run(JobRequest(PROPOSE, values, str(self.services.workspace.folder))))
 
     def attach(self, handle: JobHandle) -> None:
@@ -121,6 +125,7 @@ class ProposePanel(Card):
         known, running = self.model.count() > 0, self.progress.handle is not None
         self.model.setVisible(known)
         self.model.setEnabled(not running)
+        self.every.setVisible(known and self.imported and not running)
         self.go_button.setVisible(known and not running)
         self.go_button.setEnabled(bool(self.services.jobs.catalogue))
         none = {
