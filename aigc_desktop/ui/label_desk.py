@@ -11,6 +11,7 @@ from typing import Any
 from PySide6.QtCore import QCoreApplication, QObject, Signal
 
 from aigc_desktop.core.dataset import Dataset
+from aigc_desktop.core.errors import failure_of
 from aigc_desktop.core.events import Failed
 from aigc_desktop.core.labels import Kind
 from aigc_desktop.data.label_session import LabelSession
@@ -75,8 +76,11 @@ class LabelDesk(QObject):
             self._work = None
             self._idle.wait()
         waiting, self._waiting = list(self._waiting), deque()
-        for work, _then in waiting:
-            work()
+        try:
+            for work, _then in waiting:
+                work()
+        except OSError as error:  # a full disk must not keep the window open
+            self.failed.emit(failure_of(error))
         self.session = None
         _close(self._made)
 

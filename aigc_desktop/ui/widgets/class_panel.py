@@ -57,7 +57,7 @@ class ClassPanel(Card):
         elif kind == "names":
             self.hint.setText(_("Select a name in the text, then press the number of its class or click it."))
         else:
-            self.hint.setText(_("Press the number of the text’s class, or click it."))
+            self.hint.setText(_("Press the number of the class of the text, or click it."))
 
     def _fill(self) -> None:
         clear(self.place)
