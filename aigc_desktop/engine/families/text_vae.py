@@ -8,7 +8,7 @@ New texts come from a mixture of Gaussians fitted to the codes of the training t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,6 +23,7 @@ from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.run import Run
 from aigc_desktop.engine import text_vae_tasks as tasks
 from aigc_desktop.engine.data import Sampler, open_dataset
+from aigc_desktop.engine.likelihood import ids_of
 from aigc_desktop.engine.nn.density import LatentDensity
 from aigc_desktop.engine.nn.sentence_decoder import words_kept
 from aigc_desktop.engine.nn.text_vae import ClassMeans, TextVae
@@ -30,7 +31,7 @@ from aigc_desktop.engine.nn.variational import draw, kl_per_dimension
 from aigc_desktop.engine.optim import muon_and_adamw
 from aigc_desktop.engine.sampling import Sampling
 from aigc_desktop.engine.sentence_setup import SentenceData, prepare_sentences
-from aigc_desktop.engine.sentences import Rows
+from aigc_desktop.engine.sentences import Rows, piece_rows
 from aigc_desktop.engine.step import Step
 from aigc_desktop.engine.text_vae_model import Model, copies_of, load_folder
 from aigc_desktop.engine.text_vae_setup import TextVaeConfig, plan
@@ -227,18 +228,35 @@ def active_units(means: Tensor) -> int:
     return int((means.var(0) > ACTIVE).sum()) if len(means) > 1 else 0
 
 
-def sampler(folder: Path, device_name: str) -> Callable[[int, int], list[str]]:
-    """Return a function (count, seed) -> new texts at temperature 1, the distribution that was learned."""
+def sampler(folder: Path, device_name: str) -> Callable[..., list[str]]:
+    """Return a function (count, seed, temperature) -> new texts; at 1 they are of the distribution that was learned."""
     loaded = load_folder(folder, device_name)
 
-    def sample(count: int, seed: int) -> list[str]:
+    def sample(count: int, seed: int, temperature: float = 1.0) -> list[str]:
         seeds = range(seed, seed + count)
         written: dict[int, list[int]] = {}
-        for state in loaded.model.new(seeds, Sampling(most_tokens=loaded.model.length)):
+        for state in loaded.model.new(seeds, Sampling(temperature, most_tokens=loaded.model.length)):
             written |= state.tokens
         return list(decoded(loaded.tokenizer, written, seeds))
 
     return sample
+
+
+def likelihood(folder: Path, device_name: str) -> Callable[[Sequence[str]], Iterator[float]]:
+    """Return a function texts -> a bound on the nats of each; a text longer than the code holds is read in pieces."""
+    loaded = load_folder(folder, device_name)
+
+    def nats(text: str) -> float:
+        if (ids := ids_of(loaded.tokenizer, text)) is None:
+            return math.nan
+        bound, total = torch.zeros(1), 0.0
+        for rows in piece_rows(ids, loaded.model.length, loaded.model.device):
+            for bound in weighted_nats(loaded.model.vae, rows, DRAWS):  # noqa: B007 - the last one is what counts
+                pass
+            total += float(bound)
+        return total
+
+    return lambda texts: (nats(text) for text in texts)
 
 
 FAMILY = Family(
@@ -255,4 +273,7 @@ FAMILY = Family(
         Task("reconstruct", N_("Copy held-out texts"), tasks.ReconstructConfig, tasks.reconstruct),
     ),
     sampler,
+    tempered=True,
+    likelihood=likelihood,
+    likelihood_note=N_("A bound from above, importance-weighted over 32 codes: the model itself may need less."),
 )
