@@ -61,6 +61,10 @@ class Section:
     title: str
     figures: list[Figure]
 
+    def mark_names(self) -> list[str]:
+        """Return what its figures are compared with, in the order of a legend."""
+        return list(dict.fromkeys(mark.name for figure in self.figures for mark in figure.marks))
+
 
 @dataclass(frozen=True)
 class Curve:

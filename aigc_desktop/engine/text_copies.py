@@ -40,11 +40,10 @@ def copying(
     main: Batch, twin: Batch | None, unseen: Batch, training: Texts
 ) -> Generator[Event, str | None, tuple[Section, list[Copied]]]:
     """Return the figures and the most copied texts; `unseen` are held-out texts, as many as there are of the model."""
-    batches = [main, *([twin] if twin is not None else []), unseen]
+    batches = [main, unseen, *([twin] if twin is not None else [])]
     search = yield from _search([text for batch in batches for text in batch.tokens], training)
     groups = np.split(search.lengths, np.cumsum([len(batch) for batch in batches])[:-1])
-    names = [*([BASELINE] if twin is not None else []), UNSEEN]
-    others = [(name, group) for name, group in zip(names, groups[1:], strict=True) if len(group)]
+    others = [(name, group) for name, group in zip((UNSEEN, BASELINE), groups[1:], strict=False) if len(group)]
     figures = [
         figure(
             N_("Longest copied passage, median"), median_estimate(groups[0]), "lower",

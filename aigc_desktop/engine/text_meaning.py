@@ -72,7 +72,7 @@ def meanings(
 ) -> Generator[Event, str | None, Section]:
     """Return the figures of the model, with those of its twin and of real texts beside them."""
     sets = [(None, written.main), *([(BASELINE, written.twin)] if written.twin is not None else [])]
-    found: dict[str, Meaning] = {}
+    found = {REAL: (yield from _measure(real.first, real.second))}
     main: Meaning | None = None
     for name, batch in sets:
         vectors = yield from text_vectors(encoder, batch.texts[: len(real.first)], choose_device(job.device))
@@ -81,7 +81,6 @@ def meanings(
             main = measured
         else:
             found[name] = measured
-    found[REAL] = yield from _measure(real.first, real.second)
     assert main is not None
     return Section(N_("Meaning"), _figures(main, found))
 
