@@ -151,6 +151,11 @@ class ConfigForm(QWidget):
         self.count.setText(text if count else "")
 
     def _choices(self, spec: FieldSpec) -> Choices:
+        """Return what the workspace offers; where nothing may be chosen too, that comes first."""
+        offered = self._offered(spec)
+        return [("", _("None")), *offered] if offered and spec.default == "" else offered
+
+    def _offered(self, spec: FieldSpec) -> Choices:
         match spec.kind:
             case FieldKind.DATASET:
                 return dataset_choices(self.services.workspace, self.kind)
