@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from aigc_desktop.cli import main
+from aigc_desktop.core.report import report_of
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.pretrained.tiny import write_tiny_model
 
@@ -52,10 +53,11 @@ def test_the_whole_job_on_texts(folder, texts, tmp_path, capsys):
     assert files and all(file.is_file() for file in files)
     assert main(["runs", "--json"]) == 0
     assert json_lines(capsys)[0]["id"] == run.id
-    assert main(["evaluate", run.id, "--count", "16", "--json"]) == 0
+    assert main(["evaluate", run.id, "--count", "16", "--sweep", "0", "--json"]) == 0
     [result] = [line for line in json_lines(capsys) if line["event"] == "Result"]
-    rows = dict(result["data"]["rows"])
-    assert 0 < rows["unique share"] <= 1 and rows["val_bpb"] > 0
+    report = report_of(result["data"])
+    assert 0 < report.figure("Different texts").value <= 1 and report.training["val_bpb"] > 0
+    assert report.figure("Bits per byte").value > 0
 
 
 def test_json_events_end_with_finished(folder, texts, capsys):
@@ -214,4 +216,4 @@ def test_names_are_imported_learned_found_and_measured(folder, tmp_path, capsys)
     assert json.loads((result / "labels.jsonl").read_text("utf-8"))["text"] == "An likes New York ."
     assert main(["evaluate", run.id, "--dataset", "names"]) == 0
     told = capsys.readouterr().out
-    assert "entity F1, micro (strict, IOB2)" in told and "Tokens, with O" in told and "B-place" in told
+    assert "Entity F1, micro (strict, IOB2)" in told and "Tokens, with O" in told and "B-place" in told

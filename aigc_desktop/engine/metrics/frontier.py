@@ -18,7 +18,7 @@ from aigc_desktop.engine.metrics.estimate import Estimate, bootstrap_weights, ce
 
 SCALE = 5.0  # of the divergences, as in the paper
 MOST_CLUSTERS = 500
-ITEMS_PER_CLUSTER = 10
+ITEMS_PER_CLUSTER = 10  # of each set, as in the paper
 _ROUNDS, _WEIGHTS = 30, 49
 _RESAMPLES = 200
 
@@ -34,7 +34,7 @@ def frontier_score(real: Vectors, made: Vectors, seed: int = 0) -> Generator[Non
     if count < ITEMS_PER_CLUSTER:
         raise ValueError(f"{count} items make no histogram")
     joint = as_tensor(np.concatenate([real[:count], made[:count]]))
-    clusters = max(2, min(MOST_CLUSTERS, 2 * count // ITEMS_PER_CLUSTER))
+    clusters = max(2, min(MOST_CLUSTERS, count // ITEMS_PER_CLUSTER))
     assigned = yield from k_means(joint, clusters, seed)
     numbers = assigned.numpy()
     first, second = (np.eye(clusters)[part] for part in (numbers[:count], numbers[count:]))
