@@ -83,16 +83,16 @@ def _sections(report: ImageReport) -> list[Section]:
     ]  # fmt: skip
     precision, recall, density, coverage = report.balls.estimates()
     around = [
-        figure(N_("Precision"), precision, "higher", N_("Share of pictures that lie among real ones: fidelity.")),
+        figure(N_("Precision (fidelity)"), precision, "higher", N_("Share of pictures that lie among real ones: fidelity.")),
         figure(N_("Density"), density, "higher",
                N_("How densely pictures lie among real ones; 1 is as real ones do, more is typical ones only.")),
-        figure(N_("Recall"), recall, "higher", N_("Share of real pictures that lie among made ones: variety.")),
+        figure(N_("Recall (variety)"), recall, "higher", N_("Share of real pictures that lie among made ones: variety.")),
         figure(N_("Coverage"), coverage, "higher", headline=True,
                explanation=N_("Share of real pictures that have a made one near them.")),
     ]  # fmt: skip
     sections = [Section(N_("Nearness to real pictures"), near), Section(N_("Fidelity and variety"), around)]
     copies = _copying(report.memorisation, _FEATURES, True) + _copying(report.memorisation_pixels, _PIXELS, False)
-    return [*sections, Section(N_("Copying"), copies)] if copies else sections
+    return [*sections, Section(N_("Copies of training data"), copies)] if copies else sections
 
 
 _FEATURES = (N_("Distance to training pictures (features)"), N_("Near copies (features)"))

@@ -57,7 +57,7 @@ def copying(
         ),
     ]  # fmt: skip
     copied = yield from _passages(main, search, training)
-    return Section(N_("Copying"), figures), copied
+    return Section(N_("Copies of training data"), figures), copied
 
 
 def median_estimate(values: Ints, resamples: int = 200, seed: int = 0) -> Estimate:

@@ -123,8 +123,8 @@ def _stoppable(measuring: Generator[None, None, Estimate], phase: str) -> Genera
 
 
 _SHARES = (
-    (N_("Precision"), N_("Share of texts whose meaning lies among real ones: sense.")),
-    (N_("Recall"), N_("Share of real texts whose meaning lies among made ones: variety.")),
+    (N_("Precision (fidelity)"), N_("Share of texts whose meaning lies among real ones: sense.")),
+    (N_("Recall (variety)"), N_("Share of real texts whose meaning lies among made ones: variety.")),
     (N_("Density"), N_("How densely texts lie among real ones; far above 1 they are the usual ones only.")),
     (N_("Coverage"), N_("Share of real texts that have a made one of near meaning.")),
 )

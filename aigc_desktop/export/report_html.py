@@ -202,7 +202,7 @@ class _Builder:
         words = _("{count} words in a row").format(count=one.tokens)
         return (
             f'<p class="soft">{safe(words)}</p><table width="100%">'
-            f'<tr><th width="50%">{safe(_("Made"))}</th><th>{safe(_("Training text"))}</th></tr>'
+            f'<tr><th width="50%">{safe(_("Made text"))}</th><th>{safe(_("Training text"))}</th></tr>'
             f'<tr><td class="text">{made}</td><td class="text">{source}</td></tr></table>'
         )
 

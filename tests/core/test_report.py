@@ -13,7 +13,9 @@ FIGURE = Figure(
 )
 REPORT = Report(
     "run", "A <b>title</b>", "gpt", "000100", "poems", "2026-11-26T01:00:00+00:00", 48, 0,
-    [Section("Nearness to real texts", [FIGURE, Figure("Longest copied passage of all", 12.0, "", unit="words", digits=0)])],
+    [Section("Nearness to real texts", [
+        FIGURE, Figure("Longest copied passage of all", 12.0, "", unit="words", digits=0)
+    ])],
     [Plot("Quality over variety, by words", "", "x", "y", [Curve("this model", [0.1, 0.2], [1, 2], ["0.7", "1"])])],
     [Table("Classes", ["", "precision"], [["a", 0.5]])], [Copied("abcd", 1, 3, "xbcy", 1, 3, 2)], ["one"], ["note"],
     ["How."], {"val_loss": 1.0},

@@ -67,7 +67,7 @@ def test_every_figure_is_finite_explained_and_within_its_interval(story):
     report = read_report(evaluation.folder)
     assert report == report_of(json.loads(json.dumps(next(e for e in events if isinstance(e, Result)).data)))
     assert [section.title for section in report.sections] == [
-        "Likelihood", "Nearness to real texts", "Variety", "Copying", "Meaning"
+        "Likelihood", "Nearness to real texts", "Variety", "Copies of training data", "Meaning"
     ]
     for figure in report.figures():
         assert math.isfinite(figure.value) and figure.explanation and figure.better, figure
@@ -78,7 +78,7 @@ def test_every_figure_is_finite_explained_and_within_its_interval(story):
     names = {figure.name for figure in report.figures()}
     assert {"Bits per byte", "BLEU-2 (pairs of words)", "BLEU-5 (5 words)", "Self-BLEU-2 (pairs of words)",
             "Distinct-3 (3 words)", "Different texts", "Longest copied passage, median", "MAUVE-like score",
-            "Fréchet distance of meanings", "Precision", "Recall", "Density", "Coverage"} <= names  # fmt: skip
+            "Fréchet distance of meanings", "Precision (fidelity)", "Recall (variety)", "Density", "Coverage"} <= names  # fmt: skip
 
 
 def test_real_texts_and_the_twin_stand_beside_each_figure(story):

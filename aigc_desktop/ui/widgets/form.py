@@ -153,7 +153,7 @@ class ConfigForm(QWidget):
     def _choices(self, spec: FieldSpec) -> Choices:
         """Return what the workspace offers; where nothing may be chosen too, that comes first."""
         offered = self._offered(spec)
-        return [("", _("None")), *offered] if offered and spec.default == "" else offered
+        return [("", _("none chosen")), *offered] if offered and spec.default == "" else offered
 
     def _offered(self, spec: FieldSpec) -> Choices:
         match spec.kind:

@@ -160,7 +160,7 @@ class CopiedTexts(QWidget):
     def _show(self) -> None:
         one, hit = self.one, self.theme.colours.amber_soft
         parts = [
-            (_("Made"), one.text, one.start, one.end),
+            (_("Made text"), one.text, one.start, one.end),
             (_("Training text"), one.source, one.source_start, one.source_end),
         ]
         self.text.setHtml("".join(
