@@ -38,6 +38,7 @@ def evaluate_run(
                 _("Name a file in a folder that is there."),
             )
     trained = workspace.run(values["run"])
+    values = values | {"checkpoint": trained.checkpoint(values.get("checkpoint", "best")).name}
     evaluation = workspace.new_run("evaluate.run", values, trained.info.title, parent="evaluations")
     code = shell.drive(JobRequest("evaluate.run", values, str(workspace.folder), str(evaluation.folder)))
     if code != DONE:

@@ -9,11 +9,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from aigc_desktop.core.i18n import N_
 from aigc_desktop.core.records import read_record, record_of
 
 FILE = "report.json"
 """Where the report of an evaluation lies in its folder."""
 FORMAT = 1
+WORDS = "words"
+"""The unit of figures that count words: what stands with them depends on the number."""
+OWN, REAL, UNSEEN = N_("this model"), N_("real data"), N_("unseen real data")
+BASELINE = N_("likelihood model")
+_SIGNS = {OWN: 0, REAL: 1, UNSEEN: 1, BASELINE: 2}
 Better = Literal["higher", "lower", ""]
 
 
@@ -146,6 +152,11 @@ class Report:
     def plain(self) -> dict[str, Any]:
         """Return the report as JSON types."""
         return asdict(self)
+
+
+def sign_of(name: str) -> int:
+    """Return the number of the sign and colour of a mark or curve: the same in every bar, plot and legend."""
+    return _SIGNS.get(name, 3)
 
 
 def report_of(values: Any) -> Report:

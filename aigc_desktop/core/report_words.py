@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from aigc_desktop.core.i18n import N_, _
-from aigc_desktop.core.report import Figure, Report, Table, number_text
+from aigc_desktop.core.i18n import N_, _, ngettext
+from aigc_desktop.core.report import WORDS, Figure, Report, Table, number_text
 
 BETTER = {"higher": N_("higher is better"), "lower": N_("lower is better"), "": ""}
 
@@ -17,14 +17,17 @@ def facts_of(report: Report) -> list[str]:
     """Return what was evaluated, when and on what, each fact as a few words."""
     version = str(int(report.checkpoint)) if report.checkpoint.isdecimal() else report.checkpoint
     return [
-        _("version {step}").format(step=version), _("data “{title}”").format(title=report.dataset),
+        _("step {step}").format(step=version), _("data “{title}”").format(title=report.dataset),
         _("{count} samples").format(count=f"{report.count:,}"), report.created[:16].replace("T", " "),
     ]  # fmt: skip
 
 
 def value_text(figure: Figure) -> str:
     """Return the value with its unit."""
-    return f"{number_text(figure.value, figure.digits)} {_(figure.unit)}".strip()
+    number = number_text(figure.value, figure.digits)
+    if figure.unit == WORDS:
+        return ngettext("{count} word", "{count} words", round(figure.value)).format(count=number)
+    return f"{number} {_(figure.unit)}".strip()
 
 
 def interval_text(figure: Figure) -> str:

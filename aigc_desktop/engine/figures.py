@@ -1,4 +1,4 @@
-"""What the reports of all families share: how they begin, estimates as figures, and names to compare with."""
+"""What the reports of all families share: how they begin, and estimates as figures."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from typing import Any
 
 from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.errors import UserError
-from aigc_desktop.core.i18n import N_, _
+from aigc_desktop.core.i18n import _
 from aigc_desktop.core.report import Better, Figure, Mark, Report
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.metrics.estimate import Estimate
-
-REAL, UNSEEN, BASELINE = N_("real data"), N_("unseen real data"), N_("likelihood model")
 
 
 def figure(name: str, found: Estimate, better: Better, explanation: str, **more: Any) -> Figure:

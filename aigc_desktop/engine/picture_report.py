@@ -11,8 +11,8 @@ import numpy as np
 from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.events import Event, Note, Progress, Sample
 from aigc_desktop.core.i18n import N_, _
-from aigc_desktop.core.report import Figure, Mark, Report, Section
-from aigc_desktop.engine.figures import REAL, UNSEEN, figure
+from aigc_desktop.core.report import REAL, UNSEEN, Figure, Mark, Report, Section
+from aigc_desktop.engine.figures import figure
 from aigc_desktop.engine.metrics.estimate import Estimate
 from aigc_desktop.engine.metrics.features import iter_image_features
 from aigc_desktop.engine.metrics.image import ImageReport, Memorisation, measure_images, pixel_vectors
@@ -83,10 +83,12 @@ def _sections(report: ImageReport) -> list[Section]:
     ]  # fmt: skip
     precision, recall, density, coverage = report.balls.estimates()
     around = [
-        figure(N_("Precision (fidelity)"), precision, "higher", N_("Share of pictures that lie among real ones: fidelity.")),
+        figure(N_("Precision (fidelity)"), precision, "higher",
+               N_("Share of pictures that lie among real ones: fidelity.")),
         figure(N_("Density"), density, "higher",
                N_("How densely pictures lie among real ones; 1 is as real ones do, more is typical ones only.")),
-        figure(N_("Recall (variety)"), recall, "higher", N_("Share of real pictures that lie among made ones: variety.")),
+        figure(N_("Recall (variety)"), recall, "higher",
+               N_("Share of real pictures that lie among made ones: variety.")),
         figure(N_("Coverage"), coverage, "higher", headline=True,
                explanation=N_("Share of real pictures that have a made one near them.")),
     ]  # fmt: skip

@@ -10,8 +10,8 @@ import numpy as np
 from aigc_desktop.core.dataset import Texts
 from aigc_desktop.core.events import Event, Note, Progress
 from aigc_desktop.core.i18n import N_, _
-from aigc_desktop.core.report import Copied, Figure, Mark, Section
-from aigc_desktop.engine.figures import BASELINE, UNSEEN, figure, mark
+from aigc_desktop.core.report import BASELINE, UNSEEN, WORDS, Copied, Figure, Mark, Section
+from aigc_desktop.engine.figures import figure, mark
 from aigc_desktop.engine.metrics.copying import find_passage, longest_copies
 from aigc_desktop.engine.metrics.estimate import Estimate, bootstrap_weights, interval
 from aigc_desktop.engine.metrics.text import metric_places, metric_tokens
@@ -19,7 +19,7 @@ from aigc_desktop.engine.text_material import Batch, parts_of
 
 PART = 100_000  # tokens of training text that are searched at once
 MOST = 5_000_000  # and in all
-SHOWN = 5
+SHOWN, SHORTEST = 5, 4  # texts that are shown, and words in a row that are worth it
 _AROUND = 160  # letters of a text around its passage
 _OVERLAP = 2_000  # letters that parts of one long text share: no longer passage is cut
 
@@ -48,12 +48,12 @@ def copying(
         figure(
             N_("Longest copied passage, median"), median_estimate(groups[0]), "lower",
             N_("Half of the texts repeat at least so many words in a row from a training text."), digits=0,
-            headline=True, unit=N_("words"), marks=[mark(name, median_estimate(group)) for name, group in others],
+            headline=True, unit=WORDS, marks=[mark(name, median_estimate(group)) for name, group in others],
         ),
         Figure(
             N_("Longest copied passage of all"), float(groups[0].max()),
-            N_("The most words in a row that any text repeats; the passage is shown below."), unit=N_("words"),
-            better="lower", marks=[Mark(name, float(group.max())) for name, group in others], digits=0,
+            N_("The most words in a row that any text repeats; from 4 on the passage is shown below."),
+            unit=WORDS, better="lower", marks=[Mark(name, float(group.max())) for name, group in others], digits=0,
         ),
     ]  # fmt: skip
     copied = yield from _passages(main, search, training)
@@ -103,8 +103,8 @@ def _passages(main: Batch, search: Search, training: Texts) -> Generator[Event, 
     copied: list[Copied] = []
     for i in chosen:
         length = int(search.lengths[i])
-        if not length:
-            continue
+        if length < SHORTEST:
+            break
         numbers = search.parts[int(search.part[i])]
         letters = [list(parts_of(training[text], _OVERLAP))[piece] for text, piece in numbers]
         yield Progress(len(copied), len(chosen), _("Looking for copied passages"))

@@ -98,7 +98,7 @@ def write_all(job: TextJob, count: int, seed: int) -> Generator[Event, str | Non
         sample = load(job.folder, job.device)
         phase = _("Writing texts of the likelihood model") if twin else _("Writing texts")
         texts = _flat((yield from make_samples(sample, count, seed, phase)))
-        made.append((yield from _measured(texts)))
+        made.append((yield from _measured(texts, bool(twin))))
         for temperature in temperatures:
             hot = texts[: job.sweep]
             if temperature != 1 or len(hot) < job.sweep:
@@ -109,8 +109,9 @@ def write_all(job: TextJob, count: int, seed: int) -> Generator[Event, str | Non
     return Written(made[0], made[1] if len(made) > 1 else None, [part for part in heated if len(part.batch) > 1])
 
 
-def _measured(texts: list[str]) -> Generator[Event, str | None, Batch]:
+def _measured(texts: list[str], twin: bool) -> Generator[Event, str | None, Batch]:
     """Return what is measured of the texts, and say what is not."""
+    whose = _("Likelihood model: {note}") if twin else "{note}"
     batch = batch_of(texts)
     if len(batch) < 2:
         raise UserError(
@@ -121,9 +122,10 @@ def _measured(texts: list[str]) -> Generator[Event, str | None, Batch]:
     if empty:
         told = ngettext("{count} of {all} texts is empty and was left out.",
                         "{count} of {all} texts are empty and were left out.", empty)  # fmt: skip
-        yield Note(told.format(count=empty, all=len(texts)), "warning")
+        yield Note(whose.format(note=told.format(count=empty, all=len(texts))), "warning")
     if len(batch) + empty < len(texts):
-        yield Note(_("The texts are long: {count} of {all} were measured.").format(count=len(batch), all=len(texts)))
+        told = _("The texts are long: {count} of {all} were measured.").format(count=len(batch), all=len(texts))
+        yield Note(whose.format(note=told))
     return batch
 
 

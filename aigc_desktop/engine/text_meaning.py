@@ -10,9 +10,9 @@ import numpy as np
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Event, Note, Progress
 from aigc_desktop.core.i18n import N_, _
-from aigc_desktop.core.report import Figure, Mark, Section
+from aigc_desktop.core.report import BASELINE, REAL, Figure, Mark, Section
 from aigc_desktop.engine.device import choose_device
-from aigc_desktop.engine.figures import BASELINE, REAL, figure, mark
+from aigc_desktop.engine.figures import figure, mark
 from aigc_desktop.engine.metrics.estimate import Estimate
 from aigc_desktop.engine.metrics.frontier import frontier_score
 from aigc_desktop.engine.metrics.image import balls_around, frechet_distance, frechet_interval

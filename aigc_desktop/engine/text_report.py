@@ -12,9 +12,10 @@ from dataclasses import replace
 from aigc_desktop.core.events import Event, Note, Progress
 from aigc_desktop.core.family import Likelihood
 from aigc_desktop.core.i18n import N_, _, ngettext
-from aigc_desktop.core.report import Copied, Curve, Plot, Report, Section
-from aigc_desktop.engine.figures import BASELINE, REAL, figure, mark
+from aigc_desktop.core.report import BASELINE, OWN, REAL, Copied, Curve, Plot, Report, Section
+from aigc_desktop.engine.figures import figure, mark
 from aigc_desktop.engine.metrics.estimate import Estimate
+from aigc_desktop.engine.metrics.image import frechet_distance
 from aigc_desktop.engine.metrics.text import ReferenceTable, bits_per_byte
 from aigc_desktop.engine.pretrained.encoder import Encoder
 from aigc_desktop.engine.text_copies import copying
@@ -175,17 +176,17 @@ def _sweep(
     for heated in written.heated:
         point = yield from _point(job, heated, table, encoder, real)
         points.append(point)
-    unseen = yield from _real_point(job, table)
+    usual = yield from _real_point(job, table, real)
     says = N_("Each point is a temperature. Up and to the left is better: near to real texts, and varied.")
     plots = []
     if table is not None:
-        curves = _curves([(heated, x, y) for heated, x, y, _far in points])
+        curves = _curves([(heated, x, y) for heated, x, y, _far in points], usual[:2])
         plots.append(Plot(
-            N_("Quality over variety, by words"), says, SELF_BLEU[_SWEEP_ORDER], BLEU[_SWEEP_ORDER], [*curves, *unseen]
+            N_("Quality over variety, by words"), says, SELF_BLEU[_SWEEP_ORDER], BLEU[_SWEEP_ORDER], curves
         ))  # fmt: skip
     if real is not None:
         says = N_("Each point is a temperature. Down and to the left is better: near to real texts, and varied.")
-        curves = _curves([(heated, x, far) for heated, x, _y, far in points])
+        curves = _curves([(heated, x, far) for heated, x, _y, far in points], usual[::2])
         plots.append(Plot(N_("Quality over variety, by meaning"), says, SELF_BLEU[_SWEEP_ORDER], FRECHET, curves))
     return [plot for plot in plots if plot.curves]
 
@@ -203,22 +204,31 @@ def _point(
     return heated, repeated[_SWEEP_ORDER].value, near[_SWEEP_ORDER].value if near else None, far
 
 
-def _real_point(job: TextJob, table: ReferenceTable | None) -> Generator[Event, str | None, list[Curve]]:
-    """Return where as many training texts lie, to compare with."""
-    real: Batch = real_batch(job.dataset.texts("train"), job.sweep)
-    if table is None or len(real) < job.sweep or len(real) < 2:
-        return []
-    repeated = yield from self_bleu_of(real, (_SWEEP_ORDER,))
-    near = yield from bleu_of(real, table, (_SWEEP_ORDER,), own=False)
-    return [Curve(REAL, [repeated[_SWEEP_ORDER].value], [near[_SWEEP_ORDER].value], [""])]
+def _real_point(
+    job: TextJob, table: ReferenceTable | None, real: RealVectors | None
+) -> Generator[Event, str | None, tuple[float | None, float | None, float | None]]:  # fmt: skip
+    """Return self-BLEU, BLEU and distance of as many training texts, None for what cannot be measured."""
+    batch: Batch = real_batch(job.dataset.texts("train"), job.sweep)
+    if len(batch) < max(2, job.sweep):
+        return None, None, None
+    repeated = yield from self_bleu_of(batch, (_SWEEP_ORDER,))
+    near = (yield from bleu_of(batch, table, (_SWEEP_ORDER,), own=False)) if table is not None else None
+    far = None
+    if real is not None:
+        far = frechet_distance(*(part[: job.sweep] for part in (real.first, real.second)))
+    return repeated[_SWEEP_ORDER].value, near[_SWEEP_ORDER].value if near else None, far
 
 
-def _curves(points: list[tuple[Heated, float, float | None]]) -> list[Curve]:
-    """Return the curve of the model and that of its twin."""
-    curves = []
-    for twin, name in ((False, N_("this model")), (True, BASELINE)):
+def _curves(points: list[tuple[Heated, float, float | None]], usual: tuple[float | None, ...]) -> list[Curve]:
+    """Return the curve of the model, the point of real texts, and the curve of the twin."""
+    found: dict[str, Curve] = {}
+    for twin, name in ((False, OWN), (True, BASELINE)):
         chosen = [(heated.temperature, x, y) for heated, x, y in points if heated.twin is twin and y is not None]
         if chosen:
             labels = [f"{temperature:g}" for temperature, _x, _y in chosen]
-            curves.append(Curve(name, [x for _t, x, _y in chosen], [float(y) for _t, _x, y in chosen], labels))
+            found[name] = Curve(name, [x for _t, x, _y in chosen], [float(y) for _t, _x, y in chosen], labels)
+    x, y = usual
+    curves = list(found.values())
+    if curves and x is not None and y is not None:
+        curves.insert(1, Curve(REAL, [x], [y], [""]))
     return curves

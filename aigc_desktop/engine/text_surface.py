@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from aigc_desktop.core.dataset import Texts
 from aigc_desktop.core.events import Event, Progress
 from aigc_desktop.core.i18n import N_, _
-from aigc_desktop.core.report import Figure, Mark, Section
-from aigc_desktop.engine.figures import BASELINE, REAL, figure, mark
+from aigc_desktop.core.report import BASELINE, REAL, Figure, Mark, Section
+from aigc_desktop.engine.figures import figure, mark
 from aigc_desktop.engine.metrics.estimate import Estimate, bootstrap_mean
 from aigc_desktop.engine.metrics.text import (
     ORDERS,

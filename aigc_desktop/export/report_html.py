@@ -11,7 +11,7 @@ from pathlib import Path
 
 from aigc_desktop.core.files import atomic_file
 from aigc_desktop.core.i18n import _, language
-from aigc_desktop.core.report import Copied, Figure, Report, Section, Table, read_report
+from aigc_desktop.core.report import OWN, Copied, Figure, Report, Section, Table, read_report, sign_of
 from aigc_desktop.core.report_words import (
     BETTER,
     cell_text,
@@ -54,9 +54,12 @@ _PRINT = """
 body{color:#1b1b1f}h1{font-size:20pt}h2{font-size:13pt;margin-top:16px;margin-bottom:4px}
 .soft{color:#575761;font-size:8.5pt}.value{font-size:12pt;font-weight:600}.text{white-space:pre-wrap}
 .hit{background-color:#faeed2}td,th{padding:4px;vertical-align:top;text-align:left}th{font-weight:600}
+.number{white-space:nowrap}.first{page-break-before:always}
 """
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _MOST_COLUMNS = 24
+_PRINT_WIDTH, _PRINT_BAR = 560, 0.75
+"""CSS pixels of a plot on paper: two of them fit on a page; and how much bars and signs shrink."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,9 @@ def print_page(report: Report, sheets: Sequence[tuple[str, bytes]] = ()) -> Page
     def name_drawing(drawing: Drawing) -> str:
         name = f"drawing-{len(page.drawings)}"
         page.drawings[name] = drawing
-        return f'<img src="{name}" width="{drawing.width}" height="{drawing.height}">'
+        scale = min(1, _PRINT_WIDTH / drawing.width) if drawing.width > 300 else _PRINT_BAR
+        width, height = (round(scale * side) for side in (drawing.width, drawing.height))
+        return f'<img src="{name}" width="{width}" height="{height}">'
 
     def name_picture(data: bytes) -> str:
         name = f"picture-{len(page.pictures)}"
@@ -141,11 +146,11 @@ class _Builder:
         if headlines:
             parts.append(self._card(_("At a glance"), self._glance(headlines)))
         parts += [self._section(section) for section in report.sections]
-        for shown in report.plots:
-            names = [_(curve.name) for curve in shown.curves]
+        for number, shown in enumerate(report.plots):
             drawn = f'<div class="wide">{self.place(plot(shown, self.colours))}</div>'
             words = f'<p class="soft">{safe(_(shown.explanation))}</p>'
-            parts.append(self._card(_(shown.title), words + self._legend(names) + drawn))
+            legend = self._legend([curve.name for curve in shown.curves])
+            parts.append(self._card(_(shown.title), words + legend + drawn, "" if number else "first"))
         parts += [self._card(_(table.title), self._table(table)) for table in report.tables if table.rows]
         parts += [self._card(title, self.picture(data)) for title, data in sheets]
         if report.copied:
@@ -158,8 +163,8 @@ class _Builder:
         methods = "".join(f'<p class="soft">{safe(_(method))}</p>' for method in report.methods)
         return "".join(parts) + (self._card(_("How it was measured"), methods) if methods else "")
 
-    def _card(self, title: str, inner: str) -> str:
-        return f'<h2>{safe(title)}</h2><div class="card">{inner}</div>'
+    def _card(self, title: str, inner: str, place: str = "") -> str:
+        return f'<h2 class="{place}">{safe(title)}</h2><div class="card">{inner}</div>'
 
     def _glance(self, figures: Sequence[Figure]) -> str:
         rows = [
@@ -171,7 +176,7 @@ class _Builder:
         return f'<table width="100%">{"".join(rows)}</table>'
 
     def _section(self, section: Section) -> str:
-        names, rows = section.mark_names(), []
+        rows = []
         for figure in section.figures:
             better = f" ({_(BETTER[figure.better])})" if figure.better else ""
             rows.append(
@@ -179,14 +184,14 @@ class _Builder:
                 f'<br><span class="soft">{safe(_(figure.explanation) + better)}</span></td>'
                 f'<td width="18%" class="number"><span class="value">{safe(value_text(figure))}</span>'
                 f'<br><span class="soft">{safe(interval_text(figure))}</span></td>'
-                f'<td width="36%">{self.place(bar(figure, self.colours, names))}'
+                f'<td width="36%">{self.place(bar(figure, self.colours))}'
                 f'<br><span class="soft">{safe(marks_text(figure))}</span></td></tr>'
             )
-        legend = self._legend([_("this model"), *map(_, names)])
+        legend = self._legend([OWN, *section.mark_names()])
         return self._card(_(section.title), legend + f'<table width="100%">{"".join(rows)}</table>')
 
     def _legend(self, names: Sequence[str]) -> str:
-        signs = (f"{self.place(sign(number, self.colours))}&nbsp;{safe(name)}" for number, name in enumerate(names))
+        signs = (f"{self.place(sign(sign_of(name), self.colours))}&nbsp;{safe(_(name))}" for name in names)
         return f'<p class="soft">{" &nbsp; ".join(signs)}</p>'
 
     def _table(self, table: Table) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 
 from aigc_desktop.core.i18n import _
-from aigc_desktop.core.report import Curve, Figure, Plot
+from aigc_desktop.core.report import Curve, Figure, Plot, sign_of
 
 Colours = Mapping[str, str]
 """text, secondary, line, and the curves "0", "1", … : values of CSS, so that a page may name its variables."""
@@ -27,8 +27,8 @@ class Drawing:
     height: int
 
 
-def bar(figure: Figure, colours: Colours, names: Sequence[str]) -> Drawing:
-    """Return value and interval on a line, and what to compare with: its sign is that of its place in `names`."""
+def bar(figure: Figure, colours: Colours) -> Drawing:
+    """Return value and interval on a line, and what to compare with, each with its sign."""
     width, height = BAR
     low, high = figure.span()
     middle, room = height / 2, width - 16
@@ -38,7 +38,7 @@ def bar(figure: Figure, colours: Colours, names: Sequence[str]) -> Drawing:
 
     parts = [_line(8, middle, width - 8, middle, colours["line"], 2)]
     for mark in figure.marks:
-        number = names.index(mark.name) + 1
+        number = sign_of(mark.name)
         colour = colours[str(number % 6)]
         if mark.low is not None and mark.high is not None:
             parts.append(_line(at(mark.low), middle, at(mark.high), middle, colour, 2))
@@ -93,8 +93,8 @@ def plot(shown: Plot, colours: Colours) -> Drawing:
     parts.append(_text((_LEFT + width - _RIGHT) / 2, height - 8, _(shown.x_title), colours["text"], "middle"))
     turned = f' transform="rotate(-90 14 {(height - _BOTTOM + _TOP) / 2:.0f})"'
     parts.append(_text(14, (height - _BOTTOM + _TOP) / 2, _(shown.y_title), colours["text"], "middle", turned))
-    for number, curve in enumerate(shown.curves):
-        parts += _curve(curve, number, [at(x, y) for x, y in zip(curve.x, curve.y, strict=True)], colours)
+    for curve in shown.curves:
+        parts += _curve(curve, sign_of(curve.name), [at(x, y) for x, y in zip(curve.x, curve.y, strict=True)], colours)
     return _drawing(parts, width, height, _(shown.title))
 
 

@@ -21,7 +21,7 @@ from PySide6.QtSvg import QSvgRenderer
 
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.files import atomic_file
-from aigc_desktop.core.i18n import _
+from aigc_desktop.core.i18n import _, language
 from aigc_desktop.core.paths import resources
 from aigc_desktop.core.report import read_report
 from aigc_desktop.core.report_words import title_of
@@ -59,7 +59,7 @@ def pdf_bytes(page: Page, title: str) -> bytes:
     writer.setTitle(title)
     writer.setResolution(300)
     writer.setPageSize(QPageSize(QPageSize.PageSizeId.A4))
-    writer.setPageMargins(QMarginsF(12, 12, 12, 12), QPageLayout.Unit.Millimeter)
+    writer.setPageMargins(QMarginsF(0, 0, 0, 0), QPageLayout.Unit.Millimeter)  # the document has 2 cm of its own
     document.print_(writer)
     del writer  # writes the end of the file
     data = bytes(buffer.data().data())
@@ -87,6 +87,8 @@ def _font() -> QFont:
         found = QFontDatabase.applicationFontFamilies(number) if number >= 0 else []
     font.setFamilies([font.family(), *found])
     font.setPointSizeF(9.5)
+    if language() == "en":  # Chinese fonts draw “quotes” and · as wide as an ideograph
+        font.setFeature(QFont.Tag("palt"), 1)
     return font
 
 

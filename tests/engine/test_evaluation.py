@@ -78,7 +78,8 @@ def test_every_figure_is_finite_explained_and_within_its_interval(story):
     names = {figure.name for figure in report.figures()}
     assert {"Bits per byte", "BLEU-2 (pairs of words)", "BLEU-5 (5 words)", "Self-BLEU-2 (pairs of words)",
             "Distinct-3 (3 words)", "Different texts", "Longest copied passage, median", "MAUVE-like score",
-            "Fréchet distance of meanings", "Precision (fidelity)", "Recall (variety)", "Density", "Coverage"} <= names  # fmt: skip
+            "Fréchet distance of meanings", "Precision (fidelity)", "Recall (variety)", "Density",
+            "Coverage"} <= names  # fmt: skip
 
 
 def test_real_texts_and_the_twin_stand_beside_each_figure(story):
@@ -91,10 +92,12 @@ def test_real_texts_and_the_twin_stand_beside_each_figure(story):
 
 def test_the_sweep_has_a_point_for_each_temperature_and_model(story):
     words, meaning = read_report(story[1].folder).plots
-    for plot, names in ((words, ["this model", "likelihood model"]), (meaning, ["this model", "likelihood model"])):
-        assert [curve.name for curve in plot.curves][:2] == names
-        assert all(curve.labels == ["0.7", "1"] and len(curve.x) == len(curve.y) == 2 for curve in plot.curves[:2])
-    assert words.curves[-1].name == "real data"
+    for plot in (words, meaning):
+        assert [curve.name for curve in plot.curves] == ["this model", "real data", "likelihood model"]
+        for curve in plot.curves[::2]:
+            assert curve.labels == ["0.7", "1"] and len(curve.x) == len(curve.y) == 2
+    own, usual, _twin = meaning.curves
+    assert usual.y[0] < min(own.y)
 
 
 def test_the_most_copied_passages_stand_in_both_texts(story):

@@ -71,7 +71,7 @@ class EvaluatePage(Page):
         )  # fmt: skip
         main = QWidget()
         self.left = QStackedLayout(main)
-        for part in (self.first, Scrolled(self.view), Scrolled(self.compare)):
+        for part in (self.first, Scrolled(self.view, keeps=True), Scrolled(self.compare, keeps=True)):
             self.left.addWidget(part)
         work = SideBySide(theme, main, self.panel, (NARROW_PX, PANEL_PX))
         outer = QVBoxLayout(self)  # a stacked layout has no margins

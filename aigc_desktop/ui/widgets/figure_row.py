@@ -7,7 +7,7 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from aigc_desktop.core.i18n import _
-from aigc_desktop.core.report import Figure, number_text
+from aigc_desktop.core.report import Figure, number_text, sign_of
 from aigc_desktop.core.report_words import BETTER, interval_text, value_text
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.cards import Card, FlowLayout
@@ -15,11 +15,11 @@ from aigc_desktop.ui.widgets.controls import label
 
 
 class IntervalBar(QWidget):
-    """Value and interval on a line from the least to the greatest; `names` say which sign a mark has."""
+    """Value and interval on a line from the least to the greatest, and what to compare with, each with its sign."""
 
-    def __init__(self, theme: Theme, figure: Figure, names: list[str]) -> None:
+    def __init__(self, theme: Theme, figure: Figure) -> None:
         super().__init__()
-        self.theme, self.figure, self.names = theme, figure, names
+        self.theme, self.figure = theme, figure
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         low, high = figure.span()
         told = _("from {first} to {last}").format(
@@ -54,7 +54,7 @@ class IntervalBar(QWidget):
                 painter.setPen(pen)
                 painter.drawLine(QPointF(at(figure.low), middle), QPointF(at(figure.high), middle))
             for mark in figure.marks:
-                number = self.names.index(mark.name) + 1
+                number = sign_of(mark.name)
                 draw_sign(painter, number, QPointF(at(mark.value), middle), size, sign_colour(self.theme, number))
             draw_sign(painter, 0, QPointF(at(figure.value), middle), size, own)
 
@@ -76,18 +76,18 @@ class Sign(QWidget):
 
 
 class Legend(QWidget):
-    """Signs with their names; the first is the model that is evaluated."""
+    """The signs of marks and curves with their names, which are messages."""
 
     def __init__(self, theme: Theme, names: list[str]) -> None:
         super().__init__()
         row = FlowLayout(theme.px(12))
-        for number, name in enumerate(names):
+        for name in names:
             part = QWidget()
             box = QHBoxLayout(part)
             box.setContentsMargins(0, 0, 0, 0)
             box.setSpacing(theme.px(4))
-            box.addWidget(Sign(theme, number))
-            box.addWidget(label(name, "secondary", wrap=False))
+            box.addWidget(Sign(theme, sign_of(name)))
+            box.addWidget(label(_(name), "secondary", wrap=False))
             row.addWidget(part)
         self.setLayout(row)
 
@@ -95,7 +95,7 @@ class Legend(QWidget):
 class FigureRow(QWidget):
     """One figure over the whole width."""
 
-    def __init__(self, theme: Theme, figure: Figure, names: list[str]) -> None:
+    def __init__(self, theme: Theme, figure: Figure) -> None:
         super().__init__()
         self.figure = figure
         box = QVBoxLayout(self)
@@ -114,7 +114,7 @@ class FigureRow(QWidget):
             head.addWidget(between, 0, Qt.AlignmentFlag.AlignBottom)
         head.addWidget(self.value)
         box.addLayout(head)
-        box.addWidget(IntervalBar(theme, figure, names))
+        box.addWidget(IntervalBar(theme, figure))
         compared = [f"{_(mark.name)}: {number_text(mark.value, figure.digits)}" for mark in figure.marks]
         better = [_(BETTER[figure.better])] if figure.better else []
         box.addWidget(label(" · ".join([*better, *compared]), "secondary"))

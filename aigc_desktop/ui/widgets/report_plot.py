@@ -6,10 +6,10 @@ import pyqtgraph as pg
 from PySide6.QtGui import QColor
 
 from aigc_desktop.core.i18n import _
-from aigc_desktop.core.report import Plot
+from aigc_desktop.core.report import Plot, sign_of
 from aigc_desktop.ui.theme import Theme
 
-_SYMBOLS = ("o", "d", "o", "s")
+_SYMBOLS = ("o", "|", "o", "s")  # as draw_sign draws them
 
 
 class ReportPlot(pg.PlotWidget):  # type: ignore[misc]
@@ -40,7 +40,8 @@ class ReportPlot(pg.PlotWidget):  # type: ignore[misc]
             axis.enableAutoSIPrefix(False)
             axis.setLabel(_(title), color=colours.secondary)
             axis.label.setFont(font)
-        for number, curve in enumerate(self.plot.curves):
+        for curve in self.plot.curves:
+            number = sign_of(curve.name)
             colour = QColor(self.theme.plot_colours[number % len(self.theme.plot_colours)])
             pen = pg.mkPen(colour, width=2, style=pg.QtCore.Qt.PenStyle.DashLine if number else None)
             if not number:

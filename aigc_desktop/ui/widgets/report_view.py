@@ -10,7 +10,7 @@ from PySide6.QtGui import QImage, QPixmap
 from PySide6.QtWidgets import QLabel, QTextBrowser, QVBoxLayout, QWidget
 
 from aigc_desktop.core.i18n import _
-from aigc_desktop.core.report import Copied, Section
+from aigc_desktop.core.report import OWN, Copied, Section
 from aigc_desktop.core.report_words import facts_of, title_of
 from aigc_desktop.ui.evaluations import Loaded
 from aigc_desktop.ui.slices import Slices
@@ -93,7 +93,7 @@ class ReportView(QWidget):
 
             card = self._card(plot.title)
             card.add(label(_(plot.explanation), "secondary"))
-            card.add(Legend(theme, [_(curve.name) for curve in plot.curves]))
+            card.add(Legend(theme, [curve.name for curve in plot.curves]))
             card.add(ReportPlot(theme, plot))
             yield
         for table in report.tables:
@@ -115,11 +115,11 @@ class ReportView(QWidget):
     def _section(self, section: Section) -> Iterator[None]:
         card, names = self._card(section.title), section.mark_names()
         if names:
-            card.add(Legend(self.theme, [_("this model"), *map(_, names)]))
+            card.add(Legend(self.theme, [OWN, *names]))
         for number, figure in enumerate(section.figures):
             if number:
                 card.add(hairline())
-            card.add(FigureRow(self.theme, figure, names))
+            card.add(FigureRow(self.theme, figure))
             yield
 
     def _words(self, title: str, texts: list[str], role: str) -> Iterator[None]:
@@ -176,6 +176,7 @@ class Marked(QTextBrowser):
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         self.setOpenLinks(False)
+        self.setProperty("plain", True)
         self.setFrameShape(self.Shape.NoFrame)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setToolTip(_("The marked passage stands in both texts word for word."))
