@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QMarginsF, QUrl
+from PySide6.QtCore import QBuffer, QByteArray, QEventLoop, QIODevice, QMarginsF, QUrl
 from PySide6.QtGui import (
     QFont,
     QFontDatabase,
@@ -44,7 +44,8 @@ def write_pdf(evaluation: Run, target: Path) -> None:
 
 
 def pdf_bytes(page: Page, title: str) -> bytes:
-    """Return a page as a PDF on A4."""
+    """Return a page as a PDF on A4; any thread may do this."""
+    timers = QEventLoop()  # a layout starts timers, which a thread that Python made has not by itself
     document = QTextDocument()
     document.setDefaultFont(_font())
     for name, drawing in page.drawings.items():
@@ -61,7 +62,7 @@ def pdf_bytes(page: Page, title: str) -> bytes:
     writer.setPageSize(QPageSize(QPageSize.PageSizeId.A4))
     writer.setPageMargins(QMarginsF(0, 0, 0, 0), QPageLayout.Unit.Millimeter)  # the document has 2 cm of its own
     document.print_(writer)
-    del writer  # writes the end of the file
+    del writer, document, timers  # the writer now writes the end of the file
     data = bytes(buffer.data().data())
     if not data.rstrip().endswith(b"%%EOF"):
         raise UserError(_("The PDF could not be made."), _("Save the report as HTML and print that."))
