@@ -217,3 +217,26 @@ def test_names_are_imported_learned_found_and_measured(folder, tmp_path, capsys)
     assert main(["evaluate", run.id, "--dataset", "names"]) == 0
     told = capsys.readouterr().out
     assert "Entity F1, micro (strict, IOB2)" in told and "Tokens, with O" in told and "B-place" in told
+
+
+def test_an_evaluation_is_written_as_html_and_pdf_and_kept(folder, texts, tmp_path, capsys):
+    from aigc_desktop.__main__ import main as start
+
+    assert main(["data", "import", str(texts), "--title", "poems"]) == 0
+    assert main(["train", "gpt", "--dataset", "poems", "--title", "<script>x</script>", *QUICK_GPT]) == 0
+    run = Workspace(folder).runs()[0]
+    html, pdf = tmp_path / "报告.html", tmp_path / "report.pdf"
+    small = ["--count", "16", "--sweep", "0", "--device", "cpu"]
+    capsys.readouterr()
+    assert start(["evaluate", run.id, *small, "--html", str(html), "--pdf", str(pdf), "--language", "zh_CN"]) == 0
+    told = capsys.readouterr().out
+    assert str(html) in told and str(pdf) in told and "不重复文本" in told and "Different texts" not in told
+    assert "&lt;script&gt;" in html.read_text("utf-8") and "<script" not in html.read_text("utf-8")
+    assert pdf.read_bytes().startswith(b"%PDF")
+    (evaluation,) = Workspace(folder).evaluations()
+    assert evaluation.config_values["checkpoint"].isdecimal() and (evaluation.folder / "report.json").is_file()
+    for flag in ("--html", "--pdf"):  # told before anything is computed
+        assert start(["evaluate", run.id, *small, flag, str(tmp_path / "no" / "r")]) == 2
+    assert main(["evaluate", run.id, *small, "--pdf", str(pdf)]) == 2
+    assert main(["evaluate", run.id, *small, "--encoder", "nowhere"]) == 1
+    assert len(Workspace(folder).evaluations()) == 1, "nothing is left of what failed"
