@@ -48,6 +48,11 @@ class Figure:
     digits: int = 3
     headline: bool = False
 
+    @property
+    def has_bar(self) -> bool:
+        """Return whether there is more to draw than a number."""
+        return bool(self.better or self.marks or self.low is not None)
+
     def span(self) -> tuple[float, float]:
         """Return the range that a bar for this figure covers: 0 to 1 for shares, else from 0 over all that is known."""
         known = [self.value, self.low, self.high]

@@ -20,7 +20,7 @@ from aigc_desktop.engine.samples_made import make_samples
 
 MOST_REAL = 5_000
 """Real items compared at most: more change the third digit only and cost memory and time."""
-_SHOWN, _PAIRS = 24, 6
+_SHOWN, _PAIRS = 25, 6
 
 Images = np.ndarray[Any, np.dtype[np.uint8]]
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
@@ -32,7 +32,8 @@ def measure_pictures(
     """Return the report with its figures; yields samples, and pairs of those that look most copied."""
     made: list[Images] = yield from make_samples(sample, report.count, report.seed)
     fake = np.concatenate(made)
-    yield Sample(0, fake[:_SHOWN])
+    side = int(min(len(fake), _SHOWN) ** 0.5)
+    yield Sample(0, fake[: side * side])  # a square sheet has no empty cells
     side = fake.shape[1]
     train = _real(dataset, "train", side)
     sets = []

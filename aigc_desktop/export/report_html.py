@@ -57,7 +57,7 @@ body{color:#1b1b1f}h1{font-size:20pt}h2{font-size:13pt;margin-top:16px;margin-bo
 .number{white-space:nowrap}.first{page-break-before:always}
 """
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
-_MOST_COLUMNS = 24
+_PRINT_COLUMNS = 14
 _PRINT_WIDTH, _PRINT_BAR = 560, 0.75
 """CSS pixels of a plot on paper: two of them fit on a page; and how much bars and signs shrink."""
 
@@ -117,7 +117,7 @@ def print_page(report: Report, sheets: Sequence[tuple[str, bytes]] = ()) -> Page
         page.pictures[name] = data
         return f'<img src="{name}" width="480">'
 
-    body = _Builder(_LIGHT, name_drawing, name_picture).body(report, sheets)
+    body = _Builder(_LIGHT, name_drawing, name_picture, _PRINT_COLUMNS).body(report, sheets)
     html = f"<html><head><style>{_PRINT}</style></head><body>{body}</body></html>"
     return Page(html, page.drawings, page.pictures)
 
@@ -138,6 +138,8 @@ class _Builder:
     colours: Colours
     place: Callable[[Drawing], str]
     picture: Callable[[bytes], str]
+    columns: int = 10_000
+    """Columns of a table that are shown at most."""
 
     def body(self, report: Report, sheets: Sequence[tuple[str, bytes]]) -> str:
         facts = " · ".join(safe(fact) for fact in facts_of(report))
@@ -184,7 +186,7 @@ class _Builder:
                 f'<br><span class="soft">{safe(_(figure.explanation) + better)}</span></td>'
                 f'<td width="18%" class="number"><span class="value">{safe(value_text(figure))}</span>'
                 f'<br><span class="soft">{safe(interval_text(figure))}</span></td>'
-                f'<td width="36%">{self.place(bar(figure, self.colours))}'
+                f'<td width="36%">{self.place(bar(figure, self.colours)) if figure.has_bar else ""}'
                 f'<br><span class="soft">{safe(marks_text(figure))}</span></td></tr>'
             )
         legend = self._legend([OWN, *section.mark_names()])
@@ -195,11 +197,14 @@ class _Builder:
         return f'<p class="soft">{" &nbsp; ".join(signs)}</p>'
 
     def _table(self, table: Table) -> str:
-        heads = "".join(f"<th>{safe(title)}</th>" for title in column_titles(table)[:_MOST_COLUMNS])
+        heads = "".join(f"<th>{safe(title)}</th>" for title in column_titles(table)[: self.columns])
         rows = "".join(
-            f"<tr>{''.join(_cell(cell) for cell in row[:_MOST_COLUMNS])}</tr>" for row in table.rows
+            f"<tr>{''.join(_cell(cell) for cell in row[: self.columns])}</tr>" for row in table.rows
         )
-        return f'<div class="wide"><table width="100%"><tr>{heads}</tr>{rows}</table></div>'
+        left = len(table.columns) - self.columns
+        text = _("{count} more columns are in the HTML file.").format(count=left)
+        note = f'<p class="soft">{safe(text)}</p>' if left > 0 else ""
+        return f'<div class="wide"><table width="100%"><tr>{heads}</tr>{rows}</table></div>{note}'
 
     def _copied(self, one: Copied) -> str:
         made = _hit(one.text, one.start, one.end)

@@ -9,7 +9,7 @@ import pytest
 
 from aigc_desktop.core.events import Result, Sample
 from aigc_desktop.core.i18n import set_language
-from aigc_desktop.core.report import Copied, Curve, Plot
+from aigc_desktop.core.report import Copied, Curve, Plot, Table
 from aigc_desktop.data.recorder import record
 from aigc_desktop.export.report_html import html_page, picture_sheets, print_page, safe, write_html
 from aigc_desktop.export.report_svg import bar, plot, tick_text, ticks
@@ -118,3 +118,11 @@ def test_a_plot_of_one_point_and_of_evil_names_is_drawn():
 
 def test_what_no_file_may_hold_is_replaced():
     assert safe("a\x00b\ud800c\n") == "a\ufffdb\ufffdc\n"
+
+
+def test_a_wide_table_is_whole_on_the_screen_and_cut_with_a_word_on_paper():
+    names = [f"class{n}" for n in range(30)]
+    table = Table("Confusion of texts: true class in rows", ["", *names], [[n, *range(30)] for n in names], "confusion")
+    report = replace(REPORT, tables=[table])
+    assert "class29</th>" in html_page(report) and "more columns" not in html_page(report)
+    assert "class29</th>" not in print_page(report).html and "17 more columns" in print_page(report).html

@@ -75,7 +75,7 @@ def test_the_settings_are_those_that_count_for_the_model(page, services):
     sorter.update(task="text_classifier.train")
     page.panel.choose(sorter.id)
     assert list(page.panel.form.rows) == ["dataset"]
-    assert page.panel.form.rows["dataset"].input.box.itemText(0) == "none chosen"
+    assert page.panel.form.rows["dataset"].input.box.itemText(0) == "as in training"
 
 
 def test_an_evaluation_runs_is_stopped_and_leaves_nothing(page, services, jobs, record, qtbot):
@@ -121,8 +121,9 @@ def test_a_finished_evaluation_is_listed_and_shown_with_its_words(page, services
 def test_two_evaluations_are_compared(page, services, qtbot):
     better = Figure(FIGURE.name, 0.9, "", 0.8, 0.95, better="higher")
     first = add_evaluation(services)
+    section = Section("Nearness to real texts", [better])
     second = add_evaluation(services, Report(
-        "run", "Other", "gpt", "000200", "other data", "2026-11-27T01:00:00+00:00", 48, 0, [Section("x", [better])]
+        "run", "Other", "gpt", "000200", "other data", "2026-11-27T01:00:00+00:00", 48, 0, [section]
     ))  # fmt: skip
     page.refresh()
     settle(qtbot)

@@ -176,6 +176,7 @@ class PastEvaluations(QWidget):
         self.list.setToolTip(_("Click one to read it; Ctrl+click a second one to compare the two."))
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.list.setWordWrap(True)
+        self.list.setSpacing(theme.px(2))
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setMinimumHeight(theme.px(150))
         self.delete_button = button(theme, _("Delete"), "trash-2", "danger", _("Move to the trash (Del)"))

@@ -114,10 +114,12 @@ class FigureRow(QWidget):
             head.addWidget(between, 0, Qt.AlignmentFlag.AlignBottom)
         head.addWidget(self.value)
         box.addLayout(head)
-        box.addWidget(IntervalBar(theme, figure))
+        if figure.has_bar:
+            box.addWidget(IntervalBar(theme, figure))
         compared = [f"{_(mark.name)}: {number_text(mark.value, figure.digits)}" for mark in figure.marks]
         better = [_(BETTER[figure.better])] if figure.better else []
-        box.addWidget(label(" · ".join([*better, *compared]), "secondary"))
+        if better or compared:
+            box.addWidget(label(" · ".join([*better, *compared]), "secondary"))
         box.addWidget(label(_(figure.explanation), "secondary"))
 
 

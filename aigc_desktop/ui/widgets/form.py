@@ -153,7 +153,8 @@ class ConfigForm(QWidget):
     def _choices(self, spec: FieldSpec) -> Choices:
         """Return what the workspace offers; where nothing may be chosen too, that comes first."""
         offered = self._offered(spec)
-        return [("", _("none chosen")), *offered] if offered and spec.default == "" else offered
+        nothing = _("as in training") if spec.kind is FieldKind.DATASET else _("none chosen")
+        return [("", nothing), *offered] if offered and spec.default == "" else offered
 
     def _offered(self, spec: FieldSpec) -> Choices:
         match spec.kind:

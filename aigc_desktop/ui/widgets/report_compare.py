@@ -49,10 +49,11 @@ class ReportCompare(QWidget):
             card.add(label(text, "warning"))
         self.cards.addWidget(card)
         yield
-        others = {figure.name: figure for figure in second.figures()}
+        others = {(section.title, figure.name): figure for section in second.sections for figure in section.figures}
         shared = False
         for section in first.sections:
-            pairs = [(figure, others[figure.name]) for figure in section.figures if figure.name in others]
+            named = [(figure, others.get((section.title, figure.name))) for figure in section.figures]
+            pairs = [(figure, other) for figure, other in named if other is not None]
             if pairs:
                 shared = True
                 self.cards.addWidget(self._section(section, pairs))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pyqtgraph as pg
-from PySide6.QtGui import QColor
+from PySide6.QtGui import QColor, QWheelEvent
 
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.report import Plot, sign_of
@@ -22,7 +22,8 @@ class ReportPlot(pg.PlotWidget):  # type: ignore[misc]
         self.hideButtons()
         self.setMinimumHeight(theme.px(300))
         self.setAccessibleName(_(plot.title))
-        self.setToolTip(_("Drag to move, turn the wheel to zoom, double-click to see everything."))
+        self.setMouseEnabled(x=False, y=False)
+        self.setToolTip(_(plot.explanation))
         self.restyle()
         theme.changed.connect(self.restyle)
 
@@ -58,5 +59,5 @@ class ReportPlot(pg.PlotWidget):  # type: ignore[misc]
                 self.addItem(text)
         self.autoRange(padding=0.12)
 
-    def mouseDoubleClickEvent(self, event: object) -> None:
-        self.autoRange(padding=0.12)
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        event.ignore()  # the page scrolls, not the plot

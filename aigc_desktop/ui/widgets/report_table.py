@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QColor, QWheelEvent
-from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QSize, Qt
+from PySide6.QtGui import QPainter, QWheelEvent
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableWidget,
+    QTableWidgetItem,
+)
 
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.report import Table
@@ -37,11 +44,13 @@ class ReportTable(QTableWidget):
         for number, row in enumerate(rows):
             for column, value in enumerate(row[: len(table.columns)]):
                 self.setItem(number, column, _item(value))
-        if table.kind == "examples":
-            for column in range(min(2, len(table.columns))):
+        for column in range(len(table.columns)):
+            if column < 2 and table.kind == "examples":
                 header.setSectionResizeMode(column, QHeaderView.ResizeMode.Stretch)
-        self._shade()
-        theme.changed.connect(self._shade)
+            elif column and table.kind != "examples" and (head := self.horizontalHeaderItem(column)) is not None:
+                head.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        if table.kind == "confusion":
+            self.setItemDelegate(_Shades(theme, self))
         header.sectionResized.connect(self._fit_rows)
         self._fit_rows()
 
@@ -63,18 +72,24 @@ class ReportTable(QTableWidget):
         self.resizeRowsToContents()
         self.setFixedHeight(self._height())
 
-    def _shade(self) -> None:
-        if self.table.kind != "confusion":
-            return
-        for number, row in enumerate(self.table.rows[:MOST_ROWS]):
-            total = max(1, sum(value for value in row[1:] if isinstance(value, int)))
-            for column, value in enumerate(row[1:], 1):
-                item = self.item(number, column)
-                if item is not None and isinstance(value, int):
-                    colour = QColor(self.theme.colours.green_soft if column == number + 1 else
-                                    self.theme.colours.amber_soft)  # fmt: skip
-                    colour.setAlphaF(min(1.0, value / total + 0.15) if value else 0.0)
-                    item.setBackground(colour)
+
+class _Shades(QStyledItemDelegate):
+    """Paints a cell of a confusion matrix by its share of the row: what is right green, what is wrong amber."""
+
+    def __init__(self, theme: Theme, table: ReportTable) -> None:
+        super().__init__(table)
+        self.theme, self.rows = theme, table.table.rows
+
+    def paint(
+        self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
+    ) -> None:  # fmt: skip
+        row, column = self.rows[index.row()], index.column()
+        value = row[column]
+        if column and isinstance(value, int) and value:
+            colour = self.theme.colour("green" if column == index.row() + 1 else "amber")
+            colour.setAlphaF(0.1 + 0.35 * value / max(1, sum(row[1:])))
+            painter.fillRect(option.rect, colour)
+        super().paint(painter, option, index)
 
 
 def _item(value: object) -> QTableWidgetItem:

@@ -18,7 +18,7 @@ from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.cards import Card, FlowLayout
 from aigc_desktop.ui.widgets.controls import button, clear, hairline, label
 from aigc_desktop.ui.widgets.figure_row import FigureRow, Legend, Tile
-from aigc_desktop.ui.widgets.report_table import ReportTable
+from aigc_desktop.ui.widgets.report_table import MOST_ROWS, ReportTable
 
 _LONGEST = 480  # letters of a sample that are shown
 _ENLARGED = 3  # how much pictures are enlarged at most
@@ -98,7 +98,11 @@ class ReportView(QWidget):
             yield
         for table in report.tables:
             if table.rows:
-                self._card(table.title).add(ReportTable(theme, table))
+                card = self._card(table.title)
+                card.add(ReportTable(theme, table))
+                if len(table.rows) > MOST_ROWS:
+                    text = _("The first {count} of {all} rows; all are in the HTML file.")
+                    card.add(label(text.format(count=MOST_ROWS, all=len(table.rows)), "secondary"))
                 yield
         for title, data in loaded.sheets:
             self._card(title).add(Picture(theme, data))
