@@ -45,11 +45,9 @@ def read_entries(workspace: Workspace) -> list[Entry]:
             info, config = evaluation.info, evaluation.config_values
         except (UserError, OSError):
             continue
-        created = info.created[:16].replace("T", " ")
-        entries.append(Entry(
-            evaluation.folder, str(config.get("run", "")), info.title, str(config.get("checkpoint", "")), created
-        ))  # fmt: skip
-    return entries
+        run, version = (str(config.get(name, "")) for name in ("run", "checkpoint"))
+        entries.append(Entry(evaluation.folder, run, info.title, version, info.created))
+    return sorted(entries, key=lambda entry: entry.created, reverse=True)
 
 
 def load(folder: Path, workspace: Workspace) -> Loaded:

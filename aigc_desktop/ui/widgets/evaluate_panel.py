@@ -203,9 +203,9 @@ class PastEvaluations(QWidget):
         self.list.blockSignals(True)
         self.list.clear()
         for entry in entries:
-            version = str(int(entry.checkpoint)) if entry.checkpoint.isdecimal() else entry.checkpoint
-            step = _("Step {step}").format(step=version)
-            item = QListWidgetItem(f"{entry.title} · {step}\n{entry.created}")
+            decimal = entry.checkpoint.isdecimal()
+            version = _("Step {step}").format(step=int(entry.checkpoint)) if decimal else _("Best version")
+            item = QListWidgetItem(f"{entry.title} · {version}\n{entry.created[:16].replace('T', ' ')}")
             item.setData(_FOLDER, str(entry.folder))
             self.list.addItem(item)
             item.setSelected(entry.folder in before)
