@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,7 @@ class Written:
     heated: list[Heated]
 
 
-def batch_of(texts: Sequence[str]) -> Batch:
+def batch_of(texts: Iterable[str]) -> Batch:
     """Return the texts that hold a word or a mark, as many as are measured at most."""
     kept: tuple[list[str], list[Tokens]] = ([], [])
     total = 0
@@ -136,7 +136,7 @@ def evenly(texts: Texts, most: int) -> list[int]:
 
 def real_batch(texts: Texts, most: int) -> Batch:
     """Return at most `most` real texts, evenly chosen."""
-    return batch_of([texts[i][:LONGEST] for i in evenly(texts, most)])
+    return batch_of(texts[i][:LONGEST] for i in evenly(texts, most))  # one at a time: they may be books
 
 
 def parts_of(text: str, overlap: int = 0) -> Iterator[str]:

@@ -17,11 +17,12 @@ from aigc_desktop.engine.metrics.estimate import Estimate
 from aigc_desktop.engine.metrics.frontier import frontier_score
 from aigc_desktop.engine.metrics.image import balls_around, frechet_distance, frechet_interval
 from aigc_desktop.engine.pretrained.encoder import Encoder, encoder_folder, load_encoder
-from aigc_desktop.engine.text_material import TextJob, Written, real_batch
+from aigc_desktop.engine.text_material import TextJob, Written, evenly
 from aigc_desktop.engine.text_vectors import Vectors, text_vectors
 
 MOST = 2_000
 FEWEST = 20  # below this neighbourhoods and clusters mean nothing
+LETTERS = 4_000  # of a text that an encoder is given: more than it reads
 WIDE = 512  # numbers of a vector above which a Fréchet distance takes too long to be resampled
 
 FRECHET, FRONTIER = N_("Fréchet distance of meanings"), N_("MAUVE-like score")
@@ -53,7 +54,9 @@ def open_encoder(job: TextJob) -> Encoder | None:
 
 def real_vectors(job: TextJob, encoder: Encoder, count: int) -> Generator[Event, str | None, RealVectors | None]:
     """Return vectors of twice `count` training texts; None, with a note, when there are too few."""
-    real = real_batch(job.dataset.texts("train"), 2 * min(count, MOST))
+    training = job.dataset.texts("train")
+    beginnings = (training[i][:LETTERS] for i in evenly(training, 2 * min(count, MOST)))
+    real = [text for text in beginnings if text.strip()]
     half = min(count, MOST, len(real) // 2)
     if half < FEWEST:
         yield Note(
@@ -62,7 +65,7 @@ def real_vectors(job: TextJob, encoder: Encoder, count: int) -> Generator[Event,
             ), "warning",
         )  # fmt: skip
         return None
-    vectors = yield from text_vectors(encoder, real.texts, choose_device(job.device))
+    vectors = yield from text_vectors(encoder, real, choose_device(job.device))
     order = np.random.default_rng(0).permutation(len(vectors))
     return RealVectors(vectors[order[:half]], vectors[order[half : 2 * half]])
 

@@ -48,6 +48,7 @@ from aigc_desktop.engine.text_surface import (
 
 SHOWN = 8
 MEASURED_BYTES = 300_000  # of held-out text whose likelihood is measured
+LONGEST_READ = 40_000  # letters of one of them
 _SWEEP_ORDER = 4
 _LETTERS = 600  # of a text that is shown
 
@@ -98,7 +99,7 @@ def _likelihood(job: TextJob) -> Generator[Event, str | None, list[Section]]:
     chosen: list[str] = []
     size = 0
     for i in evenly(held_out, 2000):
-        text = held_out[i]
+        text = held_out[i][:LONGEST_READ]
         size += len(text.encode())
         if text:
             chosen.append(text)

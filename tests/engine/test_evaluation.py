@@ -51,7 +51,9 @@ def story(tmp_path_factory):
     encoder = add_tiny_encoder(workspace, TEXTS)
     values = {"run": run.id, "count": 48, "sweep": 24, "temperatures": "0.7, 1", "encoder": encoder, "device": "cpu"}
     evaluation = workspace.new_run("evaluate.run", values, "twin", parent="evaluations")
+    shortest, text_copies.SHORTEST = text_copies.SHORTEST, 1  # its texts are short
     events = list(record(evaluation, run_job(evaluate, check(EvaluateConfig, values), evaluation)))
+    text_copies.SHORTEST = shortest
     return run, evaluation, events, values
 
 
@@ -232,6 +234,20 @@ def test_copies_are_found_across_parts_and_in_long_texts(workspace, monkeypatch)
     assert section.figures[1].value == 12 and [one.tokens for one in copied] == [12, 4]
     assert copied[0].source[copied[0].source_start : copied[0].source_end] == passage
     assert len(copied[0].source) < 1000
+
+
+def test_books_are_read_in_pieces_of_limited_size(workspace):
+    book = "word " * 500_000
+    dataset = text_dataset(workspace, ["a b c d", book, "e f g", book], held_out=2)
+    sizes = []
+
+    def nats(texts):
+        sizes.extend(map(len, texts))
+        return iter([1.0] * len(texts))
+
+    report, _events = told(workspace, dataset, ["a b c", "word word"], likelihood=lambda *_: nats)
+    assert max(sizes) <= text_report.LONGEST_READ and report.figure("Bits per byte").value > 0
+    assert report.figure("BLEU-2 (pairs of words)").value > 0
 
 
 # likelihood
