@@ -89,6 +89,17 @@ def piece_rows(ids: list[int], length: int, device: torch.device) -> Iterator[Ro
         yield rows_of(targets, known)
 
 
+def joined(parts: list[Rows]) -> Rows:
+    """Return several batches as one, as wide as the widest."""
+    width = max(part.targets.shape[1] for part in parts)
+
+    def wide(rows: Tensor, filling: int) -> Tensor:
+        return torch.nn.functional.pad(rows, (0, width - rows.shape[1]), value=filling)
+
+    targets = torch.cat([wide(part.targets, END) for part in parts])
+    return rows_of(targets, torch.cat([wide(part.known, 0) for part in parts]))
+
+
 def _texts(tokens: npt.NDArray[np.integer]) -> tuple[Indices, Indices, npt.NDArray[np.bool_]]:
     """Return begin, end and whether an end token follows, for each text of a row of tokens; empty texts are kept."""
     parts = [

@@ -290,6 +290,8 @@ def test_the_likelihood_of_each_family_falls_for_what_it_learned(workspace, modu
     nats = module.FAMILY.likelihood(run.checkpoint("last"), "cpu")
     own, foreign, unknown = nats([TEXTS[0], TEXTS[0][::-1], "Ωλ"])
     assert 0 < own < foreign and math.isnan(unknown)
+    long, empty = nats([" ".join(TEXTS), ""])
+    assert long > 10 * own and 0 < empty < own + foreign
     sample = module.FAMILY.sampler(run.checkpoint("last"), "cpu")
     assert sample(2, 0, temperature=1.0) == sample(2, 0)
     assert sample(2, 0, temperature=0.1) != sample(2, 0, temperature=2.0)

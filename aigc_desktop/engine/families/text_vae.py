@@ -31,7 +31,7 @@ from aigc_desktop.engine.nn.variational import draw, kl_per_dimension
 from aigc_desktop.engine.optim import muon_and_adamw
 from aigc_desktop.engine.sampling import Sampling
 from aigc_desktop.engine.sentence_setup import SentenceData, prepare_sentences
-from aigc_desktop.engine.sentences import Rows, piece_rows
+from aigc_desktop.engine.sentences import Rows, joined, piece_rows
 from aigc_desktop.engine.step import Step
 from aigc_desktop.engine.text_vae_model import Model, copies_of, load_folder
 from aigc_desktop.engine.text_vae_setup import TextVaeConfig, plan
@@ -44,6 +44,7 @@ MOST_CODES = 4000  # training texts that the density is fitted to
 MOST_VALIDATED = 512
 BATCH = 64  # texts encoded between two chances to stop
 WEIGHED_TEXTS, DRAWS = 64, 32  # of the importance-weighted bound while training
+BOUNDED = 16  # texts whose bound is computed side by side
 ACTIVE = 0.01  # variance of the means above which a latent number says something (arXiv:1509.00519)
 
 
@@ -245,18 +246,24 @@ def sampler(folder: Path, device_name: str) -> Callable[..., list[str]]:
 def likelihood(folder: Path, device_name: str) -> Callable[[Sequence[str]], Iterator[float]]:
     """Return a function texts -> a bound on the nats of each; a text longer than the code holds is read in pieces."""
     loaded = load_folder(folder, device_name)
+    model = loaded.model
 
-    def nats(text: str) -> float:
-        if (ids := ids_of(loaded.tokenizer, text)) is None:
-            return math.nan
-        bound, total = torch.zeros(1), 0.0
-        for rows in piece_rows(ids, loaded.model.length, loaded.model.device):
-            for bound in weighted_nats(loaded.model.vae, rows, DRAWS):  # noqa: B007 - the last one is what counts
-                pass
-            total += float(bound)
-        return total
+    def bounds(texts: Sequence[str]) -> Iterator[float]:
+        for start in range(0, len(texts), BOUNDED):
+            ids = [ids_of(loaded.tokenizer, text) for text in texts[start : start + BOUNDED]]
+            nats = [math.nan if part is None else 0.0 for part in ids]
+            pieces = [
+                (owner, rows) for owner, part in enumerate(ids) if part is not None
+                for rows in piece_rows(part, model.length, model.device)
+            ]  # fmt: skip
+            for first in range(0, len(pieces), BOUNDED):
+                chosen = pieces[first : first + BOUNDED]
+                *_fewer_draws, bound = weighted_nats(model.vae, joined([rows for _owner, rows in chosen]), DRAWS)
+                for (owner, _rows), value in zip(chosen, bound.tolist(), strict=True):
+                    nats[owner] += value
+            yield from nats
 
-    return lambda texts: (nats(text) for text in texts)
+    return bounds
 
 
 FAMILY = Family(
