@@ -162,6 +162,9 @@ class _Builder:
             parts.append(self._card(_("Samples"), samples))
         if report.notes:
             parts.append(self._card(_("Notes"), "".join(f"<p>{safe(note)}</p>" for note in report.notes)))
+        if report.samples or report.copied or sheets:
+            words = _("Samples and made texts:") + " " + _("AI生成 · AI generated")
+            parts.append(f'<p class="soft">{safe(words)}</p>')
         methods = "".join(f'<p class="soft">{safe(_(method))}</p>' for method in report.methods)
         return "".join(parts) + (self._card(_("How it was measured"), methods) if methods else "")
 

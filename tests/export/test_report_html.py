@@ -70,6 +70,7 @@ def test_the_page_needs_nothing_else_and_follows_light_and_dark():
     html = html_page(REPORT, [("Samples", b"\x89PNG")])
     assert not re.search(r"(src|href)=\"(?!data:)", html) and "@import" not in html and "url(" not in html
     assert "prefers-color-scheme:dark" in html and html.count("<svg") >= 4 and "data:image/png;base64" in html
+    assert "AI generated" in html and "AI generated" in print_page(REPORT).html
     assert "0.400" in html and "0.300 – 0.500" in html and "real data" in html
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from PySide6.QtWidgets import QLabel
 
@@ -10,13 +12,14 @@ from aigc_desktop.core.errors import failure_of
 from aigc_desktop.core.events import Failed, Finished, Progress, Result
 from aigc_desktop.core.family import TaskSpec
 from aigc_desktop.core.fields import FieldKind, FieldSpec
-from aigc_desktop.core.report import Figure, Report, Section
+from aigc_desktop.core.report import Figure, Report, Section, Table
 from aigc_desktop.data.recorder import record
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.pages.evaluate import EvaluatePage
 from aigc_desktop.ui.widgets.report_compare import verdict
 from aigc_desktop.ui.widgets.report_table import ReportTable
 from tests.core.test_report import FIGURE, REPORT
+from tests.ui import walks
 from tests.ui.conftest import settle
 
 LONG = 60_000
@@ -116,6 +119,25 @@ def test_a_finished_evaluation_is_listed_and_shown_with_its_words(page, services
     from aigc_desktop.ui.widgets.report_plot import ReportPlot
 
     assert len(page.view.findChildren(ReportPlot)) == 1
+
+
+@pytest.mark.parametrize(("language", "scale"), [("en", 100), ("zh_CN", 200), ("en", 200)])
+def test_a_report_can_be_used_by_everybody_in_the_smallest_window(services, make_window, qtbot, language, scale):
+    table = Table("Confusion of texts: true class in rows", ["", "a", "b"], [["a", 3, 1], ["b", 0, 4]], "confusion")
+    add_evaluation(services, replace(REPORT, tables=[*REPORT.tables, table]))
+    add_evaluation(services, replace(REPORT, title="Other"))
+    window = make_window(language=language, scale=scale)
+    window.resize(1280, 720)
+    window.navigate("evaluate")
+    settle(qtbot)
+    page = window.pages["evaluate"]
+    qtbot.waitUntil(lambda: page.view.loaded is not None and page.view.complete)
+    settle(qtbot)
+    assert not walks.clipped(page) and not walks.without_name(page) and not walks.without_tooltip(page)
+    assert not walks.foreign_texts_read_as_html(page) and not walks.out_of_keyboard_reach(page)
+    page.panel.past.list.selectAll()
+    settle(qtbot)
+    assert page.left.currentIndex() == 2 and not walks.clipped(page)
 
 
 def test_two_evaluations_are_compared(page, services, qtbot):
