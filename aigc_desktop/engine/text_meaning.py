@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Event, Note, Progress
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.report import BASELINE, REAL, Figure, Mark, Section
@@ -17,7 +16,7 @@ from aigc_desktop.engine.metrics.estimate import Estimate
 from aigc_desktop.engine.metrics.frontier import frontier_score
 from aigc_desktop.engine.metrics.image import balls_around, frechet_distance, frechet_interval
 from aigc_desktop.engine.pretrained.encoder import Encoder, encoder_folder, load_encoder
-from aigc_desktop.engine.text_material import TextJob, Written, evenly
+from aigc_desktop.engine.text_material import Batch, TextJob, Written, evenly
 from aigc_desktop.engine.text_vectors import Vectors, text_vectors
 
 MOST = 2_000
@@ -74,7 +73,9 @@ def meanings(
     job: TextJob, encoder: Encoder, written: Written, real: RealVectors
 ) -> Generator[Event, str | None, Section]:
     """Return the figures of the model, with those of its twin and of real texts beside them."""
-    sets = [(None, written.main), *([(BASELINE, written.twin)] if written.twin is not None else [])]
+    sets: list[tuple[str | None, Batch]] = [(None, written.main)]
+    if written.twin is not None and len(written.twin) >= FEWEST:
+        sets.append((BASELINE, written.twin))
     found = {REAL: (yield from _measure(real.first, real.second))}
     main: Meaning | None = None
     for name, batch in sets:
@@ -96,13 +97,6 @@ def distance_of(job: TextJob, encoder: Encoder, texts: list[str], real: Vectors)
 
 def _measure(real: Vectors, made: Vectors) -> Generator[Event, str | None, Meaning]:
     count = min(len(real), len(made))
-    if count < FEWEST:
-        raise UserError(
-            _("Only {count} texts of the model are not empty; comparing meanings takes {least}.").format(
-                count=count, least=FEWEST
-            ),
-            _("Make more samples, or choose no text encoder."),
-        )
     real, made = real[:count], made[:count]
     yield Progress(0, 0, _("Measuring {name}").format(name=_(FRECHET)))
     distance = frechet_distance(real, made)
