@@ -39,7 +39,7 @@ def text_vectors(
 
 @torch.no_grad()
 def _means(encoder: Encoder, ids: torch.Tensor, mask: torch.Tensor) -> Vectors:
-    states = encoder.network(input_ids=ids, attention_mask=mask).last_hidden_state.float()  # (B, T, C)
+    states = encoder.network(ids, mask).float()  # (B, T, C)
     weights = mask[:, :, None].float()
     means = (states * weights).sum(1) / weights.sum(1)
     vectors: Vectors = torch.nn.functional.normalize(means, dim=1).cpu().numpy()
