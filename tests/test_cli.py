@@ -246,7 +246,7 @@ def test_a_data_set_is_labelled_saved_and_learned_from(folder, tmp_path, capsys)
     assert Workspace(folder).dataset("labels").info.usable == 20
 
 
-def test_an_evaluation_is_written_as_html_and_pdf_and_kept(folder, texts, tmp_path, capsys):
+def test_an_evaluation_is_written_as_html_and_pdf_and_kept(folder, texts, tmp_path, capsys, qapp):
     from aigc_desktop.__main__ import main as start
 
     assert main(["data", "import", str(texts), "--title", "poems"]) == 0

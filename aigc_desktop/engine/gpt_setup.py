@@ -5,46 +5,26 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from pydantic import model_validator
 
 from aigc_desktop.core.config import param
 from aigc_desktop.core.fields import FieldKind
-from aigc_desktop.core.i18n import N_, _
+from aigc_desktop.core.i18n import N_
 from aigc_desktop.engine.nn.ensemble import Ensemble
 from aigc_desktop.engine.nn.language_model import LanguageModel, Shape
 from aigc_desktop.engine.optim import adamw, muon_and_adamw
 from aigc_desktop.engine.text_plan import plan_language_model
-from aigc_desktop.engine.trainee import TrainConfig
+from aigc_desktop.engine.text_setup import TextConfig
 
 ADAM_SHARE = 0.25  # AdamW's learning rate as a share of Muon's
 Model = LanguageModel | Ensemble
 
 
-class GPTConfig(TrainConfig):
+class GPTConfig(TextConfig):
     """Settings of a language model's training."""
 
-    layers: int = param(
-        4, N_("Layers"), N_("Depth of the network; 4 for a processor, 6 to 12 for a graphics card."), ge=1, le=48
-    )
-    width: int = param(
-        128, N_("Width"), N_("Numbers per token inside the network; twice as wide takes four times as long."),
-        ge=16, le=4096,
-    )  # fmt: skip
-    heads: int = param(
-        4, N_("Heads"), N_("Parallel attentions; width divided by heads must be even, 32 to 64 is good."),
-        ge=1, le=64, advanced=True,
-    )  # fmt: skip
     context: int = param(
         128, N_("Context"), N_("How many tokens the model looks back; longer remembers more and takes longer."),
         unit=N_("tokens"), ge=8, le=8192,
-    )  # fmt: skip
-    tokenizer: Literal["auto", "char", "bpe"] = param(
-        "auto", N_("Tokens"), N_("Characters suit little text, learned pieces of words suit more; automatic decides."),
-        labels={"auto": N_("Automatic"), "char": N_("Characters"), "bpe": N_("Learned pieces")},
-    )  # fmt: skip
-    vocab: int = param(
-        0, N_("Vocabulary"), N_("How many learned pieces there are; 0 chooses by the amount of text."),
-        ge=0, le=65_536, advanced=True,
     )  # fmt: skip
     feed_forward: Literal["relu2", "swiglu"] = param(
         "relu2", N_("Feed-forward"), N_("The non-linear part of a layer; both are good, ReLU² is faster."),
@@ -67,10 +47,6 @@ class GPTConfig(TrainConfig):
     learn_lines: bool = param(
         False, N_("Learn attribute lines"),
         N_("Learns to write the attributes themselves too; off puts all learning into the texts."), advanced=True,
-    )  # fmt: skip
-    dropout: float = param(
-        0.0, N_("Dropout"), N_("Share of numbers set to zero while training; 0.1 to 0.3 helps small data."),
-        ge=0.0, le=0.9, advanced=True,
     )  # fmt: skip
     ensemble: int = param(
         1, N_("Models in an ensemble"),
@@ -98,16 +74,6 @@ class GPTConfig(TrainConfig):
         0.02, N_("Learning rate"), N_("How far an update goes; 0.01 to 0.03 is right for Muon, 0.001 for AdamW."),
         ge=1e-7, le=1.0, advanced=True,
     )  # fmt: skip
-    weight_decay: float = param(
-        0.1, N_("Weight decay"), N_("Pulls weights towards zero; more helps against learning small data by heart."),
-        ge=0.0, le=10.0, advanced=True,
-    )  # fmt: skip
-
-    @model_validator(mode="after")
-    def _heads_fit(self) -> GPTConfig:
-        if self.width % (2 * self.heads):
-            raise ValueError(_("The width must be a multiple of twice the number of heads."))
-        return self
 
     def shape(self, vocab: int) -> Shape:
         """Return the size of the network for a vocabulary."""

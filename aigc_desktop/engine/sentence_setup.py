@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -22,46 +22,26 @@ from aigc_desktop.engine.nn.language_model import Shape
 from aigc_desktop.engine.planning import Draft, choose_preset, training_megabytes
 from aigc_desktop.engine.sentences import Sentences
 from aigc_desktop.engine.text_data import choose_tokenizer, prepare_tokens
+from aigc_desktop.engine.text_setup import TextConfig
 from aigc_desktop.engine.tokenizer import Tokenizer
-from aigc_desktop.engine.trainee import TrainConfig
 
 LEAST_TEXTS = 32
 _TRIAL_BATCH = 8
 _OVERHEAD = 1.15  # validation, previews and checkpoints
 
 
-class SentenceConfig(TrainConfig):
+class SentenceConfig(TextConfig):
     """Settings of a model that learns whole texts."""
 
     batch_size: int = param(
         64, N_("Batch size"), N_("Texts per update; more is steadier and needs more memory."), ge=1, le=4096
     )
-    weight_decay: float = param(
-        0.1, N_("Weight decay"), N_("Pulls weights towards zero; more helps against learning small data by heart."),
-        ge=0.0, le=10.0, advanced=True,
-    )  # fmt: skip
     layers: int = param(
         3, N_("Layers"), N_("Depth of each network; 3 for a processor, 4 to 6 for a graphics card."), ge=1, le=48
     )
-    width: int = param(
-        128, N_("Width"), N_("Numbers per token inside the network; twice as wide takes four times as long."),
-        ge=16, le=4096,
-    )  # fmt: skip
-    heads: int = param(
-        4, N_("Heads"), N_("Parallel attentions; width divided by heads must be even, 32 to 64 is good."),
-        ge=1, le=64, advanced=True,
-    )  # fmt: skip
     length: int = param(
         48, N_("Longest text"), N_("Tokens of a text that are learned as one; longer texts are cut into pieces."),
         unit=N_("tokens"), ge=4, le=512,
-    )  # fmt: skip
-    tokenizer: Literal["auto", "char", "bpe"] = param(
-        "auto", N_("Tokens"), N_("Characters suit little text, learned pieces of words suit more; automatic decides."),
-        labels={"auto": N_("Automatic"), "char": N_("Characters"), "bpe": N_("Learned pieces")},
-    )  # fmt: skip
-    vocab: int = param(
-        0, N_("Vocabulary"), N_("How many learned pieces there are; 0 chooses by the amount of text."),
-        ge=0, le=65_536, advanced=True,
     )  # fmt: skip
     dropout: float = param(
         0.1, N_("Dropout"), N_("Share of numbers set to zero while training; 0.1 to 0.3 helps small data."),
@@ -71,10 +51,6 @@ class SentenceConfig(TrainConfig):
     def shape(self, vocab: int) -> Shape:
         """Return the size of a network that writes such texts; its context holds the end token before them too."""
         return Shape(vocab, self.layers, self.width, self.heads, self.length + 1, dropout=self.dropout)
-
-    def heads_fit(self) -> bool:
-        """Return whether each head has an even number of dimensions, which rotary positions need."""
-        return self.width % (2 * self.heads) == 0
 
 
 @dataclass(frozen=True)
@@ -118,11 +94,6 @@ def sentence_planner(
                       device=machine.device_name or machine.processor)  # fmt: skip
         config = draft.config
         if config is None:
-            return replace(result, problems=draft.problems)
-        if not config.heads_fit():
-            draft.problems.append(
-                Problem(_("The width must be a multiple of twice the number of heads."), "heads")
-            )
             return replace(result, problems=draft.problems)
         return _estimate(result, draft, config, dataset, machine, trial, notes(config))
 
