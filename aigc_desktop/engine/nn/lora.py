@@ -61,8 +61,11 @@ class LoraLinear(nn.Linear):
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name in torch
         """Return the layer's output with the learned change."""
         out = F.linear(input, self.weight, self.bias)
-        change = self.lora_B(self.lora_A(self.dropout(input).to(self.lora_A.weight.dtype)))
-        return out + (self.scaling * change).to(out.dtype)
+        seen = self.dropout(input)
+        if not torch.is_autocast_enabled(seen.device.type):
+            seen = seen.to(self.lora_A.weight.dtype)
+        change = self.lora_B(self.scaling * self.lora_A(seen))  # the thin side is cheap to scale
+        return out + change.to(out.dtype)
 
     @torch.no_grad()
     def merged(self) -> nn.Linear:
@@ -143,9 +146,11 @@ def read_adapter(folder: Path) -> tuple[LoraShape, dict[str, Tensor]]:
     plain &= not any(values.get(name) for name in _OTHER_KINDS)
     if not plain or not isinstance(targets, Sequence) or isinstance(targets, str):
         raise _unusable(folder, _("only plain LoRA adapters with named layers can be used"))
+    by_root = bool(values.get("use_rslora"))  # alpha by the root of the rank (arXiv:2312.03732)
     try:
+        rank = _whole(values["r"])
         shape = LoraShape(
-            tuple(str(name) for name in targets), _whole(values["r"]), float(values["lora_alpha"]),
+            tuple(str(name) for name in targets), rank, float(values["lora_alpha"]) * (rank**0.5 if by_root else 1.0),
             float(values.get("lora_dropout") or 0.0),
         )  # fmt: skip
     except (KeyError, TypeError, ValueError):
@@ -157,7 +162,7 @@ def read_adapter(folder: Path) -> tuple[LoraShape, dict[str, Tensor]]:
 
 
 _OTHER_KINDS = (
-    "use_dora", "use_rslora", "fan_in_fan_out", "rank_pattern", "alpha_pattern", "modules_to_save", "layer_replication",
+    "use_dora", "fan_in_fan_out", "rank_pattern", "alpha_pattern", "modules_to_save", "layer_replication",
 )  # fmt: skip
 
 
