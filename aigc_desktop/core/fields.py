@@ -29,9 +29,13 @@ class FieldKind(StrEnum):
     """A pretrained language model of the workspace."""
     ENCODER = "encoder"
     """A pretrained text encoder of the workspace."""
+    ADAPTER = "adapter"
+    """An imported adapter of the workspace."""
 
 
-WORKED_ON = (FieldKind.DATASET, FieldKind.RUN, FieldKind.CHECKPOINT, FieldKind.MODEL, FieldKind.ENCODER)
+WORKED_ON = (
+    FieldKind.DATASET, FieldKind.RUN, FieldKind.CHECKPOINT, FieldKind.MODEL, FieldKind.ENCODER, FieldKind.ADAPTER,
+)  # fmt: skip
 """Kinds of fields that say what a task works on."""
 
 

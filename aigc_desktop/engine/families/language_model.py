@@ -16,9 +16,11 @@ from aigc_desktop.engine.device import choose_device, set_up
 from aigc_desktop.engine.language_writing import BLOCK, WritingConfig, write_texts
 from aigc_desktop.engine.pretrained.load import LanguageModel, load_language_model
 from aigc_desktop.engine.pretrained.numbers import choose_numbers
+from aigc_desktop.engine.tuning.compare import CompareConfig, compare
 from aigc_desktop.engine.tuning.loading import load_adapter, load_tuned
-from aigc_desktop.engine.tuning.sampler import sampler
+from aigc_desktop.engine.tuning.merge import MergeConfig, merge
 from aigc_desktop.engine.tuning.plan import plan
+from aigc_desktop.engine.tuning.sampler import sampler
 from aigc_desktop.engine.tuning.setup import TuneConfig
 from aigc_desktop.engine.tuning.train import train
 
@@ -62,6 +64,8 @@ FAMILY = Family(
     (
         Task("train", N_("Fine-tune a language model"), TuneConfig, train, "train", plan),
         Task("generate", N_("Write with the model"), GenerateConfig, generate),
+        Task("compare", N_("Compare before and after"), CompareConfig, compare),
+        Task("merge", N_("Make a model of its own"), MergeConfig, merge),
     ),
     sampler,
 )

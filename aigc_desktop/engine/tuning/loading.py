@@ -61,7 +61,7 @@ def load_adapter(
 
 
 def base_of_run(folder: Path, card: Card, workspace: Workspace) -> Model:
-    """Return the model that the adapter in a checkpoint was trained on, under whatever name it is imported now."""
+    """Return the model that a checkpoint was trained on, under whatever name it is imported now."""
     for model in workspace.models():
         try:
             info = model.info
@@ -69,6 +69,11 @@ def base_of_run(folder: Path, card: Card, workspace: Workspace) -> Model:
             continue
         if info.kind == "language" and weights_hash(info) == card.extra["base_hash"]:
             return model
+    if card.config["method"] != "lora":
+        raise UserError(
+            _("The model that was fine-tuned is not there any more: {name}.").format(name=card.extra["base"]),
+            _("Import the same model again."),
+        )
     error = no_base(_adapter(folder), workspace)
     raise BadInput(str(card.extra["base"]), error.reason, error.hint)
 

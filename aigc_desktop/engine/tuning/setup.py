@@ -105,5 +105,6 @@ class TuneConfig(LoraConfig):
 PRESETS = [
     Preset("lora", N_("Adapters (LoRA)"), N_("Thin matrices learn beside a frozen model: it takes little memory."),
            {"method": "lora"}),
-    Preset("full", N_("All weights"), N_("The whole model learns: for a small model and much text."), {"method": "full"}),
+    Preset("full", N_("All weights"), N_("The whole model learns: for a small model and much text."),
+           {"method": "full"}),
 ]  # fmt: skip

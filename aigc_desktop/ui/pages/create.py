@@ -198,6 +198,8 @@ class CreatePage(Page):
     def _ended(self, ending: Finished | Stopped | Failed) -> None:
         self.handle = None
         self.panel.set_busy(False)
+        if self.panel.progress.notes:
+            self.services.notify("\n".join(self.panel.progress.notes))
         if self.batch is not None:
             self.batch.settle_texts()
             self.view.grow(range(len(self.batch.works)) if self.batch.final_texts else ())

@@ -38,7 +38,7 @@ def dataset(workspace):
     return text_dataset(workspace, TEXTS, held_out=6)
 
 
-def asked_dataset(workspace: Workspace, pairs: list[tuple[str, str]], name: str = "asked", held_out: int = 4) -> Dataset:
+def asked_dataset(workspace: Workspace, pairs: list[tuple[str, str]], name: str = "asked", held_out: int = 4):
     """Freeze texts with an attribute "about", the request; the last `held_out` of them are for validation."""
     texts = [text.encode() for _request, text in pairs]
     told = [json.dumps({"about": request} if request else {}).encode() for request, _text in pairs]

@@ -15,7 +15,7 @@ from aigc_desktop.engine.tuning.windows import Windows, sight
 from tests.engine.toy import text_dataset
 from tests.engine.tuning.conftest import asked_dataset
 
-CPU = torch.device("cpu")
+CPU, PLAIN = torch.device("cpu"), Form()
 PAIRS = [(f"thing {i}", f"This is thing {i} 🍵.") for i in range(24)]
 
 
@@ -24,7 +24,7 @@ def loaded(workspace, base):
     return value_of(load_language_model(workspace.model(base), CPU, "float32"))
 
 
-def lessons_of(workspace, dataset, loaded, form=Form(), context=48):
+def lessons_of(workspace, dataset, loaded, form=PLAIN, context=48):
     """Return (training, held out, notes)."""
     run, notes = workspace.new_run("language_model.train", {}), []
     making = make_lessons(run, dataset, loaded, form, context)
@@ -133,7 +133,7 @@ def test_an_epoch_holds_every_learned_token_once_and_the_next_another_order(work
     batches = [windows.batch(indices, CPU) for indices in windows.epoch()]
     assert sum(int((batch.targets >= 0).sum()) for batch in batches) == train.learned
     assert sum(windows.size(indices) for indices in windows.epoch()) == int(train.sizes.sum())
-    first = [windows.next() for _batch in windows.epoch()][0]
+    first = windows.next()
     while windows.position[0] == 0:
         windows.next()
     assert not np.array_equal(windows.packed(1)[0], windows.packed(0)[0]) and first[0] == 0
