@@ -89,9 +89,10 @@ Change = Callable[[Llama], None]
 
 
 def load_language_model(
-    model: Model, device: torch.device, numbers: Numbers | None = None, change: Change = lambda _network: None
-) -> Generator[Event, None, LanguageModel]:
-    """Return an imported model, in the numbers of its files for training or ready to write in `numbers`.
+    model: Model, device: torch.device, numbers: Numbers | None = None, change: Change = lambda _network: None,
+    kept_in: Numbers = "float32",
+) -> Generator[Event, None, LanguageModel]:  # fmt: skip
+    """Return an imported model, in the numbers of its files, which will be `kept_in`, or ready to write in `numbers`.
 
     Yields Progress between its parts. UserError when it is no language model, damaged, or too large for the memory.
     """
@@ -100,24 +101,24 @@ def load_language_model(
         raise UserError(
             _("“{title}” is not a model that writes.").format(title=info.title), _("Choose a language model.")
         )
-    return (yield from open_language_model(model, info, device, numbers, change))
+    need_memory(info, numbers or kept_in, device)
+    return (yield from open_language_model(model, info.title, device, numbers, change))
 
 
 def open_language_model(
-    model: Model, info: ModelInfo, device: torch.device, numbers: Numbers | None, change: Change
+    model: Model, title: str, device: torch.device, numbers: Numbers | None, change: Change
 ) -> Generator[Event, None, LanguageModel]:
-    """Return the model in a folder that need not be an imported one; `info` tells its title and size."""
+    """Return the model in a folder that need not be an imported one."""
     found = find_model(model.folder)
     assert isinstance(found, FoundModel)  # a model folder always has its configuration
     shape = check_language_model(found)
-    need_memory(info, numbers or "float32", device)
     words = read_words(model.folder, shape.vocab)
     network = yield from read_network(found, shape)
     change(network)
     if numbers is not None:
         network = make_ready(network, numbers, device)
     special = special_tokens(model)
-    return LanguageModel(network, words, end_tokens(model, words, special), special, template_of(model), info.title)
+    return LanguageModel(network, words, end_tokens(model, words, special), special, template_of(model), title)
 
 
 def check_language_model(found: FoundModel) -> LlamaShape:

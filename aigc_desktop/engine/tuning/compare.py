@@ -24,13 +24,14 @@ from aigc_desktop.engine.pretrained.decoding import Ask, Rules, decode
 from aigc_desktop.engine.pretrained.load import LanguageModel, load_language_model
 from aigc_desktop.engine.pretrained.numbers import Numbers
 from aigc_desktop.engine.sampling import Sampling
-from aigc_desktop.engine.tuning.lessons import Form, Lessons, examples, open_lessons
+from aigc_desktop.engine.tuning.lessons import Form, Lessons, beginnings_of, open_lessons, requests_of
 from aigc_desktop.engine.tuning.loading import base_of_run, form_of, load_tuned
 from aigc_desktop.engine.tuning.trainee import MOST_VALIDATED
 from aigc_desktop.engine.tuning.windows import Windows, sight
 from aigc_desktop.engine.writing import WriteConfig
 
 COMPARISON = "comparison.json"
+MOST_PROMPTS = 64
 _BEGINNING = 8  # tokens of a held-out text that both go on from
 _AT_ONCE = 4  # windows
 
@@ -43,7 +44,8 @@ class CompareConfig(WriteConfig):
         multiline=True,
     )  # fmt: skip
     count: int = param(
-        4, N_("How many"), N_("Held-out texts to take prompts from; your own lines count instead."), ge=1, le=64
+        4, N_("How many"), N_("Held-out texts to take prompts from; your own lines count instead."), ge=1,
+        le=MOST_PROMPTS,
     )
     length: int = param(
         100, N_("Length"), N_("Most tokens per text; a text may end earlier."), unit=N_("tokens"), ge=1, le=8192
@@ -97,12 +99,13 @@ def _prompts(
 ) -> list[str]:
     """Return the user's lines, or requests or beginnings of held-out texts."""
     own = [line.strip() for line in config.prompts.splitlines() if line.strip()]
-    if own:
-        return own
-    pairs = examples(workspace.dataset(card.dataset), held_out, form, config.count)
-    if form.prompt:
-        return [request for request, _text in pairs if request]
-    return [loaded.words.decode(loaded.words.encode(text)[:_BEGINNING], unfinished=True) for _request, text in pairs]
+    if len(own) > MOST_PROMPTS:
+        raise UserError(
+            _("{count} prompts are too many; {most} are compared at once.").format(count=len(own), most=MOST_PROMPTS),
+            _("Keep those that matter."),
+        )
+    asked = requests_of(workspace.dataset(card.dataset), held_out, form, config.count) if form.prompt else []
+    return own or asked or beginnings_of(held_out, loaded, config.count, _BEGINNING)
 
 
 def _side(
@@ -116,7 +119,7 @@ def _side(
     for number, prompt in enumerate(prompts):
         read = loaded.read(prompt, form.chat)
         asks.append(Ask(read, config.seed + number, min(config.length, room_after(loaded, read))))
-    rules = Rules(Sampling(config.temperature, config.top_p), loaded.end | {loaded.last})
+    rules = Rules(Sampling(config.temperature, config.top_p), loaded.end)
     for number, state in enumerate(decode(loaded.network, asks, rules)):
         if state.done or number % 8 == 0:
             texts = tuple(loaded.words.decode(state.tokens[ask.seed], not state.done) for ask in asks)

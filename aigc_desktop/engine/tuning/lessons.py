@@ -46,9 +46,10 @@ class Form:
 
     def teach(self, loaded: LanguageModel) -> LanguageModel:
         """Return a model that reads what is asked of it in the form that it learns."""
+        ending = replace(loaded, end=loaded.end | {loaded.last})
         if self.chat:
-            return loaded
-        return replace(loaded, template="", begin=loaded.first, between="\n" if self.prompt else "")
+            return ending
+        return replace(ending, template="", begin=loaded.first, between="\n" if self.prompt else "")
 
 
 @dataclass(frozen=True)
@@ -148,14 +149,28 @@ def _without_tail(lessons: Lessons) -> tuple[Lessons, Lessons]:
     return lessons.at(slice(None, -count)), lessons.at(slice(-count, None))
 
 
-def examples(dataset: Dataset, held_out: Lessons, form: Form, count: int) -> list[tuple[str, str]]:
-    """Return (request, text) of up to `count` held-out texts, evenly spread; those with a request where any has one."""
-    numbers = np.unique(held_out.texts)
-    told = list(dataset.attributes(held_out.split)) if form.prompt else []
-    asked = [n for n in numbers.tolist() if told and told[n].get(form.prompt)] or numbers.tolist()
-    chosen = [asked[i] for i in np.unique(np.linspace(0, len(asked) - 1, min(count, len(asked))).astype(int))]
-    texts = dataset.texts(held_out.split)
-    return [(told[n].get(form.prompt, "") if told else "", texts[n]) for n in chosen]
+def requests_of(dataset: Dataset, held_out: Lessons, form: Form, count: int) -> list[str]:
+    """Return up to `count` requests of held-out texts, evenly spread; none where nothing is asked for."""
+    if not form.prompt:
+        return []
+    told = list(dataset.attributes(held_out.split))
+    asked = [told[n][form.prompt] for n in np.unique(held_out.texts).tolist() if told[n].get(form.prompt)]
+    return [asked[i] for i in _spread(len(asked), count)]
+
+
+def beginnings_of(held_out: Lessons, loaded: LanguageModel, count: int, length: int) -> list[str]:
+    """Return the first `length` tokens of up to `count` held-out pieces, evenly spread, as texts."""
+    found = []
+    for piece in _spread(len(held_out), count):
+        start = int(held_out.starts[piece] + held_out.given[piece])
+        ids = held_out.tokens[start : min(start + length, int(held_out.ends[piece]) - 1)]
+        found.append(loaded.words.decode(ids.tolist(), unfinished=True))
+    return [text for text in found if text.strip()]
+
+
+def _spread(count: int, wanted: int) -> list[int]:
+    """Return up to `wanted` of the numbers below `count`, evenly spread."""
+    return np.unique(np.linspace(0, count - 1, min(wanted, count)).astype(int)).tolist() if count else []
 
 
 # making

@@ -20,7 +20,13 @@ from aigc_desktop.engine.checkpoint import Card, read_card, verify
 from aigc_desktop.engine.nn.lora import add_lora, load_lora, merge_lora, read_adapter
 from aigc_desktop.engine.pretrained.adapters import base_of, matching, no_base, pairs_of
 from aigc_desktop.engine.pretrained.llama import Llama
-from aigc_desktop.engine.pretrained.load import Change, LanguageModel, load_language_model, open_language_model
+from aigc_desktop.engine.pretrained.load import (
+    Change,
+    LanguageModel,
+    load_language_model,
+    need_memory,
+    open_language_model,
+)
 from aigc_desktop.engine.pretrained.numbers import Numbers
 from aigc_desktop.engine.tuning.lessons import Form
 
@@ -47,7 +53,10 @@ def load_tuned(
         base = base_of_run(folder, card, Workspace(run.workspace))
         loaded = yield from load_language_model(base, device, numbers, adapter_of(folder, numbers))
     else:
-        loaded = yield from open_language_model(Model(folder), full_info(folder, title), device, numbers, _unchanged)
+        size = (folder / "model.safetensors").stat().st_size
+        info = ModelInfo(title, "language", "", "", "", parameters=size // 4, bytes=size)
+        need_memory(info, numbers, device)
+        loaded = yield from open_language_model(Model(folder), title, device, numbers, lambda _network: None)
     return form_of(card).teach(replace(loaded, title=title))
 
 
@@ -117,18 +126,8 @@ def adapter_of(folder: Path, numbers: Numbers | None = None) -> Change:
     return change
 
 
-def full_info(folder: Path, title: str) -> ModelInfo:
-    """Return what loading needs to know of a model folder that a training wrote."""
-    size = (folder / "model.safetensors").stat().st_size
-    return ModelInfo(title, "language", "", "", "", parameters=size // 4, bytes=size)
-
-
 def _adapter(folder: Path) -> FoundModel:
     found = find_model(folder)
     if not isinstance(found, FoundModel) or found.kind != "adapter":
         raise BadInput(folder.name, _("there is no adapter in this folder"), _("Choose another version."))
     return found
-
-
-def _unchanged(_network: Llama) -> None:
-    """Leave a network as it is."""

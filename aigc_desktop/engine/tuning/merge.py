@@ -63,7 +63,7 @@ def merge(config: MergeConfig, run: Run) -> EventStream:
 def _merged(base: Model, adapter: Path, title: str, workspace: Workspace) -> Generator[Event, str | None, str]:
     """Write a new model in the numbers of the base's files and return its id."""
     need_space(workspace.folder, base.info.bytes)
-    loaded = yield from load_language_model(base, torch.device("cpu"), change=adapter_of(adapter))
+    loaded = yield from load_language_model(base, torch.device("cpu"), None, adapter_of(adapter), "bfloat16")
     network = loaded.network
     tensors = network.state_dict()
     if network.shape.tied:

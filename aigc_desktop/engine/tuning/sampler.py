@@ -13,7 +13,7 @@ from aigc_desktop.engine.device import choose_device, set_up
 from aigc_desktop.engine.pretrained.decoding import Ask, Rules, decode
 from aigc_desktop.engine.pretrained.numbers import choose_numbers
 from aigc_desktop.engine.sampling import Sampling
-from aigc_desktop.engine.tuning.lessons import examples, open_lessons
+from aigc_desktop.engine.tuning.lessons import open_lessons, requests_of
 from aigc_desktop.engine.tuning.loading import form_of, load_tuned
 
 _BLOCK, _LONGEST = 16, 256
@@ -31,11 +31,11 @@ def sampler(folder: Path, device_name: str) -> Callable[[int, int], list[str]]:
     if form.prompt:
         dataset = Workspace(run.workspace).dataset(card.dataset)
         held_out = open_lessons(run.folder / "tokens")[1]
-        requests = [request for request, _text in examples(dataset, held_out, form, 200)]
+        requests = requests_of(dataset, held_out, form, 200) or requests
     prompts = [loaded.read(request, form.chat) if request else loaded.first for request in requests]
 
     def sample(count: int, seed: int) -> list[str]:
-        rules = Rules(Sampling(), loaded.end | {loaded.last})
+        rules = Rules(Sampling(), loaded.end)
         texts: list[str] = []
         for start in range(seed, seed + count, _BLOCK):
             asks = []

@@ -19,7 +19,7 @@ from aigc_desktop.engine.data import open_dataset
 from aigc_desktop.engine.device import choose_precision
 from aigc_desktop.engine.pretrained.load import load_language_model
 from aigc_desktop.engine.training import begin, fit
-from aigc_desktop.engine.tuning.lessons import Form, examples, make_lessons
+from aigc_desktop.engine.tuning.lessons import Form, make_lessons, requests_of
 from aigc_desktop.engine.tuning.loading import weights_hash
 from aigc_desktop.engine.tuning.memory import Need, usable
 from aigc_desktop.engine.tuning.setup import TuneConfig
@@ -32,13 +32,14 @@ def train(config: TuneConfig, run: Run) -> EventStream:
     yield Progress(0, config.steps, _("Preparing"))
     device = begin(config)
     dataset = open_dataset(run, config.dataset, "text")
+    limit = usable(device)  # before the model lies in it
     base = yield from load_base(config, run, device)
     context = min(config.context, base.loaded.network.shape.context)
     lessons = yield from make_lessons(run, dataset, base.loaded, base.form, context)
-    requests = [request for request, _text in examples(dataset, lessons[1], base.form, PREVIEW_TEXTS)]
+    requests = requests_of(dataset, lessons[1], base.form, PREVIEW_TEXTS) or [""] * PREVIEW_TEXTS
     trainee = TuneTrainee(config, base, lessons, requests, device)
     need = Need.of(config, trainee.shape, base.precision == "bfloat16")
-    if config.checkpointing == "on" or (config.checkpointing == "auto" and need.bytes > usable(device)):
+    if config.checkpointing == "on" or (config.checkpointing == "auto" and need.bytes > limit):
         trainee.network.model.checkpointing = True
     rate = yield from choose_rate(config, run, trainee)
     trainee.set_rate(rate)
@@ -51,14 +52,15 @@ def load_base(config: TuneConfig, run: Run, device: torch.device) -> Generator[E
     """Return the model that is fine-tuned, in the numbers that the run began with."""
     model = Workspace(run.workspace).model(config.base)
     info = model.info
-    loaded = yield from load_language_model(model, device)
-    form = Form(config.prompt.strip(), bool(config.prompt.strip() and config.chat and loaded.template))
-    if config.prompt.strip() and config.chat and not loaded.template:
-        text = _("“{title}” has no form for conversations, so requests are learned as plain lines.")
-        yield Note(text.format(title=info.title))
     kept = run.folder / "tuning.json"
     if not kept.is_file():  # frozen weights lie in these numbers, so that resuming must not choose anew
         write_json(kept, {"precision": choose_precision(config.precision, device, info.parameters)})
     precision = str(read_table(kept)["precision"])
+    half = config.method == "lora" and precision == "bfloat16"
+    loaded = yield from load_language_model(model, device, kept_in="bfloat16" if half else "float32")
+    form = Form(config.prompt.strip(), bool(config.prompt.strip() and config.chat and loaded.template))
+    if config.prompt.strip() and config.chat and not loaded.template:
+        text = _("“{title}” has no form for conversations, so requests are learned as plain lines.")
+        yield Note(text.format(title=info.title))
     found = cast(FoundModel, find_model(Path(model.folder)))
     return Base(model.id, weights_hash(info), found, form.teach(loaded), form, precision)

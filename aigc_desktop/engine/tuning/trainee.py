@@ -170,7 +170,7 @@ class TuneTrainee(Trainee):
         for seed, request in enumerate(self.requests):
             prompt = loaded.read(request, self.base.form.chat) if request else loaded.first
             asks.append(Ask(prompt, seed, min(PREVIEW_TOKENS, self.shape.context - len(prompt))))
-        rules = Rules(Sampling(0.8, 0.95), loaded.end | {loaded.last})
+        rules = Rules(Sampling(0.8, 0.95), loaded.end)
         for number, state in enumerate(decode(self.assembled(models), asks, rules)):
             if state.done or number % 8 == 0:
                 texts = [loaded.words.decode(state.tokens[ask.seed], not state.done) for ask in asks]

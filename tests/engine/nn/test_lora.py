@@ -92,6 +92,13 @@ def test_saved_and_read_it_is_the_same(tmp_path):
     assert torch.equal(again(X), changed(X))
 
 
+def test_a_strength_by_the_root_of_the_rank_is_read_as_what_it_is(tmp_path):
+    save_adapter(tmp_path, lora_state(learned()), LoraShape(("query", "value"), 2, 6.0))
+    path = tmp_path / "adapter_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "use_rslora": True}))
+    assert read_adapter(tmp_path)[0].alpha / 2 == pytest.approx(6 / 2**0.5)
+
+
 def test_an_adapter_of_another_model_is_refused():
     changed, other = learned(), model()
     add_lora(other, ("query",), 2, 6.0)

@@ -11,6 +11,7 @@ from aigc_desktop.core.events import Failed, Finished, Note, Result, Text
 from aigc_desktop.core.model import ModelInfo
 from aigc_desktop.engine.tuning.compare import COMPARISON
 from aigc_desktop.engine.weights import read_tensors, write_tensors
+from tests.engine.toy import text_dataset
 from tests.engine.tuning.conftest import TEXTS, asked_dataset, tune, use
 from tests.engine.tuning.test_tuning import base_logits, bring, figures, last_text, tuned_logits
 
@@ -41,6 +42,16 @@ def test_own_lines_are_prompts_and_the_same_seed_gives_the_same_texts(workspace,
     settings = {"run": run.id, "prompts": "Ann\n\nشاي 🍵\n", "length": 8, "seed": 3}
     first, again = (last_text(use(workspace, "compare", **settings)[1]) for _time in range(2))
     assert first == again and [item.split("\n")[0] for item in first[1:]] == ["Ann", "شاي 🍵"]
+    _result, events = use(workspace, "compare", run=run.id, prompts="x\n" * 65)
+    assert isinstance(events[-1], Failed) and "too many" in events[-1].message
+
+
+def test_of_one_long_text_only_the_part_that_was_held_out_is_asked(workspace, base):
+    text = " ".join(f"sentence {i} of all" for i in range(200))
+    run, _events = tune(workspace, text_dataset(workspace, [text], held_out=0), base)
+    result, _events = use(workspace, "compare", run=run.id, count=3, length=4)
+    prompts = json.loads((result.folder / COMPARISON).read_text(encoding="utf-8"))["prompts"]
+    assert len(prompts) == 3 and all(prompt in text[len(text) * 8 // 10 :] for prompt in prompts)
 
 
 def test_requests_of_held_out_texts_are_asked(workspace, base):
