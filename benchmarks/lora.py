@@ -39,7 +39,7 @@ from benchmarks.fetch_data import fetch_smollm2
 from benchmarks.report import DATA, RESULTS, Figure, data_folder, figure, update
 
 BATCH, CONTEXT, TURNS, STEPS = 4, 128, 4, 2  # of the race: windows, tokens, turns, steps of a turn
-CAPTIONS = 1200  # a tenth of them is held out
+CAPTIONS = 900  # a tenth of them is held out
 PARTS = ("bfloat16", "float32", "quality")
 CPU = torch.device("cpu")
 
