@@ -52,6 +52,8 @@ class Need:
         learned = adapters_of(shape, config.rank) if adapted else whole
         copies = 4 + (config.ema > 0) + (not config.lr)  # weights, gradients, two moments, averages, the sweep's copy
         weights = 4.0 * copies * learned
+        if half and not adapted:
+            weights += 2.0 * whole  # rounded copies for the products
         if adapted:
             weights += (2.0 if half else 4.0) * whole * (2 if config.ema > 0 else 1)
         number = 2.0 if half else 4.0

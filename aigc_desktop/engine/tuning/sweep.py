@@ -25,13 +25,15 @@ from aigc_desktop.engine.step import Step
 from aigc_desktop.engine.tuning.setup import TuneConfig
 from aigc_desktop.engine.tuning.trainee import TuneTrainee
 
-_SHARE, _MOST_STEPS = 0.05, 30
+_SHARE, _LEAST_STEPS, _MOST_STEPS = 0.05, 4, 30
 _CHECKED = 8  # held-out batches
 
 
 def steps_of(config: TuneConfig) -> int:
     """Return how many steps are taken with each learning rate; 0 when there is nothing to choose."""
-    return 0 if len(config.rates) == 1 else max(1, min(_MOST_STEPS, round(config.steps * _SHARE)))
+    if len(config.rates) == 1:
+        return 0
+    return min(config.steps, max(_LEAST_STEPS, min(_MOST_STEPS, round(config.steps * _SHARE))))
 
 
 def choose_rate(config: TuneConfig, run: Run, trainee: TuneTrainee) -> Generator[Event, str | None, float]:

@@ -14,6 +14,8 @@ from aigc_desktop.engine.text_items import best_fit
 from aigc_desktop.engine.text_packing import Batch
 from aigc_desktop.engine.tuning.lessons import Lessons
 
+_EVEN = 64  # tokens; ever new lengths would tear the memory of a processor into pieces
+
 
 class Windows:
     """Batches of packed windows; it is the sampler of a training. An index is `epoch << 32 | window`."""
@@ -42,10 +44,11 @@ class Windows:
         return [windows[i : i + self.batch_size] for i in range(0, len(windows), self.batch_size)]
 
     def batch(self, indices: Indices, device: torch.device) -> Batch:
-        """Return the windows of these indices, cut to the longest of them; `documents` is None for one text in each."""
+        """Return the windows of these indices, as long as the longest; `documents` is None for one text in each."""
         rows = [self.packed(index >> 32)[index & 0xFFFFFFFF] for index in indices.tolist()]
         lengths = self.lessons.ends - self.lessons.starts
-        width = max(int(lengths[pieces].sum()) for pieces in rows)
+        longest = max(int(lengths[pieces].sum()) for pieces in rows)
+        width = min(self.room, 1 + _EVEN * -(-(longest - 1) // _EVEN))
         tokens = np.zeros((len(rows), width), np.int64)
         targets = np.full((len(rows), width), NO_TARGET, np.int64)
         documents = np.full((len(rows), width), -1, np.int64)

@@ -20,11 +20,14 @@ from aigc_desktop.engine.nn.lora import CONFIG, WEIGHTS, LoraShape, save_adapter
 from aigc_desktop.engine.pretrained.load import load_language_model
 from aigc_desktop.engine.pretrained.tiny import add_tiny_model, tiny_tokenizer
 from aigc_desktop.engine.tuning import memory
+from aigc_desktop.engine.tuning.lessons import make_lessons
 from aigc_desktop.engine.tuning.loading import load_tuned
 from aigc_desktop.engine.tuning.plan import plan
+from aigc_desktop.engine.tuning.train import load_base
+from aigc_desktop.engine.tuning.trainee import TuneTrainee
 from aigc_desktop.engine.weights import read_tensors
 from tests.engine.toy import text_dataset
-from tests.engine.tuning.conftest import TEXTS, asked_dataset, tune, use
+from tests.engine.tuning.conftest import QUICK, TEXTS, asked_dataset, tune, use
 
 CPU = torch.device("cpu")
 TOKENS = torch.tensor([[257, 65, 80, 81, 7, 99, 200, 31]])
@@ -66,6 +69,32 @@ def test_only_adapters_learn_or_all_weights_do(workspace, dataset, base):
     tuned = read_tensors(whole.checkpoint("last") / "model.safetensors")
     assert tuned.keys() == published.keys()
     assert all(not torch.equal(tuned[name], published[name]) for name in tuned)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_gradients_of_packed_texts_are_those_of_the_published_network_on_each_alone(workspace, dataset, base):
+    transformers = pytest.importorskip("transformers")
+    config = FAMILY.task("train").config(dataset=dataset.id, base=base, **{**QUICK, "method": "full", "context": 96})
+    run = workspace.new_run("language_model.train", config.model_dump(mode="json"))
+    began = value_of(load_base(config, run, CPU))
+    lessons = value_of(make_lessons(run, dataset, began.loaded, began.form, 96))
+    trainee = TuneTrainee(config, began, lessons, [], CPU)
+    batch = trainee.lessons.batch(trainee.lessons.next(), CPU)
+    trainee.nats(trainee.modules, batch).backward()
+    theirs = transformers.LlamaForCausalLM.from_pretrained(
+        workspace.model(base).folder, local_files_only=True, dtype=torch.float32, attn_implementation="eager"
+    )
+    for row, texts in enumerate(batch.documents):
+        for text in set(texts.tolist()) - {-1}:
+            here = texts == text
+            logits = theirs(batch.tokens[row][here][None]).logits[0]
+            targets = batch.targets[row][here]
+            torch.nn.functional.cross_entropy(logits, targets, ignore_index=-100, reduction="sum").backward()
+    wanted = {name: p.grad for name, p in theirs.named_parameters() if p.grad is not None}
+    ours = {f"model.{name}": p.grad for name, p in trainee.network.model.named_parameters()}
+    assert len(ours) > 15
+    for name, gradient in ours.items():
+        torch.testing.assert_close(gradient, wanted[name], atol=2e-3, rtol=2e-3, msg=name)
 
 
 @pytest.mark.parametrize("tied", [True, False])
