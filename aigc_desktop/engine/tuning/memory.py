@@ -10,12 +10,13 @@ import psutil
 import torch
 
 from aigc_desktop.core.i18n import _
+from aigc_desktop.engine.nn.linear_loss import AT_ONCE
 from aigc_desktop.engine.pretrained.llama import LlamaShape
 from aigc_desktop.engine.tuning.setup import TuneConfig
 
-_FIXED = 300e6  # torch itself
+_FIXED = 600e6  # torch itself, the tokenizer, what reading the model leaves behind
+_SCATTERED = 1.25  # of intermediate numbers, by holes between them
 _USABLE = 0.9
-_PIECE = 1 << 25  # logits at a time, in nn/linear_loss.py
 
 
 def parameters_of(shape: LlamaShape) -> int:
@@ -60,9 +61,9 @@ class Need:
         tokens = config.batch_size * min(config.context, shape.context)
         # inputs of norms and matrices, heads before and after turning, the gated product; dropout copies inputs
         wide, deep = (22, 6) if adapted else (16, 5)
-        layer = tokens * number * (wide * shape.width + deep * shape.hidden)
+        layer = _SCATTERED * tokens * number * (wide * shape.width + deep * shape.hidden)
         edge = tokens * shape.width * number
-        logits = 3.0 * 4 * min(_PIECE, tokens * shape.vocab)
+        logits = 3.0 * 4 * min(AT_ONCE, tokens * shape.vocab)
         kept = weights + logits + _FIXED
         return Need(learned, kept + shape.layers * layer, kept + shape.layers * edge + layer)
 

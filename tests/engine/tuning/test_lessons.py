@@ -151,7 +151,7 @@ def test_a_batch_of_single_texts_needs_no_mask(workspace, dataset, loaded):
 def test_the_loss_in_pieces_has_the_gradients_of_the_whole(monkeypatch):
     from aigc_desktop.engine.nn import linear_loss
 
-    monkeypatch.setattr(linear_loss, "_NUMBERS", 50 * 16)
+    monkeypatch.setattr(linear_loss, "AT_ONCE", 50 * 16)
     torch.manual_seed(0)
     hidden, weight = torch.randn(70, 8, requires_grad=True), torch.randn(50, 8, requires_grad=True)
     targets = torch.randint(50, (70,))

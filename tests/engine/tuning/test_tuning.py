@@ -257,8 +257,8 @@ def test_a_plan_counts_the_weights_as_they_are(workspace, base):
 @pytest.mark.parametrize(
     ("available", "values", "way_out"),
     [
-        (900e6, {"batch_size": 256, "context": 256, "checkpointing": "off"}, "“Save memory” on"),
-        (305e6, {"batch_size": 256, "context": 256}, "batch size of 1"),
+        (1250e6, {"batch_size": 256, "context": 256, "checkpointing": "off"}, "“Save memory” on"),
+        (610e6, {"batch_size": 256, "context": 256}, "batch size of 1"),
         (1e6, {}, "choose a smaller model"),
     ],
 )
