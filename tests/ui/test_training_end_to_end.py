@@ -273,8 +273,12 @@ def test_a_language_model_is_fine_tuned_compared_and_merged(qtbot, pages, worksp
         return [work.text for work in create.batch.works]
 
     assert all(text.startswith("Ann") for text in make("generate", prompt="Ann", count=2, length=8))
-    figures, *both = make("compare", count=2, length=8)
-    assert "perplexity" in figures and len(both) == 2 and all("Before" in text and "After" in text for text in both)
+    train.panel.end_card.compare_button.click()
+    handle = create.handle
+    qtbot.waitUntil(lambda: create.handle is None, timeout=LONG)
+    assert isinstance(handle.ending, Finished), handle.ending
+    figures, *both = [work.text for work in create.batch.works]
+    assert "perplexity" in figures and len(both) == 4 and all("Before" in text and "After" in text for text in both)
     assert make("merge", title="tea") == []
     assert {model.id for model in workspace.models()} == {"小模型", "tea"}
     assert any("model of its own" in text for text, _undo in record.notes)

@@ -159,4 +159,4 @@ def _items(prompts: Sequence[str], before: Side, after: Side | None) -> tuple[st
     later = after.texts if after is not None and after.texts else [""] * len(prompts)
     head, tail = _("Before"), _("After")
     rows = zip(prompts, before.texts, later, strict=True)
-    return (figures, *(f"{prompt}\n\n【{head}】 {one}\n\n【{tail}】 {two}".rstrip() for prompt, one, two in rows))
+    return (figures, *(f"{prompt}\n\n{head} → {one}\n\n{tail} → {two}".rstrip() for prompt, one, two in rows))

@@ -54,7 +54,10 @@ class Form:
 
 @dataclass(frozen=True)
 class Lessons:
-    """Pieces of texts: piece i is `tokens[starts[i]:ends[i]]`, its first `given[i]` tokens do not count in the loss."""
+    """Pieces of texts: piece i is `tokens[starts[i]:ends[i]]`, its first `given[i]` tokens do not count in the loss.
+
+    `sizes` are the bytes of UTF-8 that the others stand for, `texts` numbers of texts of the data set's `split`.
+    """
 
     tokens: Ids
     starts: Indices
