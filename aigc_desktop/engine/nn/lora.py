@@ -41,6 +41,22 @@ class LoraShape:
     dropout: float = 0.0
 
 
+class QuickDropout(nn.Dropout):
+    """Dropout with four draws from each random number: on a processor the draws take longer than all else of it.
+
+    The share is met to 1 in 65,536.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name in torch
+        """Return the input with a share of its numbers set to zero, the others scaled up; in evaluation as it is."""
+        if not self.training or self.p == 0 or input.device.type != "cpu":
+            return super().forward(input)
+        count, dropped = input.numel(), round(self.p * (1 << 16))
+        drawn = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(1 << 63), None).view(torch.int16)
+        kept = (drawn[:count] >= dropped - (1 << 15)).view(input.shape)
+        return input * kept.to(input.dtype).mul_((1 << 16) / max(1, (1 << 16) - dropped))
+
+
 class LoraLinear(nn.Linear):
     """A linear layer, (..., in) -> (..., out): W x + b + alpha / rank · B A dropout(x); W and b do not learn.
 
@@ -54,7 +70,7 @@ class LoraLinear(nn.Linear):
         place = {"device": base.weight.device, "dtype": torch.float32}
         self.lora_A = nn.Linear(self.in_features, rank, bias=False, **place)
         self.lora_B = nn.Linear(rank, self.out_features, bias=False, **place)
-        self.scaling, self.dropout = alpha / rank, nn.Dropout(dropout)
+        self.scaling, self.dropout = alpha / rank, QuickDropout(dropout)
         nn.init.kaiming_uniform_(self.lora_A.weight, a=math.sqrt(5))
         nn.init.zeros_(self.lora_B.weight)  # the model begins as it was
 
