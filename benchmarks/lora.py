@@ -6,13 +6,12 @@ vs_trainer           tokens per second of our training against PEFT and the Trai
                      dropout, optimizer, numbers, windows of the same tokens; the two take turns in one process, the
                      median of each one's turns counts
 
-Before and after are also written to results/lora_texts.json, to be looked at.
+Before and after are also written to results/lora_texts.txt, to be looked at.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import time
@@ -106,8 +105,8 @@ def tuned(workspace: Workspace, model: str, dataset: str) -> list[Figure]:
     result = workspace.new_run("language_model.compare", values, parent="results")
     found, _events = run_job(workspace, "language_model.compare", values, result)
     texts = zip(found["prompts"], found["before"]["texts"], found["after"]["texts"], strict=True)
-    rows = [{"prompt": prompt, "before": before, "after": after} for prompt, before, after in texts]
-    (RESULTS / "lora_texts.json").write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    rows = [f"{prompt}\n  before: {before!r}\n  after: {after!r}\n" for prompt, before, after in texts]
+    (RESULTS / "lora_texts.txt").write_text("\n".join(rows), encoding="utf-8")
     before, after = found["perplexity_before"], found["perplexity_after"]
     change = after / before - 1
     return [
