@@ -293,7 +293,9 @@ def _add_generate_fields(parser: argparse.ArgumentParser, arguments: Sequence[st
     for name in arguments:
         places = (folder / "runs" / name / "run.json", folder / "models" / name / "model.json")
         if any(place.is_file() for place in places):
-            family = load_families()[_maker(Workspace(folder), name)[1]]
+            field, family_name = _maker(Workspace(folder), name)
+            family = load_families()[family_name]
+            seen |= {"checkpoint"} if field == "model" else set()
             for task in family.tasks:
                 if task.group == "create":
                     seen |= set(add_fields(parser, task.config, skip=seen))

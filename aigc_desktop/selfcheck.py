@@ -51,11 +51,11 @@ def checks(folder: Path) -> Iterator[tuple[str, Callable[[], None]]]:
         yield f"import {kind}", lambda kind=kind: datasets.update({kind: import_samples(workspace, kind)})  # type: ignore[misc]
     yield "import labelled texts", lambda: datasets.update(labelled=import_labelled(workspace, folder.parent))
     for name, family in load_families().items():
-        kind = "labelled" if _encoders(family) else family.kind
+        kind = "labelled" if _published(family, "encoder") else family.kind
         if any(task.group == "train" for task in family.tasks):
             yield name, lambda family=family, kind=kind: check_family(workspace, family, datasets[kind])  # type: ignore[misc]
     yield "evaluation", lambda: check_evaluation(workspace, datasets["text"])
-    yield "language_model", lambda: check_language_model(workspace, folder.with_name("tiny 模型"))
+    yield "published language model", lambda: check_language_model(workspace, folder.with_name("tiny 模型"))
     for language in LANGUAGES:
         yield f"pages {language}", lambda language=language: check_pages(workspace, language)  # type: ignore[misc]
     yield "engine process", check_engine_process
@@ -87,22 +87,25 @@ def import_labelled(workspace: Any, folder: Path) -> str:
 def check_family(workspace: Any, family: Any, dataset: str) -> None:
     """Train a few steps, save, load again, and generate or label."""
     from aigc_desktop.core.events import Sample, Text
+    from aigc_desktop.engine.pretrained.tiny import add_tiny_model
     from aigc_desktop.engine.pretrained.tiny_encoder import add_tiny_encoder
 
     name = family.name
-    published = {field: add_tiny_encoder(workspace, ["Ann likes Oslo", "left"]) for field in _encoders(family)}
+    encoders = _published(family, "encoder")
+    published = {field: add_tiny_encoder(workspace, ["Ann likes Oslo", "left"]) for field in encoders}
+    published |= {field: add_tiny_model(workspace) for field in _published(family, "model")}
     values = {"dataset": dataset, "steps": STEPS, **published}
     plan = run_task(workspace, f"{name}.train", values, mode="plan")["plan"]
     assert not plan.problems, plan.problems
     run = workspace.new_run(f"{name}.train", plan.values)
     run_task(workspace, f"{name}.train", plan.values, run)
     assert run.checkpoints(), "no checkpoint"
-    task, more = ("label", {"text": "Ann left Oslo"}) if published else ("generate", {"count": 2})
-    values = {"run": run.id, **more}
-    result = workspace.new_run(f"{name}.{task}", values, parent="results")
-    events: list[Any] = []
-    run_task(workspace, f"{name}.{task}", values, result, events)
-    assert any(isinstance(event, Sample | Text) for event in events), "nothing was made"
+    values = {"run": run.id, **({"text": "Ann left Oslo"} if encoders else {"count": 2})}
+    for task in ["label"] if encoders else [task.name for task in family.tasks if task.name in ("generate", "compare")]:
+        result = workspace.new_run(f"{name}.{task}", values, parent="results")
+        events: list[Any] = []
+        run_task(workspace, f"{name}.{task}", values, result, events)
+        assert any(isinstance(event, Sample | Text) for event in events), "nothing was made"
 
 
 def check_evaluation(workspace: Any, dataset: str) -> None:
@@ -121,13 +124,12 @@ def check_evaluation(workspace: Any, dataset: str) -> None:
         assert (workspace.folder / "report").read_bytes().startswith(begin), begin
 
 
-def _encoders(family: Any) -> list[str]:
-    """Return the settings of a family's training that name a published text encoder."""
+def _published(family: Any, kind: str) -> list[str]:
+    """Return the settings of a family's training that name a published model of this kind of field."""
     from aigc_desktop.core.config import describe
-    from aigc_desktop.core.fields import FieldKind
 
     trainings = [task.config for task in family.tasks if task.group == "train"]
-    return [field.name for config in trainings for field in describe(config) if field.kind is FieldKind.ENCODER]
+    return [field.name for config in trainings for field in describe(config) if field.kind == kind]
 
 
 def check_language_model(workspace: Any, folder: Path) -> None:

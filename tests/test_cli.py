@@ -267,3 +267,33 @@ def test_an_evaluation_is_written_as_html_and_pdf_and_kept(folder, texts, tmp_pa
     assert main(["evaluate", run.id, *small, "--pdf", str(pdf)]) == 2
     assert main(["evaluate", run.id, *small, "--encoder", "nowhere"]) == 1
     assert len(Workspace(folder).evaluations()) == 1, "nothing is left of what failed"
+
+
+def test_a_published_model_is_fine_tuned_writes_is_compared_and_merged(folder, texts, tmp_path, capsys):
+    write_tiny_model(tmp_path / "tiny")
+    assert main(["models", "import", str(tmp_path / "tiny")]) == 0
+    assert main(["data", "import", str(texts), "--title", "poems"]) == 0
+    small = ["--steps", "6", "--context", "64", "--rank", "4", "--batch-size", "2", "--device", "cpu"]
+    assert main(["train", "language_model", "--dataset", "poems", "--base", "tiny", *small]) == 0
+    told = capsys.readouterr().out
+    assert "Learning rates tried" in told and "val_perplexity" in told
+    run = Workspace(folder).runs()[0]
+    out = tmp_path / "out"
+    arguments = [run.id, "--prompt", "第1行", "--count", "2", "--length", "8", "--out", str(out), "--format", "jsonl"]
+    assert main(["generate", *arguments]) == 0
+    (file,) = out.iterdir()
+    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    assert len(rows) == 2 and all(row["text"].startswith("第1行") for row in rows)
+    assert main(["generate", run.id, "--task", "compare", "--count", "2", "--length", "6"]) == 0
+    assert "perplexity" in capsys.readouterr().out
+    assert main(["generate", run.id, "--task", "merge", "--title", "poet"]) == 0
+    assert {model.id for model in Workspace(folder).models()} == {"tiny", "poet"}
+    assert main(["models", "import", str(run.checkpoint("last"))]) == 0
+    adapter = next(model.id for model in Workspace(folder).models() if model.info.kind == "adapter")
+    assert main(["generate", adapter, "--prompt", "x", "--no-chat", "--count", "1", "--length", "4"]) == 0
+
+
+def test_a_fine_tuning_without_a_model_names_the_flag(folder, texts, capsys):
+    assert main(["data", "import", str(texts), "--title", "poems"]) == 0
+    assert main(["train", "language_model", "--dataset", "poems"]) == 2
+    assert "--base: " in capsys.readouterr().err

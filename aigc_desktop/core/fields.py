@@ -33,9 +33,13 @@ class FieldKind(StrEnum):
     """The name of a class that the chosen model has learned, or "" for any."""
     ATTRIBUTES = "attributes"
     """Lines "name: value" of attributes that the chosen model has learned."""
+    ADAPTER = "adapter"
+    """An imported adapter of the workspace."""
 
 
-WORKED_ON = (FieldKind.DATASET, FieldKind.RUN, FieldKind.CHECKPOINT, FieldKind.MODEL, FieldKind.ENCODER)
+WORKED_ON = (
+    FieldKind.DATASET, FieldKind.RUN, FieldKind.CHECKPOINT, FieldKind.MODEL, FieldKind.ENCODER, FieldKind.ADAPTER,
+)  # fmt: skip
 """Kinds of fields that say what a task works on."""
 
 

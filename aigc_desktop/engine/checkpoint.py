@@ -113,7 +113,7 @@ def verify(folder: Path) -> None:
 def read_model(folder: Path) -> tuple[Card, dict[str, Tensor]]:
     """Return card and generating weights of a checkpoint; BadInput when it is damaged, UserError when too new."""
     verify(folder)
-    return _read_card(folder), read_tensors(folder / "model.safetensors")
+    return read_card(folder), read_tensors(folder / "model.safetensors")
 
 
 def read_state(folder: Path) -> State:
@@ -123,7 +123,7 @@ def read_state(folder: Path) -> State:
     if "rng.cpu" not in tensors or tensors["rng.cpu"].shape != torch.get_rng_state().shape:
         raise BadInput(folder.name, _("the state of the random generator is missing"))
     return State(
-        _read_card(folder), read_tensors(folder / "model.safetensors"), tensors, read_table(folder / "train_state.json")
+        read_card(folder), read_tensors(folder / "model.safetensors"), tensors, read_table(folder / "train_state.json")
     )
 
 
@@ -209,7 +209,8 @@ def _write_manifest(folder: Path, hashes: dict[str, str]) -> None:
     write_json(folder / MANIFEST, {"format": FORMAT, "files": files})
 
 
-def _read_card(folder: Path) -> Card:
+def read_card(folder: Path) -> Card:
+    """Return the card of a checkpoint, unverified; UserError when it is damaged or too new."""
     return read_record(folder / "model.json", Card)
 
 

@@ -22,6 +22,7 @@ from aigc_desktop.core.machine import Machine, engine_threads
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.adapted import Adapted, lora_shape
 from aigc_desktop.engine.device import choose_device, is_out_of_memory
+from aigc_desktop.engine.lora_setup import LoraConfig
 from aigc_desktop.engine.pieces import Batch
 from aigc_desktop.engine.planning import Draft, choose_preset, training_megabytes
 from aigc_desktop.engine.pretrained.encoder import (
@@ -31,7 +32,6 @@ from aigc_desktop.engine.pretrained.encoder import (
     read_config,
     width_of,
 )
-from aigc_desktop.engine.trainee import TrainConfig
 
 FULL_LR, LORA_LR = 8e-5, 1e-3
 LEAST_TEXTS = 4
@@ -41,7 +41,7 @@ _BYTES_PER_TOKEN = 4.0
 _LONGEST_TRIAL = 128
 
 
-class AdapterConfig(TrainConfig):
+class AdapterConfig(LoraConfig):
     """Settings of teaching a published text encoder a task; the presets choose them."""
 
     encoder: str = param(
@@ -81,18 +81,6 @@ class AdapterConfig(TrainConfig):
     )  # fmt: skip
     dropout: float = param(
         0.1, N_("Dropout"), N_("Share of numbers set to zero before the last layer while training; 0.1 is safe."),
-        ge=0.0, le=0.9, advanced=True,
-    )  # fmt: skip
-    rank: int = param(
-        16, N_("Rank of the adapters"), N_("Width of the adapters; 8 to 32 suits most tasks."), ge=1, le=1024,
-        advanced=True,
-    )  # fmt: skip
-    alpha: float = param(
-        32.0, N_("Strength of the adapters"), N_("How much the adapters count; twice the rank is usual."),
-        ge=0.001, le=4096, advanced=True,
-    )  # fmt: skip
-    lora_dropout: float = param(
-        0.05, N_("Dropout of the adapters"), N_("Share of numbers the adapters do not see; 0.05 is safe."),
         ge=0.0, le=0.9, advanced=True,
     )  # fmt: skip
     validate_every: int = param(

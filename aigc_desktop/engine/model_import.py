@@ -53,7 +53,7 @@ def import_model(config: ImportModelConfig, run: Run) -> EventStream:
         with atomic_folder(folder) as partial:
             yield from _convert(gguf, partial)
             licence = str(gguf.values.get("general.license") or "")
-            yield from _finish(partial, find_model(partial), title, found, workspace, licence)
+            yield from finish_import(partial, find_model(partial), title, found, workspace, licence)
     else:
         _check(found)
         need_space(workspace.folder, found.bytes)
@@ -61,7 +61,7 @@ def import_model(config: ImportModelConfig, run: Run) -> EventStream:
         folder = workspace.new_model_folder(title)
         with atomic_folder(folder) as partial:
             yield from _copy(found, partial)
-            yield from _finish(partial, find_model(partial), title, found.folder, workspace, found.licence)
+            yield from finish_import(partial, find_model(partial), title, found.folder, workspace, found.licence)
     yield Result("model", {"id": folder.name})
 
 
@@ -94,7 +94,7 @@ def _copy(found: FoundModel, folder: Path) -> Iterator[Event]:
                 yield Progress(done, total, _("Copying"))
 
 
-def _finish(
+def finish_import(
     folder: Path, found: FoundModel | Path, title: str, source: Path, workspace: Workspace, licence: str
 ) -> Iterator[Event]:
     """Check the copy, count what it holds and write its record."""

@@ -47,7 +47,7 @@ def origin_of(result: Run) -> Origin:
     config = result.config_values
     model, checkpoint = str(config.get("run", "")), str(config.get("checkpoint", ""))
     title = dataset = dataset_hash = ""
-    if "model" in config:
+    if config.get("model"):
         model = PREFIX + str(config["model"])
         try:
             title = Workspace(result.workspace).model(str(config["model"])).info.title

@@ -102,8 +102,9 @@ def weights_hash(run: Run, name: str = "last") -> str:
 
 
 def write_dataset(
-    workspace: Workspace, name: str, info: dict, arrays: dict, texts: bytes | None = None, marks: str = ""
-) -> Dataset:
+    workspace: Workspace, name: str, info: dict, arrays: dict, texts: bytes | None = None, marks: str = "",
+    attributes: bytes = b"",
+) -> Dataset:  # fmt: skip
     folder = workspace.folder / "datasets" / name
     snapshot = folder / "snapshot"
     snapshot.mkdir(parents=True)
@@ -115,6 +116,8 @@ def write_dataset(
         (snapshot / "texts.bin").write_bytes(texts)
     if marks:
         (snapshot / "spans.jsonl").write_text(marks)
+    if attributes:
+        (snapshot / "attributes.bin").write_bytes(attributes)
     files = {path.name: {"size": path.stat().st_size, "sha256": sha256_file(path)} for path in snapshot.iterdir()}
     write_json(snapshot / "manifest.json", {"format": 1, "files": files, "sha256": digest.hexdigest()})
     split = arrays["split"]

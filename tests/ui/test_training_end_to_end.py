@@ -302,3 +302,44 @@ def test_names_are_proposed_corrected_frozen_and_learned_again(qtbot, pages, wor
     handle = train.handle
     qtbot.waitUntil(lambda: train.handle is None, timeout=LONG)
     assert isinstance(handle.ending, Finished), handle.ending
+
+
+def test_a_language_model_is_fine_tuned_compared_and_merged(qtbot, pages, workspace, center, record):
+    from aigc_desktop.engine.pretrained.tiny import add_tiny_model
+
+    base = add_tiny_model(workspace, "小模型")
+    dataset = text_dataset(workspace, [f"Ann drinks tea number {i}. 茶" for i in range(40)], held_out=6)
+    train, create = pages["train"], pages["create"]
+    qtbot.waitUntil(lambda: bool(center.catalogue), timeout=LONG)
+    train.shown(dataset=dataset.id)
+    train.setup.families["language_model.train"].click()
+    assert train.setup.form.rows["base"].input.box.findData(base) >= 0
+    _start(qtbot, train, 6, "language_model", base=base, context=64, rank=4)
+    handle = train.handle
+    qtbot.waitUntil(lambda: train.handle is None, timeout=LONG)
+    assert isinstance(handle.ending, Finished), handle.ending
+    assert {"loss", "val_loss", "val_perplexity", "val_bpb"} >= set(train.view.plot.metrics) - {"grad_norm"}
+
+    def make(task, **values):
+        create.shown(run=train.run.id, task=f"language_model.{task}")
+        assert create.panel.task().key == f"language_model.{task}"
+        create.panel.form.set_values(values)
+        create.generate()
+        handle = create.handle
+        qtbot.waitUntil(lambda: create.handle is None, timeout=LONG)
+        assert isinstance(handle.ending, Finished), handle.ending
+        return [work.text for work in create.batch.works]
+
+    assert all(text.startswith("Ann") for text in make("generate", prompt="Ann", count=2, length=8))
+    train.panel.end_card.compare_button.click()
+    handle = create.handle
+    qtbot.waitUntil(lambda: create.handle is None, timeout=LONG)
+    assert isinstance(handle.ending, Finished), handle.ending
+    figures, *both = [work.text for work in create.batch.works]
+    assert "perplexity" in figures and len(both) == 4 and all("Before" in text and "After" in text for text in both)
+    assert make("merge", title="tea") == []
+    assert {model.id for model in workspace.models()} == {"小模型", "tea"}
+    assert any("model of its own" in text for text, _undo in record.notes)
+
+    create.shown(run="model:tea")
+    assert [task.key for task in create.panel.tasks()] == ["language_model.generate"]

@@ -1,241 +1,71 @@
-"""Published language models from the disk: they answer or go on with a text as they are."""
+"""Published language models from the disk: they write as they are, or learn from the user's texts (LoRA, or whole)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Generator
 
 from aigc_desktop.core.config import param
 from aigc_desktop.core.errors import UserError
-from aigc_desktop.core.events import EventStream, Note, Progress
+from aigc_desktop.core.events import Event, EventStream
 from aigc_desktop.core.family import Family, Task
 from aigc_desktop.core.fields import FieldKind
-from aigc_desktop.core.i18n import N_, _, ngettext
+from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.device import choose_device, set_up
-from aigc_desktop.engine.pretrained.chat import Message, render
-from aigc_desktop.engine.pretrained.decoding import Ask, Rules, decode
-from aigc_desktop.engine.pretrained.demands import TOKENS_PER_LETTER, Demands, Guides, meets
-from aigc_desktop.engine.pretrained.load import LanguageModel, Words, load_language_model
+from aigc_desktop.engine.language_writing import BLOCK, WritingConfig, write_texts
+from aigc_desktop.engine.pretrained.load import LanguageModel, load_language_model
 from aigc_desktop.engine.pretrained.numbers import choose_numbers
-from aigc_desktop.engine.sampling import Sampling, Written
-from aigc_desktop.engine.writing import DrawConfig, stream_texts
+from aigc_desktop.engine.tuning.compare import CompareConfig, compare
+from aigc_desktop.engine.tuning.loading import load_adapter, load_tuned
+from aigc_desktop.engine.tuning.merge import MergeConfig, merge
+from aigc_desktop.engine.tuning.plan import plan
+from aigc_desktop.engine.tuning.sampler import sampler
+from aigc_desktop.engine.tuning.setup import TuneConfig
+from aigc_desktop.engine.tuning.train import train
 
-BLOCK = 16  # texts written side by side
-_STOP_TOKENS = 24  # of the end of a text that a stop word is looked for in
 
+class GenerateConfig(WritingConfig):
+    """Settings for writing with an imported model or adapter, or with one that was fine-tuned here."""
 
-class GenerateConfig(DrawConfig):
-    """Settings for writing with a published model."""
-
-    model: str = param(..., N_("Model"), N_("The imported language model that writes."), kind=FieldKind.MODEL)
-    prompt: str = param(
-        "", N_("Request or beginning"),
-        N_("In a conversation what you ask for; otherwise the beginning that the text goes on from."), multiline=True,
-    )  # fmt: skip
-    chat: bool = param(
-        True, N_("Conversation"),
-        N_("On, the model answers a request as it was trained to; off, it goes on with your text."),
-    )  # fmt: skip
-    system: str = param(
-        "", N_("Role"), N_("Who the model is to be, told before the request; empty leaves it to the model."),
-        advanced=True,
-    )  # fmt: skip
-    length: int = param(
-        200, N_("Length"), N_("Most tokens per text; a text may end earlier."), unit=N_("tokens"), ge=1, le=100_000
+    model: str = param("", N_("Model"), N_("The imported model or adapter that writes."), kind=FieldKind.MODEL)
+    run: str = param("", N_("Fine-tuned model"), N_("The training whose model writes."), kind=FieldKind.RUN)
+    checkpoint: str = param(
+        "best", N_("Version"), N_("Which saved version of it; the best one by default."), kind=FieldKind.CHECKPOINT
     )
-    stop: str = param(
-        "", N_("Stop words"), N_("A text ends before any of these; several are separated by |."), advanced=True
-    )
-    top_k: int = param(
-        0, N_("Top k"), N_("Draws from so many likeliest tokens only; 0 turns it off."), ge=0, le=65_536, advanced=True
-    )
-    repetition_penalty: float = param(
-        1.0, N_("Repetition penalty"), N_("Above 1, tokens that came already are less likely; 1.1 is mild."),
-        ge=1.0, le=2.0, advanced=True,
-    )  # fmt: skip
-    least: int = param(
-        0, N_("At least"), N_("Length a text must reach; 0 asks for none."), ge=0, le=100_000, advanced=True
-    )
-    most: int = param(
-        0, N_("At most"), N_("Length a text must not pass; 0 leaves it to the tokens."), ge=0, le=100_000, advanced=True
-    )
-    unit: Literal["characters", "words", "width"] = param(
-        "characters", N_("Counted in"), N_("What the two lengths count; in columns a Chinese character takes two."),
-        labels={"characters": N_("characters"), "words": N_("words"), "width": N_("columns")}, advanced=True,
-    )  # fmt: skip
-    keywords: str = param(
-        "", N_("Must contain"), N_("Words that every text must hold; several are separated by |."), advanced=True
-    )
-    forbidden: str = param(
-        "", N_("Must not contain"), N_("Words that no text may hold, in any case; several are separated by |."),
-        advanced=True,
-    )  # fmt: skip
-    allowed_numbers: str = param(
-        "", N_("Only these numbers"),
-        N_("Other numbers are ruled out, such as a wrong price; several are separated by |, a dash allows none."),
-        advanced=True,
-    )  # fmt: skip
-    pattern: str = param(
-        "", N_("Pattern"), N_("A regular expression that the whole text must match; empty for none."), advanced=True
-    )
-    json_form: str = param(
-        "", N_("JSON schema"), N_("The text is then JSON of this form, and the demands above do not count."),
-        advanced=True, multiline=True,
-    )  # fmt: skip
-    numbers: Literal["auto", "float32", "bfloat16", "int8"] = param(
-        "auto", N_("Numbers"),
-        N_("8 bits write two to three times as fast on a processor and change little; automatic measures it."),
-        labels={"auto": N_("Automatic"), "int8": N_("8-bit weights"), "bfloat16": "bfloat16", "float32": "float32"},
-        advanced=True,
-    )  # fmt: skip
 
 
 def generate(config: GenerateConfig, run: Run) -> EventStream:
-    """Write variants of an answer or of a continuation, side by side; they stream in as partial Text events."""
-    if config.chat and not config.prompt.strip():
-        raise UserError(_("There is no request to answer."), _("Write a request, or switch “Conversation” off."))
-    model = Workspace(run.workspace).model(config.model)
+    """Write variants of an answer or of a continuation."""
+    loaded = yield from _load(config, Workspace(run.workspace))
+    yield from write_texts(config, loaded)
+
+
+def _load(config: GenerateConfig, workspace: Workspace) -> Generator[Event, None, LanguageModel]:
+    """Return the chosen model, ready to write."""
+    if bool(config.model) == bool(config.run):
+        raise UserError(_("Choose a model first."), _("Take an imported model, or one that was fine-tuned."))
     device = choose_device(config.device)
     set_up(device, config.seed)
     numbers = choose_numbers(config.numbers, device, min(config.count, BLOCK))
-    loaded = yield from load_language_model(model, device, numbers)
-    yield Progress(0, config.count, _("Reading the request"))
-    if config.chat and not loaded.template:
-        text = _("“{title}” has no form for conversations, so it goes on with the text.")
-        yield Note(text.format(title=loaded.title))
-    prompt = prompt_tokens(config, loaded)
-    room = loaded.network.shape.context - len(prompt)
-    if room < 1:
-        raise UserError(
-            _("The text has {count} tokens; “{title}” reads {most} at most.").format(
-                count=len(prompt), title=loaded.title, most=loaded.network.shape.context
-            ),
-            _("Shorten it."),
-        )
-    begun = "" if config.chat and loaded.template else config.prompt
-    demands, words = demands_of(config), StopWords(loaded.words, config.stop)
-    writer = Writer(loaded, prompt, room, config, words)
-    if not demands.any:
-        yield from stream_texts(writer.write(), words, config.count, begun, alone=False)
-        return
-    if begun.strip():
-        yield Note(_("The demands are on what the model adds, not on your beginning."))
-    yield from stream_texts(writer.write_to(demands), words, config.count, begun, alone=False)
-    if writer.left_out:
-        text = ngettext(
-            "{count} text did not come to an end as demanded and was left out.",
-            "{count} texts did not come to an end as demanded and were left out.", len(writer.left_out),
-        )  # fmt: skip
-        yield Note(text.format(count=len(writer.left_out)), "warning")
-    if len(writer.left_out) == config.count:
-        raise UserError(
-            _("No text came to an end as demanded."),
-            _("Raise the length in tokens, ask for less, or tell the model in the request what you want."),
-        )
-
-
-def demands_of(config: GenerateConfig) -> Demands:
-    """Return what a text must be like."""
-    numbers = None if not config.allowed_numbers.strip() else listed(config.allowed_numbers)
-    return Demands(
-        config.least, config.most, config.unit, listed(config.keywords), listed(config.forbidden),
-        () if numbers == ("-",) else numbers, config.pattern, config.json_form.strip(),
-    )  # fmt: skip
-
-
-def listed(text: str) -> tuple[str, ...]:
-    """Return the parts of a text between bars, without empty ones."""
-    return tuple(part.strip() for part in text.split("|") if part.strip())
-
-
-def prompt_tokens(config: GenerateConfig, loaded: LanguageModel) -> tuple[int, ...]:
-    """Return the tokens to read before writing: a conversation laid out by the model's template, or plain text."""
-    if not (config.chat and loaded.template):
-        tokens = loaded.words.encode(config.prompt, special=True)
-        return tuple(tokens) or (min(loaded.end, default=0),)
-    messages: list[Message] = [{"role": "system", "content": config.system}] if config.system.strip() else []
-    messages.append({"role": "user", "content": config.prompt})
-    return tuple(loaded.words.encode(render(loaded.template, messages, loaded.special)))
-
-
-@dataclass(frozen=True)
-class Writer:
-    """Writes the texts of a task block by block; there is `room` for so many tokens after the prompt."""
-
-    loaded: LanguageModel
-    prompt: tuple[int, ...]
-    room: int
-    config: GenerateConfig
-    words: StopWords
-    left_out: list[int] = field(default_factory=list)
-    """Seeds of texts that did not meet the demands."""
-
-    def write(self) -> Iterator[Written]:
-        """Yield the texts of one block after another."""
-        rules = Rules(self._sampling(), self.loaded.end, self.words.met)
-        for asks in self._blocks(min(self.room, self.config.length)):
-            yield from decode(self.loaded.network, asks, rules)
-
-    def write_to(self, demands: Demands) -> Iterator[Written]:
-        """Yield texts that are held to the demands; one that is not whole at its end is left out of the last state.
-
-        A text gets the tokens that its letters may need, whatever the length in tokens says, if there is `room`.
-        """
-        letters = demands.letters(otherwise=min(self.room, self.config.length))
-        guides = Guides(demands, self.loaded, letters)
-        rules = Rules(self._sampling(), self.loaded.end, self.words.met, guides.allowed)
-        for asks in self._blocks(min(self.room, max(self.config.length, letters * TOKENS_PER_LETTER + 1))):
-            for state in decode(self.loaded.network, asks, rules):
-                yield Written(self._whole(state.tokens, guides, demands), True) if state.done else state
-            guides.forget()
-
-    def _whole(self, tokens: dict[int, list[int]], guides: Guides, demands: Demands) -> dict[int, list[int]]:
-        good = {
-            seed: made for seed, made in tokens.items()
-            if guides.complete(seed, made) and meets(self.words.decode(made), demands)
-        }  # fmt: skip
-        self.left_out.extend(seed for seed in tokens if seed not in good)
-        return good
-
-    def _sampling(self) -> Sampling:
-        config = self.config
-        return Sampling(config.temperature, config.top_p, config.top_k, config.repetition_penalty)
-
-    def _blocks(self, most: int) -> Iterator[list[Ask]]:
-        """Yield the texts to write side by side, each of at most so many tokens."""
-        end = self.config.seed + self.config.count
-        for start in range(self.config.seed, end, BLOCK):
-            yield [Ask(self.prompt, seed, most) for seed in range(start, min(end, start + BLOCK))]
-
-
-class StopWords:
-    """Ends texts at words that the user gave, and leaves those words out."""
-
-    def __init__(self, words: Words, stops: str) -> None:
-        self.words = words
-        self.stops = listed(stops)
-
-    def met(self, tokens: Sequence[int]) -> bool:
-        """Return whether a text has come to one of them."""
-        if not self.stops:
-            return False
-        end = self.words.decode(tokens[-_STOP_TOKENS:])
-        return any(stop in end for stop in self.stops)
-
-    def decode(self, ids: Sequence[int], unfinished: bool = False) -> str:
-        """Return the text up to the first of them."""
-        text = self.words.decode(ids, unfinished)
-        places = [place for stop in self.stops if (place := text.find(stop)) >= 0]
-        return text[: min(places)] if places else text
+    if config.run:
+        return (yield from load_tuned(workspace.run(config.run), config.checkpoint, device, numbers))
+    model = workspace.model(config.model)
+    if model.info.kind == "adapter":
+        return (yield from load_adapter(model, workspace, device, numbers))
+    return (yield from load_language_model(model, device, numbers))
 
 
 FAMILY = Family(
     "language_model",
     N_("Local language model"),
-    N_("A published model from your disk: answers requests and goes on with texts."),
+    N_("A published model from your disk learns from your texts: it answers requests and goes on with texts."),
     "text",
-    (Task("generate", N_("Write with the model"), GenerateConfig, generate),),
+    (
+        Task("train", N_("Fine-tune a language model"), TuneConfig, train, "train", plan),
+        Task("generate", N_("Write with the model"), GenerateConfig, generate),
+        Task("compare", N_("Compare before and after"), CompareConfig, compare),
+        Task("merge", N_("Make a model of its own"), MergeConfig, merge),
+    ),
+    sampler,
 )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from aigc_desktop.core.errors import BadInput, UserError
 from aigc_desktop.core.i18n import _
+from aigc_desktop.core.model import Model
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.model_files import FoundModel, Tensors, find_model
 
@@ -13,33 +15,43 @@ _KEY = re.compile(r"base_model\.model\.(?P<module>[\w.]+)\.lora_(?P<part>[AB])\.
 
 
 def base_of(adapter: FoundModel, workspace: Workspace) -> str:
-    """Return the id of the imported model that an adapter fits; BadInput with the best count when none does."""
-    best, best_title, pairs = 0, "", _pairs(adapter)
-    for model in workspace.models():
-        try:
-            info = model.info
-            found = find_model(model.folder)
-        except UserError:  # a damaged model is told where it is used
-            continue
-        if not isinstance(found, FoundModel) or found.kind == "adapter":
-            continue
-        count = matching(pairs, found.tensors)
-        if count == len(pairs):
-            return model.id
-        if count >= best:
-            best, best_title = count, info.title
-    if not best_title:
-        raise BadInput(
+    """Return the id of the imported model that an adapter fits, best the one it names; BadInput when none does."""
+    pairs = pairs_of(adapter)
+    named = str(adapter.config.get("base_model_name_or_path") or "")
+    fitting = [model.id for model, tensors in _language_models(workspace) if matching(pairs, tensors) == len(pairs)]
+    if fitting:
+        return next((name for name in fitting if name in named), fitting[0])
+    raise no_base(adapter, workspace)
+
+
+def no_base(adapter: FoundModel, workspace: Workspace) -> BadInput:
+    """Return the error for an adapter whose model is not there, with the best count of fitting parts."""
+    pairs = pairs_of(adapter)
+    counts = [(matching(pairs, tensors), model.info.title) for model, tensors in _language_models(workspace)]
+    if not counts:
+        return BadInput(
             adapter.folder.name, _("an adapter needs the model it was made for, and none is imported"),
             _("Import that model first."),
         )  # fmt: skip
-    raise BadInput(
-        adapter.folder.name,
-        _("the adapter was made for another model: {count} of its {all} parts fit “{title}”").format(
-            count=best, all=len(pairs), title=best_title
-        ),
+    count, title = max(counts, key=lambda pair: pair[0])
+    reason = _("the adapter was made for another model: {count} of its {all} parts fit “{title}”")
+    if count == len(pairs):
+        reason = _("the adapter was made for other weights than those of “{title}”, although all {all} parts fit")
+    return BadInput(
+        adapter.folder.name, reason.format(count=count, all=len(pairs), title=title),
         _("Import the model it was made for first."),
-    )
+    )  # fmt: skip
+
+
+def _language_models(workspace: Workspace) -> Iterator[tuple[Model, Tensors]]:
+    """Yield the models that can be read with the sizes of their tensors; a damaged one is told where it is used."""
+    for model in workspace.models():
+        try:
+            found = find_model(model.folder)
+            if isinstance(found, FoundModel) and found.kind != "adapter" and model.info:
+                yield model, found.tensors
+        except UserError:
+            continue
 
 
 def matching(pairs: dict[str, tuple[int, int]], tensors: Tensors) -> int:
@@ -50,7 +62,7 @@ def matching(pairs: dict[str, tuple[int, int]], tensors: Tensors) -> int:
     )
 
 
-def _pairs(adapter: FoundModel) -> dict[str, tuple[int, int]]:
+def pairs_of(adapter: FoundModel) -> dict[str, tuple[int, int]]:
     """Return outputs and inputs of each changed matrix by the name of its module; BadInput for half a pair."""
     sides: dict[str, dict[str, tuple[int, ...]]] = {}
     for name, size in adapter.tensors.items():

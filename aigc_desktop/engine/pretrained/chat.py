@@ -11,10 +11,11 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from types import FrameType
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateError, nodes
+from jinja2 import StrictUndefined, Template, TemplateError, nodes
 from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
@@ -50,10 +51,9 @@ def render(template: str, messages: Sequence[Message], special: Mapping[str, str
 
     UserError when the template is damaged, reaches for what it may not have, or does not end.
     """
-    environment = _Sandbox(trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
     try:
         with _Clock(MOST_SECONDS):
-            made = environment.from_string(template).render(
+            made = _compiled(template).render(
                 messages=[dict(message) for message in messages], add_generation_prompt=True, tools=None,
                 documents=None, **special,
             )  # fmt: skip
@@ -64,6 +64,12 @@ def render(template: str, messages: Sequence[Message], special: Mapping[str, str
     if len(made) > MOST_LETTERS:
         raise _refused(_("what it makes is too long"))
     return made
+
+
+@lru_cache(maxsize=4)
+def _compiled(template: str) -> Template:
+    """Return the program of a template; fine-tuning lays out one conversation for each of its texts."""
+    return _Sandbox(trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined).from_string(template)
 
 
 def _refused(reason: str) -> UserError:

@@ -34,7 +34,7 @@ class LlamaShape:
     context: int
     eps: float = 1e-5
     theta: float = 10_000.0
-    scaling: dict[str, Any] = field(default_factory=dict)
+    scaling: dict[str, Any] = field(default_factory=dict, hash=False)
     qkv_bias: bool = False
     out_bias: bool = False
     qk_norm: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from aigc_desktop.core.i18n import _
 from aigc_desktop.core.model import Model, ModelInfo, memory_of
 from aigc_desktop.data.model_files import FoundModel, find_model
 from aigc_desktop.data.safetensors_header import damaged_weights
+from aigc_desktop.engine.pretrained.chat import Message, render
 from aigc_desktop.engine.pretrained.llama import Llama, LlamaShape, shape_of
 from aigc_desktop.engine.pretrained.numbers import BITS, Numbers, make_ready
 
@@ -46,7 +47,11 @@ class Words:
 
 @dataclass(frozen=True)
 class LanguageModel:
-    """A loaded model; `end` holds the tokens that end a text, `special` the texts of its special tokens by name."""
+    """A loaded model; `end` holds the tokens that end a text, `special` the texts of its special tokens by name.
+
+    One that was fine-tuned reads `begin` before a plain text as it did when it learned, and `between` parts a request
+    from its answer, as plain lines.
+    """
 
     network: Llama
     words: Words
@@ -54,12 +59,40 @@ class LanguageModel:
     special: dict[str, str]
     template: str
     title: str
+    begin: tuple[int, ...] = ()
+    between: str = ""
+
+    def read(self, request: str, chat: bool = True, role: str = "") -> tuple[int, ...]:
+        """Return the tokens to read before writing: a conversation laid out by the model's template, or plain text."""
+        if chat and self.template:
+            messages: list[Message] = [{"role": "system", "content": role}] if role.strip() else []
+            messages.append({"role": "user", "content": request})
+            return tuple(self.words.encode(render(self.template, messages, self.special)))
+        if self.begin:
+            return (*self.begin, *self.words.encode(request + self.between if request else ""))
+        return tuple(self.words.encode(request, special=True)) or (min(self.end, default=0),)
+
+    @property
+    def last(self) -> int:
+        """Return the token that ends a text which is learned."""
+        named = self.words.inner.token_to_id(self.special.get("eos_token", ""))
+        return min(self.end, default=0) if named is None else int(named)
+
+    @property
+    def first(self) -> tuple[int, ...]:
+        """Return the tokens that begin a text which is learned: what the publisher begins one with, or the last."""
+        return tuple(self.words.encode("", special=True)) or (self.last,)
+
+
+Change = Callable[[Llama], None]
+"""Changes a network that was just read, as an adapter does."""
 
 
 def load_language_model(
-    model: Model, device: torch.device, numbers: Numbers | None = None
-) -> Generator[Event, None, LanguageModel]:
-    """Return an imported model, in the numbers of its files for training or ready to write in `numbers`.
+    model: Model, device: torch.device, numbers: Numbers | None = None, change: Change = lambda _network: None,
+    kept_in: Numbers = "float32",
+) -> Generator[Event, None, LanguageModel]:  # fmt: skip
+    """Return an imported model, in the numbers of its files, which will be `kept_in`, or ready to write in `numbers`.
 
     Yields Progress between its parts. UserError when it is no language model, damaged, or too large for the memory.
     """
@@ -68,16 +101,24 @@ def load_language_model(
         raise UserError(
             _("“{title}” is not a model that writes.").format(title=info.title), _("Choose a language model.")
         )
+    need_memory(info, numbers or kept_in, device)
+    return (yield from open_language_model(model, info.title, device, numbers, change))
+
+
+def open_language_model(
+    model: Model, title: str, device: torch.device, numbers: Numbers | None, change: Change
+) -> Generator[Event, None, LanguageModel]:
+    """Return the model in a folder that need not be an imported one."""
     found = find_model(model.folder)
     assert isinstance(found, FoundModel)  # a model folder always has its configuration
     shape = check_language_model(found)
-    need_memory(info, numbers or "float32", device)
     words = read_words(model.folder, shape.vocab)
     network = yield from read_network(found, shape)
+    change(network)
     if numbers is not None:
         network = make_ready(network, numbers, device)
     special = special_tokens(model)
-    return LanguageModel(network, words, end_tokens(model, words, special), special, template_of(model), info.title)
+    return LanguageModel(network, words, end_tokens(model, words, special), special, template_of(model), title)
 
 
 def check_language_model(found: FoundModel) -> LlamaShape:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-from aigc_desktop.core.files import write_json
+from aigc_desktop.core.files import sha256_file, write_json
+from aigc_desktop.core.model import ModelInfo
+from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.pretrained.llama import Llama, shape_of
 from aigc_desktop.engine.weights import write_tensors
 
@@ -38,6 +41,19 @@ def write_tiny_model(folder: Path, **changes: Any) -> None:
     write_tensors(folder / "model.safetensors", tensors)
     tiny_tokenizer().save(str(folder / "tokenizer.json"))
     write_json(folder / "tokenizer_config.json", {"eos_token": "<|im_end|>", "chat_template": TEMPLATE})
+
+
+def add_tiny_model(workspace: Workspace, title: str = "tiny", **changes: Any) -> str:
+    """Write a tiny model as an imported one of the workspace and return its id."""
+    folder = workspace.new_model_folder(title)
+    write_tiny_model(folder, **changes)
+    files = {path.name: sha256_file(path) for path in sorted(folder.iterdir())}
+    size = (folder / "model.safetensors").stat().st_size
+    write_json(folder / "model.json", asdict(ModelInfo(
+        title, "language", "llama", "", "", parameters=size // 4, bytes=size, context=256, vocab=259, chat=True,
+        files=files,
+    )))  # fmt: skip
+    return folder.name
 
 
 def tiny_tokenizer() -> Tokenizer:

@@ -73,7 +73,7 @@ class CreatePage(Page):
         self._resume_watching()
 
     def shown(self, **arguments: Any) -> None:
-        """Use model `run`, PREFIX: an imported one; with a `seed` make that very work, `count` and `label` as given."""
+        """Use model `run`, PREFIX: an imported one; with a `seed` or `start` make works at once."""
         run = str(arguments.get("run", ""))
         if not run or not self.services.jobs.catalogue:
             # what a model can make is known when the engine is ready; then this is done again
@@ -89,7 +89,7 @@ class CreatePage(Page):
             values["count"] = arguments.get("count", 1)
         self.panel.set_values({**dict(arguments.get("settings") or {}), **values})
         self._show_place()
-        if seed is not None:
+        if seed is not None or arguments.get("start"):
             self.generate()
 
     # making
@@ -198,6 +198,8 @@ class CreatePage(Page):
     def _ended(self, ending: Finished | Stopped | Failed) -> None:
         self.handle = None
         self.panel.set_busy(False)
+        if self.panel.progress.notes:
+            self.services.notify("\n".join(self.panel.progress.notes))
         if self.batch is not None:
             self.batch.settle_texts()
             self.view.grow(range(len(self.batch.works)) if self.batch.final_texts else ())

@@ -190,6 +190,11 @@ class TrainPage(Page):
             "create", run=self.run.id, checkpoint=checkpoint, seed=origin.seed, label=origin.label
         )
 
+    def _compare(self) -> None:
+        if self.run is not None:
+            task = f"{self.run.info.task.split('.')[0]}.compare"
+            self.services.navigate("create", run=self.run.id, task=task, start=True)
+
     def _open_folder(self) -> None:
         if self.run is not None and not open_outside(self.run.folder):
             self.services.notify(_("The folder could not be opened: {path}").format(path=self.run.folder))
@@ -232,7 +237,8 @@ class TrainPage(Page):
         self.panel = RunPanel(self.services)
         for signal, slot in (
             (self.panel.stop_asked, self._ask_stop), (self.panel.continue_asked, self.go_on),
-            (self.panel.create_asked, self._use), (self.panel.folder_asked, self._open_folder),
+            (self.panel.create_asked, self._use), (self.panel.compare_asked, self._compare),
+            (self.panel.folder_asked, self._open_folder),
             (self.panel.another_asked, self._another),
         ):  # fmt: skip
             signal.connect(slot)

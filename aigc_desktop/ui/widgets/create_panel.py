@@ -26,6 +26,10 @@ from aigc_desktop.ui.widgets.side_by_side import Scrolled
 
 SEEDS = 2**31 - 1
 OWN_FIELDS = ("run", "checkpoint", "model", "seed")
+_KINDS = {
+    "language": (FieldKind.MODEL,), "adapter": (FieldKind.MODEL, FieldKind.ADAPTER), "encoder": (FieldKind.ENCODER,),
+}  # fmt: skip
+"""Kinds of fields that take an imported model, by its kind."""
 
 
 class SeedRow(QWidget):
@@ -162,9 +166,10 @@ class CreatePanel(QWidget):
         if maker is None:
             return []
         known = [task for task in self.services.jobs.catalogue.values() if task.group == "create"]
-        if maker.startswith(PREFIX):
-            return [task for task in known if any(spec.kind is FieldKind.MODEL for spec in task.fields)]
         try:
+            if maker.startswith(PREFIX):
+                kinds = _KINDS[self.services.workspace.model(maker.removeprefix(PREFIX)).info.kind]
+                return [task for task in known if any(spec.kind in kinds for spec in task.fields)]
             trained = self.services.workspace.run(maker)
             family, settings = trained.info.task.split(".")[0], trained.config_values
         except UserError:

@@ -170,6 +170,8 @@ class ConfigForm(QWidget):
                 return model_choices(self.services.workspace, "language")
             case FieldKind.ENCODER:
                 return model_choices(self.services.workspace, "encoder")
+            case FieldKind.ADAPTER:
+                return model_choices(self.services.workspace, "adapter")
             case _:
                 return []
 

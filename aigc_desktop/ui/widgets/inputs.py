@@ -230,7 +230,7 @@ def make_input(spec: FieldSpec, theme: Theme, choices: Choices) -> FieldInput:
             return ChoiceInput(choices, _("No data set yet") if not choices else "")
         case FieldKind.RUN | FieldKind.CHECKPOINT:
             return ChoiceInput(choices, _("No trained model yet") if not choices else "")
-        case FieldKind.MODEL | FieldKind.ENCODER:
+        case FieldKind.MODEL | FieldKind.ENCODER | FieldKind.ADAPTER:
             return ChoiceInput(choices, _("No imported model yet") if not choices else "")
         case FieldKind.PATH:
             return PathInput(spec, theme)
@@ -269,13 +269,13 @@ def checkpoint_choices(workspace: Workspace, run_id: str | None) -> Choices:
     return [("best", _("Best version")), ("last", _("Last version")), *steps]
 
 
-def model_choices(workspace: Workspace, kind: ModelKind) -> Choices:
-    """Return the imported models of a kind, newest first; one whose record is damaged is told on the Models page."""
+def model_choices(workspace: Workspace, *kinds: ModelKind) -> Choices:
+    """Return the imported models of these kinds, newest first; a damaged record is told on the Models page."""
     found: Choices = []
     for model in workspace.models():
         with contextlib.suppress(UserError):
             info = model.info
-            if info.kind == kind:
+            if info.kind in kinds:
                 found.append((model.id, info.title))
     return found
 
@@ -284,7 +284,7 @@ def maker_choices(workspace: Workspace) -> Choices:
     """Return all that makes works: trained models, then imported ones with PREFIX before their id."""
     return [
         *run_choices(workspace),
-        *((PREFIX + model_id, title) for model_id, title in model_choices(workspace, "language")),
+        *((PREFIX + model_id, title) for model_id, title in model_choices(workspace, "language", "adapter")),
     ]
 
 

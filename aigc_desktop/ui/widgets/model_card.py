@@ -38,7 +38,7 @@ class ModelCard(Card):
         self.use_button = button(theme, _("Write with it"), "create", tip=_("Use the model in Create"))
         self.folder_button = button(theme, _("Open folder"), "folder-open", tip=_("Show the files of the model"))
         self.delete_button = button(theme, _("Delete"), "trash-2", "danger", _("Move to the trash"))
-        self.use_button.setVisible(info.kind == "language")
+        self.use_button.setVisible(info.kind != "encoder")
         row = FlowLayout(theme.px(8))
         for made in (self.use_button, self.folder_button, self.delete_button):
             made.clicked.connect(self._clicked)

@@ -49,24 +49,31 @@ class EndCard(Card):
         self.text = label("", "secondary")
         self.add(self.text)
         self.use_button = button(theme, _("Use in Create"), "create", "primary", _("Make works with this model"))
+        self.compare_button = button(
+            theme, _("Compare before and after"), "columns-2",
+            tip=_("What the model writes now and what it wrote before"),
+        )
         self.continue_button = button(theme, _("Continue"), "play", "", _("Train on from the last saved version"))
         self.folder_button = button(
             theme, _("Open the folder"), "folder-open", "", _("Model files, curves and samples, to copy or to back up")
         )
         self.another_button = button(theme, _("Train another"), "plus", "", _("Choose data and model for a new run"))
         flow = FlowLayout(theme.px(8))
-        for part in (self.use_button, self.continue_button, self.folder_button, self.another_button):
+        for part in (
+            self.use_button, self.compare_button, self.continue_button, self.folder_button, self.another_button
+        ):  # fmt: skip
             flow.addWidget(part)
         self.add(flow)
         self.hide()
 
-    def show_ending(self, info: RunInfo, status: str, checkpoints: list[str]) -> None:
-        """Show the end of a run that has these saved versions."""
+    def show_ending(self, info: RunInfo, status: str, checkpoints: list[str], comparable: bool) -> None:
+        """Show the end of a run that has these saved versions; `comparable` with what it was before."""
         can_go_on = status != "finished"
         self.title.setText(_title(status))
         self.set_tone("green" if status == "finished" else "")
         self.text.setText(_words(info))
         self.use_button.setVisible(bool(checkpoints))
+        self.compare_button.setVisible(bool(checkpoints) and comparable)
         self.continue_button.setVisible(can_go_on)
         step = int(checkpoints[-1]) if checkpoints else 0
         text = _("Continue from step {step}").format(step=f"{step:,}")

@@ -33,6 +33,7 @@ class RunPanel(QWidget):
     stop_asked = Signal()
     continue_asked = Signal()
     create_asked = Signal()
+    compare_asked = Signal()
     folder_asked = Signal()
     another_asked = Signal()
 
@@ -52,7 +53,8 @@ class RunPanel(QWidget):
         box.setSpacing(services.theme.px(16))
         self.running_card, self.end_card = self._make_running(), EndCard(services.theme)
         for made, signal in (
-            (self.end_card.use_button, self.create_asked), (self.end_card.continue_button, self.continue_asked),
+            (self.end_card.use_button, self.create_asked), (self.end_card.compare_button, self.compare_asked),
+            (self.end_card.continue_button, self.continue_asked),
             (self.end_card.folder_button, self.folder_asked), (self.end_card.another_button, self.another_asked),
         ):  # fmt: skip
             made.clicked.connect(signal)
@@ -111,7 +113,8 @@ class RunPanel(QWidget):
             self.failure.show_failure(ending)
         elif status == "failed":
             self._show_old_failure()
-        self.end_card.show_ending(info, status, self.run.checkpoints() if self.run is not None else [])
+        comparable = f"{info.task.split('.')[0]}.compare" in self.services.jobs.catalogue
+        self.end_card.show_ending(info, status, self.run.checkpoints() if self.run is not None else [], comparable)
 
     def update_state(self) -> None:
         """Show phase, figures and buttons as they are now."""

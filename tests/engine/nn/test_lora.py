@@ -7,6 +7,7 @@ from torch import nn
 from aigc_desktop.core.errors import BadInput
 from aigc_desktop.engine.nn.lora import (
     LoraShape,
+    QuickDropout,
     add_lora,
     linear_names,
     load_lora,
@@ -92,6 +93,13 @@ def test_saved_and_read_it_is_the_same(tmp_path):
     assert torch.equal(again(X), changed(X))
 
 
+def test_a_strength_by_the_root_of_the_rank_is_read_as_what_it_is(tmp_path):
+    save_adapter(tmp_path, lora_state(learned()), LoraShape(("query", "value"), 2, 6.0))
+    path = tmp_path / "adapter_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "use_rslora": True}))
+    assert read_adapter(tmp_path)[0].alpha / 2 == pytest.approx(6 / 2**0.5)
+
+
 def test_an_adapter_of_another_model_is_refused():
     changed, other = learned(), model()
     add_lora(other, ("query",), 2, 6.0)
@@ -143,3 +151,16 @@ def test_peft_opens_the_adapter_and_computes_the_same(tmp_path):
     with torch.no_grad(), theirs.disable_adapter():
         without = theirs(ids).last_hidden_state
     assert not torch.allclose(ours, without, atol=1e-2)
+
+
+def test_the_quick_dropout_drops_its_share_keeps_the_mean_and_repeats_with_its_seed():
+    layer, x = QuickDropout(0.2), torch.ones(301, 999, requires_grad=True)
+    torch.manual_seed(4)
+    y = layer(x)
+    y.sum().backward()
+    assert (y == 0).float().mean().item() == pytest.approx(0.2, abs=0.005)
+    assert y.mean().item() == pytest.approx(1, abs=0.005) and torch.equal(x.grad, y.detach())
+    torch.manual_seed(4)
+    assert torch.equal(layer(x), y) and not torch.equal(layer(x), y)
+    assert torch.equal(layer.eval()(x), x)
+    assert abs(torch.corrcoef(torch.stack((y[:, :-1].flatten(), y[:, 1:].flatten())))[0, 1].item()) < 0.01
