@@ -16,22 +16,18 @@ from typing import Any, TypeAlias
 
 from aigc_desktop import __version__
 from aigc_desktop.core import paths
-from aigc_desktop.core.config import TaskConfig, describe
 from aigc_desktop.core.errors import UserError, readable_size
 from aigc_desktop.core.events import Failed, Result
 from aigc_desktop.core.family import Plan
-from aigc_desktop.core.fields import FieldKind, FieldSpec
 from aigc_desktop.core.i18n import LANGUAGES, _, language, set_language
 from aigc_desktop.core.machine import THREADS_VARIABLE, usable_cores
 from aigc_desktop.core.offline import go_offline
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.settings import load_preferences
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.data.problems import TITLES
+from aigc_desktop.data_commands import add_data_commands
+from aigc_desktop.flags import add_fields, given
 from aigc_desktop.terminal import DONE, WRONG, Shell
-
-TOLD = 10
-"""So many items that cannot be used are named after an import; `data inspect` counts all."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -57,46 +53,13 @@ def main(arguments: Sequence[str]) -> int:
 # the commands
 
 
-def data_import(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
-    """Import files or folders as a data set and freeze it for training."""
-    from aigc_desktop.data.sources import join_sources
-
-    values = _given(options)
-    freezing = {name: values.pop(name) for name in options.freeze_fields if name in values}
-    scan = {**values, "source": join_sources([str(Path(path).absolute()) for path in options.paths])}
-    found = shell.run(JobRequest("data.scan", scan, str(workspace.folder)))
-    if shell.code != DONE or found is None:
-        return shell.code
-    for problem in found["first_problems"][:TOLD]:
-        shell.say(f"  {problem['detail']}")
-    freezing["dataset"] = found["id"]
-    frozen = shell.run(JobRequest("data.freeze", freezing, str(workspace.folder)))
-    if shell.code == DONE and frozen is not None:
-        shell.say(_("Data set “{id}” is ready for training.").format(id=found["id"]))
-    return shell.code
-
-
-def data_inspect(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
-    """List the data sets, or show one."""
-    chosen = [workspace.dataset(options.dataset)] if options.dataset else workspace.datasets()
-    for dataset in chosen:
-        info = dataset.info
-        shell.row(asdict(info), f"{info.id}\t{info.kind}\t{info.usable}/{info.found}\t{info.title}")
-        if options.dataset:
-            for problem, count in info.problems.items():
-                shell.say(f"  {_(TITLES.get(problem, problem))}: {count}")
-            for name, count in zip(info.classes, info.class_counts, strict=False):
-                shell.say(f"  {name}: {count}")
-    return DONE
-
-
 def train(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
     """Train a family, or go on with an earlier run."""
     if options.resume:
         run = workspace.run(options.resume)
         return shell.drive(JobRequest(run.info.task, run.config_values, str(workspace.folder), str(run.folder)))
     task = f"{options.family}.train"
-    plan = make_plan(task, _given(options), options.preset, workspace)
+    plan = make_plan(task, given(options), options.preset, workspace)
     if plan.problems:
         for problem in plan.problems:
             flag = f"--{problem.field.replace('_', '-')}: " if problem.field else ""
@@ -115,7 +78,7 @@ def generate(options: argparse.Namespace, workspace: Workspace, shell: Shell) ->
 
     field, family = _maker(workspace, options.run)
     task = f"{family}.{options.task}"
-    values = {**_given(options), field: options.run}
+    values = {**given(options), field: options.run}
     result = workspace.new_run(task, values, parent="results")
     code = shell.drive(JobRequest(task, values, str(workspace.folder), str(result.folder)))
     out = Path(options.out) if options.out else None
@@ -137,7 +100,7 @@ def _maker(workspace: Workspace, name: str) -> tuple[str, str]:
 
 def models_import(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
     """Import a published model from a disk."""
-    values = {**_given(options), "source": str(Path(options.path).absolute())}
+    values = {**given(options), "source": str(Path(options.path).absolute())}
     result = shell.run(JobRequest("models.import", values, str(workspace.folder)))
     if shell.code == DONE and result is not None:
         shell.say(_("Model “{id}” is imported.").format(id=result["id"]))
@@ -157,7 +120,7 @@ def models_list(_options: argparse.Namespace, workspace: Workspace, shell: Shell
 def evaluate(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
     """Measure what a trained model makes."""
     run = workspace.run(options.run)
-    request = JobRequest("evaluate.run", {**_given(options), "run": run.id}, str(workspace.folder))
+    request = JobRequest("evaluate.run", {**given(options), "run": run.id}, str(workspace.folder))
     result = shell.run(request)
     if result is not None:
         for name, value in result["rows"]:
@@ -234,7 +197,7 @@ def _parser(arguments: Sequence[str], folder: Path) -> argparse.ArgumentParser:
     common = _common_flags()
     wanted = set(arguments)
     data = commands.add_parser("data", help=_("import and look at data sets"))
-    _add_data_commands(data.add_subparsers(required=True), common, {"data", "import"} <= wanted)
+    add_data_commands(data.add_subparsers(required=True), common, wanted)
     models = commands.add_parser("models", help=_("import and list published models"))
     _add_model_commands(models.add_subparsers(required=True), common, {"models", "import"} <= wanted)
     training = commands.add_parser("train", help=_("train a model"), parents=[common])
@@ -269,7 +232,7 @@ def _parser(arguments: Sequence[str], folder: Path) -> argparse.ArgumentParser:
     if "evaluate" in wanted:
         from aigc_desktop.engine.evaluation import JOBS
 
-        _add_fields(measuring, JOBS.task("run").config, skip={"run"})
+        add_fields(measuring, JOBS.task("run").config, skip={"run"})
     listing = commands.add_parser("runs", help=_("list the trained models, or show one"), parents=[common])
     listing.add_argument("run", nargs="?", metavar="RUN")
     listing.set_defaults(command=runs)
@@ -283,18 +246,6 @@ def _parser(arguments: Sequence[str], folder: Path) -> argparse.ArgumentParser:
     return parser
 
 
-def _add_data_commands(commands: Commands, common: argparse.ArgumentParser, fields: bool) -> None:
-    """Add what can be done with data sets."""
-    adding = commands.add_parser("import", help=_("import files or folders as a data set"), parents=[common])
-    adding.add_argument("paths", nargs="+", metavar="PATH", help=_("pictures, texts, folders or zip files"))
-    if fields:
-        _add_data_fields(adding)
-    adding.set_defaults(command=data_import)
-    looking = commands.add_parser("inspect", help=_("list the data sets, or show one"), parents=[common])
-    looking.add_argument("dataset", nargs="?", metavar="DATASET")
-    looking.set_defaults(command=data_inspect)
-
-
 def _add_model_commands(commands: Commands, common: argparse.ArgumentParser, fields: bool) -> None:
     """Add what can be done with published models."""
     bringing = commands.add_parser("import", help=_("a model folder, an adapter or a GGUF file"), parents=[common])
@@ -302,7 +253,7 @@ def _add_model_commands(commands: Commands, common: argparse.ArgumentParser, fie
     if fields:
         from aigc_desktop.engine.model_import import JOBS
 
-        _add_fields(bringing, JOBS.task("import").config, skip={"source"})
+        add_fields(bringing, JOBS.task("import").config, skip={"source"})
     bringing.set_defaults(command=models_import)
     known = commands.add_parser("list", help=_("list the imported models"), parents=[common])
     known.set_defaults(command=models_list)
@@ -315,14 +266,6 @@ def _common_flags() -> argparse.ArgumentParser:
     parser.add_argument("--workspace", metavar="FOLDER", help=_("the workspace; also AIGC_DESKTOP_WORKSPACE"))
     parser.add_argument("--language", choices=["system", *LANGUAGES], help=_("language of the messages"))
     return parser
-
-
-def _add_data_fields(parser: argparse.ArgumentParser) -> None:
-    from aigc_desktop.data.jobs import JOBS
-
-    _add_fields(parser, JOBS.task("scan").config, skip={"source"})
-    names = _add_fields(parser, JOBS.task("freeze").config, skip={"dataset"})
-    parser.set_defaults(freeze_fields=names)
 
 
 def _add_families(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
@@ -344,7 +287,7 @@ def _add_families(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> 
     chosen = [families[named]] if named else list(families.values())
     seen: set[str] = set()
     for family in chosen:
-        seen |= set(_add_fields(parser, family.task("train").config, skip=seen))
+        seen |= set(add_fields(parser, family.task("train").config, skip=seen))
 
 
 def _add_generate_fields(parser: argparse.ArgumentParser, arguments: Sequence[str], folder: Path) -> None:
@@ -358,41 +301,4 @@ def _add_generate_fields(parser: argparse.ArgumentParser, arguments: Sequence[st
             family = load_families()[_maker(Workspace(folder), name)[1]]
             for task in family.tasks:
                 if task.group == "create":
-                    seen |= set(_add_fields(parser, task.config, skip=seen))
-
-
-def _add_fields(parser: argparse.ArgumentParser, config: type[TaskConfig], skip: set[str]) -> list[str]:
-    """Add one flag per field and return the names that were added."""
-    added = [spec for spec in describe(config) if spec.name not in skip]
-    for spec in added:
-        flag = "--" + spec.name.replace("_", "-")
-        options: dict[str, Any] = {"dest": f"field_{spec.name}", "default": argparse.SUPPRESS, "help": _help(spec)}
-        match spec.kind:
-            case FieldKind.BOOL:
-                options["action"] = argparse.BooleanOptionalAction
-            case FieldKind.INT:
-                options |= {"type": int, "metavar": "N"}
-            case FieldKind.FLOAT:
-                options |= {"type": float, "metavar": "X"}
-            case FieldKind.CHOICE:
-                options["choices"] = [value for value, _label in spec.choices]
-            case _:
-                options["metavar"] = spec.kind.value.upper()
-        parser.add_argument(flag, **options)
-    return [spec.name for spec in added]
-
-
-def _help(spec: FieldSpec) -> str:
-    parts = [_(spec.title) + ": " + _(spec.help)]
-    if spec.minimum is not None or spec.maximum is not None:
-        low = "" if spec.minimum is None else f"{spec.minimum:g}"
-        high = "" if spec.maximum is None else f"{spec.maximum:g}"
-        parts.append(f"[{low} – {high}]")
-    if spec.default not in (None, ""):
-        parts.append(_("default: {value}").format(value=spec.default))
-    return " ".join(parts).replace("%", "%%")
-
-
-def _given(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the fields that stand on the command line."""
-    return {name.removeprefix("field_"): value for name, value in vars(options).items() if name.startswith("field_")}
+                    seen |= set(add_fields(parser, task.config, skip=seen))

@@ -12,7 +12,9 @@ from PySide6.QtCore import QCoreApplication, QEvent, QPoint
 from PySide6.QtGui import QPixmap, QRegion
 from PySide6.QtWidgets import QApplication, QDialog, QWidget
 
+from aigc_desktop.core.labels import PROPOSED, JournalWriter, TextLabel
 from aigc_desktop.core.paths import resources
+from aigc_desktop.data.label_index import digest_of
 from aigc_desktop.ui.main_window import MainWindow
 from aigc_desktop.ui.tour import Tour
 from aigc_desktop.ui.widgets.settings_cards import AboutCard
@@ -110,6 +112,62 @@ def make_messy_folder(folder: Path) -> None:
     Image.new("RGB", (4, 4)).save(folder / "tiny.png")
 
 
+LABELLED = (
+    ("😀 Ann Lee moved from Oslo to 上海 in 2019, and never looked back.", ((2, 9, "person"), (21, 25, "place"))),
+    ("李白在长安写下了这首诗，后来去了洛阳。", ((0, 2, "person"), (3, 5, "place"))),
+    ("وصل كيم إلى روما في الصباح", ((4, 7, "person"), (12, 16, "place"))),
+    ("The committee met again on Tuesday.", ()),
+    ("Eve Adams paints cups for the Harbour Tea Company in New York, where she has lived for ten years.", ()),
+)
+
+
+def label(stage: Stage) -> None:
+    """Label texts from nothing: the first classes, what a model proposes, a text without any name, whole texts."""
+    window = stage.window
+    file = stage.out / "reviews.txt"
+    file.write_text("\n".join(text for text, _spans in LABELLED), encoding="utf-8")
+    window.navigate("data")
+    page = window.pages["data"]
+    window.open_paths([file])
+    page.importing.form.set_values({"text_item": "line"})
+    page.importing.start_button.click()
+    stage.wait(lambda: not page.importing.busy)
+    page.panel.mode.buttons["label"].click()
+    panel = page.panel.labelling
+    stage.wait(lambda: panel.view.session is not None and panel.view.current is not None)
+    stage.shoot("label-empty")
+    for name in ("person", "place", "company"):
+        panel.classes.added.emit(name)
+    records = [panel.view.session.items[row] for row in range(len(LABELLED))]
+    with JournalWriter(panel.dataset.folder / PROPOSED) as journal:
+        for row, (_text, spans) in enumerate(LABELLED[:4]):
+            journal.append([TextLabel(row, digest_of(records[row]), "names", spans, source="model",
+                                      certainty=0.97 - 0.15 * row)])  # fmt: skip
+    panel.view.refresh()
+    stage.wait(lambda: panel.view.current.origin == "proposed")
+    panel.view.list.setFocus()
+    stage.shoot("label-proposed")
+    panel.view.accept()
+    stage.wait(lambda: panel.view.current.row == 1)
+    panel.view.list.go_to(4)
+    for name in ("Eve Adams", "Harbour Tea Company", "New York"):
+        start = LABELLED[4][0].index(name)
+        panel.view.text.select_letters(start, start + len(name))
+        panel.view.use_class({"E": "person", "H": "company", "N": "place"}[name[0]])
+    stage.settle(1)
+    stage.shoot("label-draft")
+    panel.view.list.go_to(2)
+    stage.shoot("label-right-to-left")
+    panel._open_kind("class")
+    stage.wait(lambda: panel.view.session is not None and panel.view.current is not None)
+    panel.classes.added.emit("good")
+    panel.view.use_class("good")
+    stage.settle(1)
+    stage.shoot("label-class")
+    page.panel.mode.buttons["look"].click()
+    file.unlink()
+
+
 def train(stage: Stage) -> None:
     """Set up a training, watch it, pause and stop it, and show what comes at the end."""
     window = stage.window
@@ -193,6 +251,25 @@ def create(stage: Stage) -> None:
             page.view.back()
 
 
+def tasks(stage: Stage) -> None:
+    """Show the settings of every family's training, and of every task of what was trained."""
+    window = stage.window
+    workspace = window.services.workspace
+    window.navigate("train", dataset=next(each.id for each in workspace.datasets() if each.info.kind == "text"))
+    page = window.pages["train"]
+    for key, button in page.setup.families.items():
+        button.click()
+        stage.settle(2)
+        stage.shoot(f"setup-{key.split('.')[0]}")
+    for run in workspace.runs():
+        if run.checkpoints():
+            window.navigate("create", run=run.id)
+            for task in window.pages["create"].panel.tasks():
+                window.navigate("create", run=run.id, task=task.key)
+                stage.settle(1)
+                stage.shoot(f"task-{task.key.replace('.', '-')}")
+
+
 def library(stage: Stage) -> None:
     """Show many works, one of them chosen, and one looked at."""
     window = stage.window
@@ -233,4 +310,7 @@ def empty(stage: Stage) -> None:
         stage.shoot(f"empty-{place}")
 
 
-SCENES = {each.__name__: each for each in (places, dialogs, bring_in, train, ended, create, library, tour, empty)}
+SCENES = {
+    each.__name__: each
+    for each in (places, dialogs, bring_in, label, train, ended, create, tasks, library, tour, empty)
+}

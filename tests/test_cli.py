@@ -215,3 +215,30 @@ def test_names_are_imported_learned_found_and_measured(folder, tmp_path, capsys)
     assert main(["evaluate", run.id, "--dataset", "names"]) == 0
     told = capsys.readouterr().out
     assert "entity F1, micro (strict, IOB2)" in told and "Tokens, with O" in told and "B-place" in told
+
+
+def test_a_data_set_is_labelled_saved_and_learned_from(folder, tmp_path, capsys):
+    from aigc_desktop.engine.pretrained.tiny_encoder import write_tiny_encoder
+
+    sentence = "{who}\tB-person\nlikes\tO\nRome\tB-place\n\n"
+    people = [first + last for first in "ABCDE" for last in "nmkl"]
+    (tmp_path / "names.conll").write_text("".join(sentence.format(who=who) for who in people), encoding="utf-8")
+    lines = [f"{who} likes Rome {n}" for n, who in enumerate(people)]
+    (tmp_path / "新 new.txt").write_text("\n".join(lines), encoding="utf-8")
+    assert main(["data", "import", str(tmp_path / "names.conll")]) == 0
+    assert main(["data", "import", str(tmp_path / "新 new.txt"), "--text-item", "line", "--title", "new"]) == 0
+    encoder = write_tiny_encoder(tmp_path / "encoder", ["likes Rome", *people])
+    small = ["--steps", "8", "--batch-size", "8", "--validate-every", "4", "--lr", "0.01", "--device", "cpu"]
+    assert main(["train", "token_tagger", "--dataset", "names", "--encoder", str(encoder), *small]) == 0
+    run = Workspace(folder).runs()[0]
+    assert main(["data", "export-labels", "new", str(tmp_path / "none.jsonl")]) == 2
+    assert main(["data", "label", "new", "--run", run.id, "--accept-above", "2"]) == 2
+    assert main(["data", "label", "new", "--run", "nothing"]) == 1
+    capsys.readouterr()
+    assert main(["data", "label", "new", "--run", run.id, "--accept-above", "0", "--device", "cpu", "--json"]) == 0
+    assert json_lines(capsys)[-1] == {"accepted": 20}
+    for name in ("labels.jsonl", "labels.conll"):
+        assert main(["data", "export-labels", "new", str(tmp_path / name)]) == 0
+        assert "20 labelled texts" in capsys.readouterr().out
+    assert main(["data", "import", str(tmp_path / "labels.jsonl")]) == 0
+    assert Workspace(folder).dataset("labels").info.usable == 20

@@ -22,6 +22,8 @@ class FieldKind(StrEnum):
     TEXT = "text"
     CHOICE = "choice"
     PATH = "path"
+    FILE = "file"
+    """A path of a file, not of a folder."""
     DATASET = "dataset"
     RUN = "run"
     CHECKPOINT = "checkpoint"
@@ -29,6 +31,10 @@ class FieldKind(StrEnum):
     """A pretrained language model of the workspace."""
     ENCODER = "encoder"
     """A pretrained text encoder of the workspace."""
+    CLASS = "class"
+    """The name of a class that the chosen model has learned, or "" for any."""
+    ATTRIBUTES = "attributes"
+    """Lines "name: value" of attributes that the chosen model has learned."""
 
 
 WORKED_ON = (FieldKind.DATASET, FieldKind.RUN, FieldKind.CHECKPOINT, FieldKind.MODEL, FieldKind.ENCODER)

@@ -31,13 +31,21 @@ def read_marks(line: str) -> Marks:
     """Return the marks of a line; ValueError when it is none."""
     try:
         values = json.loads(line)
-        spans = tuple((_place(a), _place(b), _name(name)) for a, b, name in values["spans"])
+        spans = read_spans(values["spans"])
         words = tuple((_place(a), _place(b)) for a, b in values.get("words", ()))
     except (KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"no marks: {line!r:.80}") from error
-    if not _apart(spans) or not _apart(words):
-        raise ValueError(f"marks that overlap: {line!r:.80}")
+    if not _apart(words):
+        raise ValueError(f"words that overlap: {line!r:.80}")
     return Marks(spans, words)
+
+
+def read_spans(values: Any) -> tuple[Span, ...]:
+    """Return spans in JSON values as they are written; TypeError or ValueError when they are none, or overlap."""
+    spans = tuple((_place(a), _place(b), _name(name)) for a, b, name in values)
+    if not _apart(spans):
+        raise ValueError(f"marks that overlap: {values!r:.80}")
+    return spans
 
 
 def _place(value: Any) -> int:

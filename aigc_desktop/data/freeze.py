@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 from array import array
+from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -27,9 +28,11 @@ from aigc_desktop.core.events import Event, EventStream, Note, Result
 from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.files import atomic_folder, need_space, write_json
 from aigc_desktop.core.i18n import N_, _
+from aigc_desktop.core.marks import read_marks
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.items import FIRST_PROBLEMS, read_items
+from aigc_desktop.data.label_index import Corrections
 from aigc_desktop.data.npy import ArrayWriter
 from aigc_desktop.data.pictures import read_file, square_picture
 from aigc_desktop.data.pool import Pace, ordered_map
@@ -107,16 +110,18 @@ def freeze(config: FreezeConfig, run: Run) -> EventStream:
         )
     side = int(config.size) if info.kind == "image" else 0
     yield Note(_("Freezing “{title}”.").format(title=info.title))
+    corrections = Corrections(dataset)
+    info = yield from _with_corrections(dataset, corrections)
     selected = yield from _select(dataset, config)
     need_space(dataset.folder, len(selected) * (side * side * 3 + 32) if side else info.bytes + 32 * len(selected))
     shutil.rmtree(dataset.snapshot, ignore_errors=True)  # of a freeze that was killed before its last line
     with atomic_folder(dataset.snapshot) as folder:
-        chosen = _chosen(dataset, selected)
+        chosen = _chosen(dataset, selected, info, corrections)
         pace = Pace(_("Freezing"), len(selected), _("pictures") if side else _("texts"))
         if side:
             frozen = yield from _freeze_pictures(dataset, chosen, folder, side, pace)
         else:
-            frozen = yield from _freeze_texts(dataset, chosen, folder, pace)
+            frozen = yield from _freeze_texts(dataset, chosen, folder, bool(info.span_classes), pace)
             yield from _freeze_attributes(dataset, frozen, folder)
         parts = _write_arrays(folder, frozen, config)
         yield from _write_manifest(folder, config, frozen)
@@ -142,11 +147,47 @@ def _select(dataset: Dataset, config: FreezeConfig) -> Generator[Event, str | No
     return set(np.frombuffer(rows, np.int64)[positions].tolist())
 
 
-def _chosen(dataset: Dataset, selected: set[int] | range) -> Chosen:
-    classes = {name: index for index, name in enumerate(dataset.info.classes)}
+def _with_corrections(dataset: Dataset, corrections: Corrections) -> Generator[Event, str | None, DatasetInfo]:
+    """Return what is known of a data set once the labels that were given here are used; tells how many there are."""
+    info = dataset.info
+    if not corrections.there:
+        return info
+    labels, names = Counter[str](), Counter[str]()
+    pace = Pace(_("Reading the labels"), info.found, _("texts"))
+    for row, record in enumerate(read_items(dataset.items_file)):
+        if not record.problem:
+            told = corrections.of(row, record)
+            labels[told.label] += bool(told.label)
+            if told.marks:
+                names.update(name for _start, _end, name in read_marks(told.marks).spans)
+        if row % _CHECK_EVERY == 0 and pace.due():
+            yield pace.progress(row)
+    yield from _correction_notes(corrections)
+    del labels[""]
+    classes, span_classes = sorted(labels), sorted(names)
+    return replace(
+        info, classes=classes, class_counts=[labels[name] for name in classes], span_classes=span_classes,
+        span_counts=[names[name] for name in span_classes],
+    )  # fmt: skip
+
+
+def _correction_notes(corrections: Corrections) -> Iterator[Event]:
+    if corrections.used:
+        yield Note(_("{count} texts take the labels that were given here.").format(count=f"{corrections.used:,}"))
+    if corrections.lost:
+        message = _("{count} labels are left out: their texts are not there any more or have changed.")
+        yield Note(message.format(count=f"{corrections.lost:,}"), "warning")
+    if corrections.damaged:
+        message = _("{count} lines of the labels are damaged and left out; all others are used.")
+        yield Note(message.format(count=f"{corrections.damaged:,}"), "warning")
+
+
+def _chosen(dataset: Dataset, selected: set[int] | range, info: DatasetInfo, corrections: Corrections) -> Chosen:
+    classes = {name: index for index, name in enumerate(info.classes)}
     for row, record in enumerate(read_items(dataset.items_file)):
         if row in selected:
-            yield row, classes.get(record.label, -1), record
+            told = corrections.of(row, record)
+            yield row, classes.get(told.label, -1), told
 
 
 def _freeze_pictures(
@@ -180,10 +221,11 @@ def _freeze_pictures(
     return frozen
 
 
-def _freeze_texts(dataset: Dataset, chosen: Chosen, folder: Path, pace: Pace) -> Generator[Event, str | None, _Frozen]:
+def _freeze_texts(
+    dataset: Dataset, chosen: Chosen, folder: Path, marked: bool, pace: Pace
+) -> Generator[Event, str | None, _Frozen]:
     frozen = _Frozen()
     offsets = array("q", [0])
-    marked = bool(dataset.info.span_classes)
     marks = (folder / MARKS).open("w", encoding="utf-8", newline="\n") if marked else nullcontext()
     with dataset.found_texts.open("rb") as source, (folder / "texts.bin").open("wb") as out, marks as lines:
         for done, (row, label, record) in enumerate(chosen):

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +25,8 @@ from aigc_desktop.data.pictures import fit_picture, read_file
 from aigc_desktop.data.problems import ItemProblem, bad_input, shown_name
 
 Rows = npt.NDArray[np.int64]
-_CHUNK = 8 << 20
+_CHUNK = 1 << 20
+_ROWS = 4096  # lines searched at once
 _PREVIEW_PIXELS = 25_000_000  # a preview may not swell the window's memory
 _PREVIEW_BYTES = 100_000_000
 
@@ -87,6 +89,14 @@ class ItemIndex:
         piece = self._texts[record.offset : record.offset + min(record.size, 4 * limit)]
         return piece.decode("utf-8", "ignore")[:limit]
 
+    def having(self, name: Literal["label", "marks"]) -> npt.NDArray[np.bool_]:
+        """Return for each line whether the item came with a label, or with marked names."""
+        return self._matching(b'"%s":"' % name.encode())
+
+    def usable(self) -> npt.NDArray[np.bool_]:
+        """Return for each line whether the item can be used."""
+        return self._with_problem("")
+
     def select(self, wanted: ItemFilter) -> Rows:
         """Return the rows that pass a filter, ascending."""
         chosen = np.ones(len(self), bool)
@@ -147,10 +157,11 @@ class ItemIndex:
         return chosen
 
     def _matching(self, pattern: bytes, flags: int = 0) -> npt.NDArray[np.bool_]:
-        chosen = np.zeros(len(self), bool)
-        places = np.fromiter((match.start() for match in re.finditer(pattern, self.data, flags)), np.int64)
-        places = places[places < self.starts[-1]]  # not in a last line that a crash cut off
-        chosen[np.searchsorted(self.starts, places, "right") - 1] = True
+        chosen, compiled = np.zeros(len(self), bool), re.compile(pattern, flags)
+        for first in range(0, len(self), _ROWS):  # one search through all of it would make the window wait
+            start, end = (int(self.starts[row]) for row in (first, min(len(self), first + _ROWS)))
+            places = np.fromiter((match.start() for match in compiled.finditer(self.data, start, end)), np.int64)
+            chosen[np.searchsorted(self.starts, places, "right") - 1] = True
         return chosen
 
     def _row_at(self, place: int) -> int:

@@ -12,6 +12,7 @@ import torch
 from aigc_desktop.core.config import param
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Event, EventStream, Note, Progress, Text
+from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
@@ -25,16 +26,23 @@ from aigc_desktop.engine.tokenizer import END, Tokenizer, load_tokenizer
 from aigc_desktop.engine.writing import WriteConfig, decoded, stream_texts
 
 
+def _attributes() -> Any:
+    return param(
+        "", N_("Attributes"), N_("Lines “name: value” that the text is to follow, of the names the model has learned."),
+        kind=FieldKind.ATTRIBUTES, multiline=True,
+    )  # fmt: skip
+
+
+def _label() -> Any:
+    return param(
+        "", N_("Class"), N_("Name of one class the model has learned; empty for a mixture as in the data."),
+        kind=FieldKind.CLASS,
+    )  # fmt: skip
+
+
 class ToldConfig(WriteConfig):
     """Settings of every task that writes with a trained language model."""
 
-    attributes: str = param(
-        "", N_("Attributes"), N_("Lines “name: value” that the text is to follow, of the names the model has learned."),
-        multiline=True,
-    )  # fmt: skip
-    label: str = param(
-        "", N_("Class"), N_("Name of one class the model has learned; empty for a mixture as in the data.")
-    )
     top_k: int = param(
         0, N_("Top k"), N_("Draws from so many likeliest tokens only; 0 turns it off."), ge=0, le=65_536, advanced=True
     )
@@ -64,6 +72,10 @@ class GenerateConfig(ToldConfig):
     )
 
 
+    attributes: str = _attributes()
+    label: str = _label()
+
+
 class InfillConfig(ToldConfig):
     """Settings for filling a gap in a text."""
 
@@ -73,6 +85,8 @@ class InfillConfig(ToldConfig):
         100, N_("Length"), N_("Most tokens in the gap; the model ends it earlier where it fits."), unit=N_("tokens"),
         ge=1, le=8192,
     )  # fmt: skip
+    attributes: str = _attributes()
+    label: str = _label()
 
 
 @dataclass(frozen=True)

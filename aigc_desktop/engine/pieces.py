@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from aigc_desktop.core.events import Event, Progress
 from aigc_desktop.core.i18n import _
+from aigc_desktop.core.words import Words
 from aigc_desktop.engine.data import Indices
 from aigc_desktop.engine.pretrained.reader import Ids, Reader, first_tokens
-from aigc_desktop.engine.words import Words
 
 LEFT_OUT = -100
 """The label of what is not learned from: cross entropy passes it over."""

@@ -11,6 +11,7 @@ import numpy as np
 from aigc_desktop.core.dataset import Dataset, Split
 from aigc_desktop.core.events import Event, Progress
 from aigc_desktop.core.i18n import _
+from aigc_desktop.core.words import Words, tags_on, words_of
 from aigc_desktop.engine.adapted import Loaded
 from aigc_desktop.engine.adapting import value_of
 from aigc_desktop.engine.labelling import (
@@ -25,7 +26,7 @@ from aigc_desktop.engine.metrics.tagging import confusion, entities, kinds, tag_
 from aigc_desktop.engine.nn.bio import decode, tags_of
 from aigc_desktop.engine.pieces import Piece, Scores, scores_of, word_pieces
 from aigc_desktop.engine.pretrained.reader import Reader
-from aigc_desktop.engine.words import Words, marked_up, spans_on, tags_on, words_of
+from aigc_desktop.engine.words import marked_up, spans_on
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,19 @@ def decoded(
 
     A word without tokens takes what goes best with its neighbours.
     """
-    whole = {text: np.zeros((count, len(tags))) for text, count in counts.items()}
-    for piece, told in zip(pieces, scores, strict=True):
-        whole[piece.text][piece.words] = told
+    whole = _joined(pieces, scores, counts, len(tags))
     paths = decode(list(whole.values()), tags)
     return {text: [tags[i] for i in path] for text, path in zip(whole, paths, strict=True)}
+
+
+def _joined(
+    pieces: Sequence[Piece], scores: Sequence[Scores], counts: dict[int, int], outputs: int
+) -> dict[int, np.ndarray[Any, Any]]:
+    """Return log-probabilities (W, C) of all words of each text; of a word without tokens they are 0."""
+    whole = {text: np.zeros((count, outputs)) for text, count in counts.items()}
+    for piece, told in zip(pieces, scores, strict=True):
+        whole[piece.text][piece.words] = told
+    return whole
 
 
 class TaggingAim:
@@ -108,11 +117,20 @@ class TaggingAim:
 
 def find_names(loaded: Loaded, texts: Sequence[str], words: Sequence[Words]) -> list[list[str]]:
     """Return the tags of the words of texts."""
+    return [found for found, _certainty in find_sure_names(loaded, texts, words)]
+
+
+def find_sure_names(loaded: Loaded, texts: Sequence[str], words: Sequence[Words]) -> list[tuple[list[str], float]]:
+    """Return the tags of the words of texts, and how certain the least certain of them is, 0 to 1."""
     tags = tags_of(loaded.classes)
     pieces = value_of(word_pieces(loaded.reader, texts, words, (), loaded.length))
     scores = value_of(scores_of(loaded.model, pieces, loaded.reader, loaded.device))
-    found = decoded(pieces, scores, {i: len(w) for i, w in enumerate(words)}, tags)
-    return [found[i] for i in range(len(texts))]
+    whole = list(_joined(pieces, scores, {i: len(w) for i, w in enumerate(words)}, len(tags)).values())
+    found = []
+    for told, path in zip(whole, decode(whole, tags), strict=True):
+        certainty = float(np.exp(told[np.arange(len(path)), path].min(initial=0.0)))
+        found.append(([tags[i] for i in path], min(1.0, certainty)))
+    return found
 
 
 def label_names(loaded: Loaded, texts: Sequence[str]) -> list[Labelled]:

@@ -8,6 +8,7 @@ import torch
 from aigc_desktop.core.config import param
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import EventStream, Progress
+from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
@@ -57,7 +58,9 @@ class SteerConfig(WriteConfig):
         0.0, N_("Temperature"), N_("0 takes the likeliest words, which shows the way most clearly."), ge=0.0, le=5.0
     )
     text: str = param("", N_("Text"), N_("The text that is moved."), multiline=True)
-    label: str = param("", N_("Class"), N_("Name of the class in the data that the text is moved to."))
+    label: str = param(
+        "", N_("Class"), N_("Name of the class in the data that the text is moved to."), kind=FieldKind.CLASS
+    )
     strength: float = param(
         1.0, N_("Strength"), N_("1 goes as far as the classes lie apart; more exaggerates."), ge=0.0, le=10.0
     )

@@ -3,8 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aigc_desktop.core.words import tags_on, words_of
 from aigc_desktop.engine.pieces import LengthSampler, _cut
-from aigc_desktop.engine.words import marked_up, spans_on, tags_on, words_of
+from aigc_desktop.engine.words import marked_up, spans_on
 
 
 def test_every_piece_comes_once_an_epoch_beside_others_of_its_length():

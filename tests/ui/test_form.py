@@ -11,6 +11,7 @@ from aigc_desktop.core.config import TaskConfig, check, describe, param
 from aigc_desktop.core.family import Problem
 from aigc_desktop.core.fields import WORKED_ON, FieldKind
 from aigc_desktop.core.settings import Preferences, check_preferences, preference_fields
+from aigc_desktop.engine.pretrained.tiny_encoder import add_tiny_encoder
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.widgets.form import ConfigForm
 from aigc_desktop.ui.widgets.inputs import NumberInput, readable_number
@@ -170,6 +171,25 @@ def test_versions_follow_the_chosen_run(services: Services, qtbot):
     assert isinstance(versions, QComboBox)
     assert [versions.itemData(i) for i in range(versions.count())] == ["best", "last", "000200", "000100"]
     assert form.values()["checkpoint"] == "best"
+
+
+class OnModels(TaskConfig):
+    encoder: str = param(..., "Encoder", "What it begins with.", kind=FieldKind.ENCODER)
+    teacher: str = param("", "Teacher", "A model to learn from.", kind=FieldKind.RUN)
+
+
+def test_a_needed_model_is_chosen_and_an_optional_one_can_be_none(services: Services, qtbot):
+    made = ConfigForm(describe(OnModels), services)
+    qtbot.addWidget(made)
+    assert "encoder" not in made.values()
+    name = add_tiny_encoder(services.workspace, ["a b"])
+    made.refresh()
+    assert made.values() == {"encoder": name, "teacher": ""}
+    box = made.rows["teacher"].input.box
+    assert box.count() > 1 and box.currentText() == "None"
+    add_tiny_encoder(services.workspace, ["a b"], "other")
+    made.refresh()
+    assert made.values()["encoder"] == name  # what was chosen stays
 
 
 def test_preferences_make_a_form_whose_values_are_preferences(services: Services, qtbot):

@@ -279,3 +279,17 @@ def test_a_million_points_are_drawn_within_a_frame(qtbot, plot):
     assert frame_ms < 100  # about 11 ms on a quiet machine; drawing all points takes over 600
     shown = canvas.panels["loss"].lines["loss"].raw.getData()[0]
     assert len(shown) < 4 * canvas.width()
+
+
+def test_many_curves_leave_room_for_the_plot_and_all_come_into_the_picture(qtbot, plot, tmp_path):
+    plot.append(1, {f"loss_{i}": 1.0 for i in range(40)})
+    _drawn(qtbot, plot)
+    line = next(iter(plot.metrics.values())).chip.height()
+    qtbot.waitUntil(lambda: plot.legend.height() < 3 * line)
+    assert plot.legend.verticalScrollBar().maximum() > 0 and plot.canvas.height() > 200
+    plot.legend.show_lines(99)
+    plot.box.activate()
+    assert plot.legend.height() == plot.legend.flow.heightForWidth(plot.legend.viewport().width()) >= 3 * line
+    plot.legend.show_lines(2)
+    plot.export_png(tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").stat().st_size > 1000 and plot.legend.height() < 3 * line

@@ -244,3 +244,61 @@ def test_a_text_gan_plays_and_either_of_its_models_writes(qtbot, pages, workspac
         assert isinstance(handle.ending, Finished), handle.ending
         works[which] = {work.seed: work.text for work in create.batch.works}
     assert works["generator"].keys() == works["likelihood"].keys() and works["generator"] != works["likelihood"]
+
+
+def test_names_are_proposed_corrected_frozen_and_learned_again(qtbot, pages, workspace, center, tmp_path):
+    from aigc_desktop.engine.pretrained.tiny_encoder import add_tiny_encoder
+
+    marked = marked_dataset(workspace)
+    encoder = add_tiny_encoder(workspace, marked.texts("train"))
+    data, train = pages["data"], pages["train"]
+    qtbot.waitUntil(lambda: bool(center.catalogue), timeout=LONG)
+    train.shown(dataset=marked.id)
+    _start(qtbot, train, 30, "token_tagger", encoder=encoder, lr=5e-3)
+    qtbot.waitUntil(lambda: train.handle is None, timeout=LONG)
+    assert train.run.info.status == "finished"
+
+    texts = tmp_path / "新 new.txt"
+    texts.write_text("\n".join(f"Ann likes Oslo in {1950 + n}." for n in range(40)), encoding="utf-8")
+    data.shown(paths=[texts])
+    data.importing.form.set_values({"text_item": "line"})
+    data.importing.start_button.click()
+    qtbot.waitUntil(lambda: data.stack.currentIndex() == 2, timeout=LONG)
+    data.panel.mode.buttons["label"].click()
+    labelling = data.panel.labelling
+    view = labelling.view
+    qtbot.waitUntil(lambda: view.session is not None and not view.desk.busy, timeout=LONG)
+    labelling.proposing.go_button.click()
+    qtbot.waitUntil(lambda: labelling.proposing.progress.last is not None, timeout=LONG)
+    assert isinstance(labelling.proposing.progress.last.ending, Finished)
+    qtbot.waitUntil(lambda: view.session.index.counts().proposed == 40 and not view.desk.busy, timeout=LONG)
+
+    # accept one, correct one, leave the others
+    view.list.go_to_row(0)
+    first = view.current.spans
+    for row in range(12):
+        assert view.current.row == row
+        if row:
+            for letters, name in (((10, 14), "place"), ((0, 3), "person")):
+                view.text.select_letters(*letters)
+                view.use_class(name)
+        view.accept()
+        qtbot.waitUntil(lambda row=row: view.current.row == row + 1 and not view.desk.busy, timeout=LONG)
+
+    # freeze takes what was accepted, and a second finder learns from it
+    data.panel.mode.buttons["look"].click()
+    data.panel.freezing.go_button.click()
+    qtbot.waitUntil(lambda: data.selected.info.frozen, timeout=LONG)
+    frozen = workspace.dataset(data.selected.id)
+    both = [*zip(frozen.texts("train"), frozen.marks("train"), strict=True),
+            *zip(frozen.texts("validation"), frozen.marks("validation"), strict=True)]  # fmt: skip
+    names = dict(both)
+    assert names["Ann likes Oslo in 1950."].spans == first
+    assert names["Ann likes Oslo in 1951."].spans == ((0, 3, "person"), (10, 14, "place"))
+    assert sum(marks is not None for marks in names.values()) == 12
+    train._another()
+    train.shown(dataset=frozen.id)
+    _start(qtbot, train, 3, "token_tagger", encoder=encoder)
+    handle = train.handle
+    qtbot.waitUntil(lambda: train.handle is None, timeout=LONG)
+    assert isinstance(handle.ending, Finished), handle.ending

@@ -57,8 +57,9 @@ class FlowConfig(CreateConfig):
     """Settings of every task of a trained flow."""
 
     label: str = param(
-        "", N_("Class"), N_("Name of one class the model has learned; empty for a mixture as in the data.")
-    )
+        "", N_("Class"), N_("Name of one class the model has learned; empty for a mixture as in the data."),
+        kind=FieldKind.CLASS,
+    )  # fmt: skip
     walk_steps: int = param(
         16, N_("Steps per picture"), N_("More steps take longer; 8 are quick, 16 are good, above 32 changes little."),
         ge=1, le=200,
@@ -77,7 +78,7 @@ class GenerateConfig(FlowConfig):
 class VaryConfig(FlowConfig):
     """Settings of making variants of a given picture."""
 
-    picture: Path = param(..., N_("Picture"), N_("The picture to vary; its centre is used."), kind=FieldKind.PATH)
+    picture: Path = param(..., N_("Picture"), N_("The picture to vary; its centre is used."), kind=FieldKind.FILE)
     strength: float = param(
         0.6, N_("Strength"), N_("How much may change: 0.3 changes details, 0.6 shapes, 1 everything."), ge=0.0, le=1.0
     )
@@ -86,9 +87,9 @@ class VaryConfig(FlowConfig):
 class FillConfig(FlowConfig):
     """Settings of painting a part of a picture anew."""
 
-    picture: Path = param(..., N_("Picture"), N_("The picture to change; its centre is used."), kind=FieldKind.PATH)
+    picture: Path = param(..., N_("Picture"), N_("The picture to change; its centre is used."), kind=FieldKind.FILE)
     mask: Path = param(
-        ..., N_("Mask"), N_("A picture of the same form: what is white in it is painted anew."), kind=FieldKind.PATH
+        ..., N_("Mask"), N_("A picture of the same form: what is white in it is painted anew."), kind=FieldKind.FILE
     )
 
 

@@ -20,7 +20,12 @@ from aigc_desktop.core.config import param
 from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.events import Event, EventStream, Note, Sample
 from aigc_desktop.core.family import Family, Task
+<<<<<<< HEAD
 from aigc_desktop.core.i18n import N_
+=======
+from aigc_desktop.core.fields import FieldKind
+from aigc_desktop.core.i18n import N_, _
+>>>>>>> gpt2
 from aigc_desktop.core.run import Run
 from aigc_desktop.engine.checkpoint import Card, part, read_model
 from aigc_desktop.engine.data import Sampler, open_dataset
@@ -64,8 +69,9 @@ class GenerateConfig(CreateConfig):
         ge=0.0, le=2.0,
     )  # fmt: skip
     label: str = param(
-        "", N_("Class"), N_("Name of one class the model has learned; empty for a mixture as in the data.")
-    )
+        "", N_("Class"), N_("Name of one class the model has learned; empty for a mixture as in the data."),
+        kind=FieldKind.CLASS,
+    )  # fmt: skip
 
 
 def train(config: ImageGanConfig, run: Run) -> EventStream:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -27,15 +28,14 @@ def write_tiny_encoder(folder: Path, texts: Iterable[str], **changes: Any) -> Pa
 
     `changes` replace values of its configuration.
     """
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer()
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-    tokenizer.train_from_iterator(texts, trainers.WordPieceTrainer(
-        vocab_size=VOCAB, special_tokens=special, show_progress=False
-    ))  # fmt: skip
+    normalizer, splitter = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
+    words = Counter(
+        word for text in texts for word, _place in splitter.pre_tokenize_str(normalizer.normalize_str(text))
+    )
+    tokenizer = Tokenizer(models.WordPiece(_vocabulary(words), unk_token="[UNK]"))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizer, splitter
     tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"))
@@ -45,6 +45,14 @@ def write_tiny_encoder(folder: Path, texts: Iterable[str], **changes: Any) -> Pa
         torch.manual_seed(0)
         write_tensors(folder / "model.safetensors", build_network(config).state_dict())
     return folder
+
+
+def _vocabulary(words: Counter[str]) -> dict[str, int]:
+    """Return the tokens: special ones, letters, then words, frequent ones first; the same for the same words."""
+    letters = sorted({letter for word in words for letter in word})
+    frequent = sorted(words, key=lambda word: (-words[word], word))
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *letters, *("##" + letter for letter in letters), *frequent]
+    return {token: number for number, token in enumerate(list(dict.fromkeys(tokens))[:VOCAB])}
 
 
 def add_tiny_encoder(workspace: Workspace, texts: Iterable[str], title: str = "tiny", **changes: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from PySide6.QtWidgets import (
 
 from aigc_desktop.core.errors import UserError, failure_of
 from aigc_desktop.core.i18n import N_, _, ngettext
+from aigc_desktop.ui.label_keys import LABEL_KEYS
 from aigc_desktop.ui.page import Page
 from aigc_desktop.ui.widgets.controls import button
 from aigc_desktop.ui.widgets.side_by_side import SideBySide
@@ -38,10 +40,14 @@ class DataPage(Page):
     title = N_("Data")
     icon = "data"
     order = 20
+    keys = LABEL_KEYS
 
     def steps(self) -> Sequence[Callable[[], None]]:
         """Make the widgets; those that read pictures are imported then, not when the window starts."""
-        return (self._lay_out, self._make_drop, self._make_import, self._make_panel, self._begin)
+        return (
+            self._lay_out, self._make_drop, self._make_import, self._make_panel, self._read_labelling,
+            self._read_label_panel, self._begin,
+        )  # fmt: skip
 
     def _lay_out(self) -> None:
         theme = self.services.theme
@@ -79,7 +85,15 @@ class DataPage(Page):
         self.panel.delete_asked.connect(self.delete)
         self.panel.frozen.connect(self._frozen)
         self.panel.train_asked.connect(self._train)
+        self.panel.copied.connect(self.refresh)
         self.stack.addWidget(self.panel)
+
+    def _read_labelling(self) -> None:
+        """Import what labels need, so that their view opens without a halt."""
+        importlib.import_module("aigc_desktop.ui.widgets.label_view")
+
+    def _read_label_panel(self) -> None:
+        importlib.import_module("aigc_desktop.ui.widgets.label_panel")
 
     def _begin(self) -> None:
         from aigc_desktop.ui.widgets.import_panel import SCAN

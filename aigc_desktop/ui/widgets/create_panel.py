@@ -19,6 +19,7 @@ from aigc_desktop.ui.widgets.controls import button, icon_button, label
 from aigc_desktop.ui.widgets.form import ConfigForm
 from aigc_desktop.ui.widgets.inputs import ChoiceInput, checkpoint_choices, maker_choices
 from aigc_desktop.ui.widgets.job_progress import JobProgress
+from aigc_desktop.ui.widgets.learned import asked_for
 from aigc_desktop.ui.widgets.safe_wild import FIELDS as WILD_FIELDS
 from aigc_desktop.ui.widgets.safe_wild import SafeWildSlider
 from aigc_desktop.ui.widgets.side_by_side import Scrolled
@@ -267,12 +268,19 @@ class CreatePanel(QWidget):
         if task is None:
             return
         wild = next((spec for spec in task.fields if _is_wild(spec)), None)
-        shown = [spec for spec in task.fields if spec.name not in OWN_FIELDS and spec is not wild]
+        shown = self._asked_for([spec for spec in task.fields if spec.name not in OWN_FIELDS and spec is not wild])
         self.form = ConfigForm(shown, self.services, kind=task.kind, family=task.family)
         if wild is not None:
             self.wild = SafeWildSlider(self.services.theme, wild)
             self.fields.addWidget(self.wild)
         self.fields.addWidget(self.form)
+
+    def _asked_for(self, specs: list[FieldSpec]) -> list[FieldSpec]:
+        """Return the fields with what the chosen model has learned in them."""
+        maker = str(self.run_input.value())
+        if maker.startswith(PREFIX):
+            return specs
+        return asked_for(specs, self.services.workspace.run(maker), self.version_input.value() or "best")
 
     def _has(self, task: TaskSpec, name: str) -> bool:
         return any(spec.name == name for spec in task.fields)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QInputDialog, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QInputDialog, QStackedLayout, QVBoxLayout, QWidget
 
 from aigc_desktop.core.dataset import Dataset, DatasetInfo, write_info
 from aigc_desktop.core.errors import failure_of
@@ -16,7 +17,11 @@ from aigc_desktop.ui.widgets.controls import icon_button, label
 from aigc_desktop.ui.widgets.dataset_health import HealthCard
 from aigc_desktop.ui.widgets.dataset_view import DatasetView
 from aigc_desktop.ui.widgets.freeze_panel import FreezePanel
+from aigc_desktop.ui.widgets.segmented import Segmented
 from aigc_desktop.ui.widgets.side_by_side import Scrolled, SideBySide
+
+if TYPE_CHECKING:
+    from aigc_desktop.ui.widgets.label_panel import LabelPanel
 
 SETTINGS_PX = 300
 
@@ -29,11 +34,13 @@ class DatasetPanel(QWidget):
     delete_asked = Signal()
     frozen = Signal(str)
     train_asked = Signal(str)
+    copied = Signal(str)
 
     def __init__(self, services: Services) -> None:
         super().__init__()
         self.services = services
         self.dataset: Dataset | None = None
+        self.labelling: LabelPanel | None = None
         theme = services.theme
         self.name, self.about = label("", "card"), label("", "secondary")
         self.view = DatasetView(theme)
@@ -47,7 +54,12 @@ class DatasetPanel(QWidget):
         middle.setContentsMargins(0, 0, 0, 0)
         middle.setSpacing(theme.px(8))
         middle.addLayout(self._make_head())
-        middle.addWidget(self.view, 1)
+        self.mode = Segmented(theme, [("look", _("Look")), ("label", _("Label texts"))])
+        self.mode.chosen.connect(self.show_mode)
+        middle.addWidget(self.mode)
+        self.stack = QStackedLayout()
+        self.stack.addWidget(self.view)
+        middle.addLayout(self.stack, 1)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(SideBySide(theme, main, self._make_cards(), (SETTINGS_PX, SETTINGS_PX)))
@@ -60,7 +72,27 @@ class DatasetPanel(QWidget):
             self.about.setText(_about(dataset.info))
             self.health.show_info(dataset.info)
             self.freezing.show_info(dataset.info)
-        self.view.show_dataset(dataset)
+        self.mode.setVisible(dataset is not None and dataset.info.kind == "text")
+        self.show_mode("label" if self.mode.value() == "label" else "look")
+
+    def show_mode(self, mode: str) -> None:
+        """Look at the items ("look"), or label the texts ("label")."""
+        dataset = self.dataset
+        label_it = mode == "label" and dataset is not None and dataset.info.kind == "text"
+        self.mode.choose("label" if label_it else "look")
+        if label_it and self.labelling is None:
+            self._make_labelling()
+        self.view.show_dataset(None if label_it else dataset)
+        if self.labelling is not None:
+            if label_it and dataset is not None:
+                self.labelling.open(dataset)
+                self.stack.setCurrentWidget(self.labelling.view)
+            else:
+                self.labelling.close()
+                self.stack.setCurrentWidget(self.view)
+            self.labelling.cards.setVisible(label_it)
+        self.freezing.setVisible(not label_it)
+        self.health.setVisible(not label_it)
 
     def rename(self) -> None:
         """Ask for another name."""
@@ -89,6 +121,14 @@ class DatasetPanel(QWidget):
         if self.dataset is not None and not open_outside(self.dataset.folder):
             self.services.notify(_("The folder could not be opened: {path}").format(path=self.dataset.folder))
 
+    def _make_labelling(self) -> None:
+        from aigc_desktop.ui.widgets.label_panel import LabelPanel
+
+        self.labelling = LabelPanel(self.services, self)
+        self.labelling.copied.connect(self.copied)
+        self.stack.addWidget(self.labelling.view)
+        self.cards.insertWidget(0, self.labelling.cards)
+
     def _make_head(self) -> QHBoxLayout:
         theme = self.services.theme
         head = QHBoxLayout()
@@ -109,7 +149,7 @@ class DatasetPanel(QWidget):
     def _make_cards(self) -> Scrolled:
         theme = self.services.theme
         inner = QWidget()
-        cards = QVBoxLayout(inner)
+        self.cards = cards = QVBoxLayout(inner)
         cards.setContentsMargins(0, 0, theme.px(4), 0)
         cards.setSpacing(theme.px(16))
         cards.addWidget(self.freezing)

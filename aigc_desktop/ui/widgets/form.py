@@ -63,7 +63,9 @@ class ConfigForm(QWidget):
         self.general.hide()
         box.addWidget(self.general)
         for spec in fields:
-            self.rows[spec.name] = row = FieldRow(spec, services, self._choices(spec))
+            choices = self._choices(spec)
+            self.rows[spec.name] = row = FieldRow(spec, services, choices)
+            row.choose_first(choices)
             row.edited.connect(self._edited)
             box.addWidget(row)
         self.mode.chosen.connect(self._show_mode)
@@ -108,7 +110,9 @@ class ConfigForm(QWidget):
         """Read the data sets, runs and models of the workspace again."""
         for row in self.rows.values():
             if row.spec.kind in _FILLED and isinstance(row.input, ChoiceInput):
-                row.input.fill(self._choices(row.spec))
+                choices = self._choices(row.spec)
+                row.input.fill(choices)
+                row.choose_first(choices)
         self._fill_checkpoints()
 
     def show_problems(self, problems: list[Problem]) -> None:
@@ -151,6 +155,10 @@ class ConfigForm(QWidget):
         self.count.setText(text if count else "")
 
     def _choices(self, spec: FieldSpec) -> Choices:
+        offered = self._offered(spec)
+        return [("", _("None")), *offered] if offered and spec.default == "" else offered
+
+    def _offered(self, spec: FieldSpec) -> Choices:
         match spec.kind:
             case FieldKind.DATASET:
                 return dataset_choices(self.services.workspace, self.kind)
@@ -238,6 +246,11 @@ class FieldRow(QFrame):
         self.input.show_value(value)
         self._show_reset()
 
+    def choose_first(self, choices: Choices) -> None:
+        """Choose the newest model when one must be chosen and none is."""
+        if self.spec.kind in (FieldKind.MODEL, FieldKind.ENCODER) and not self.has_value() and choices:
+            self.show_value(choices[0][0])
+
     def set_baseline(self, value: Any) -> None:
         """Change the value the field has by itself; an entry of the user stays."""
         untouched = not self.differs()
@@ -318,7 +331,7 @@ def default_text(spec: FieldSpec, value: Any) -> str:
             return _(dict(spec.choices).get(value, str(value)))
         case FieldKind.INT | FieldKind.FLOAT if value is not None:
             return f"{readable_number(value)} {_(spec.unit)}".strip()
-        case FieldKind.TEXT | FieldKind.PATH if value:
+        case FieldKind.TEXT | FieldKind.CLASS | FieldKind.ATTRIBUTES | FieldKind.PATH | FieldKind.FILE if value:
             return str(value)
         case _:
             return ""

@@ -2,13 +2,49 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QColor, QIcon, QPainter, QPen, QPixmap
-from PySide6.QtWidgets import QToolButton
+from PySide6.QtCore import QEvent, QObject, QSize, Qt
+from PySide6.QtGui import QColor, QIcon, QPainter, QPen, QPixmap, QResizeEvent
+from PySide6.QtWidgets import QSizePolicy, QToolButton, QWidget
 
 from aigc_desktop.core.i18n import _
 from aigc_desktop.ui.theme import Theme
+from aigc_desktop.ui.widgets.cards import FlowLayout
 from aigc_desktop.ui.widgets.metric_words import base_name
+from aigc_desktop.ui.widgets.side_by_side import Scrolled
+
+SHOWN_LINES, ALL_LINES = 2, 99
+
+
+class Legend(Scrolled):
+    """The switches of all curves, SHOWN_LINES of them at once and the edge of the next; scrolling shows more."""
+
+    def __init__(self, theme: Theme) -> None:
+        self.flow, self.lines = FlowLayout(theme.px(4)), SHOWN_LINES
+        chips = QWidget()
+        chips.setLayout(self.flow)
+        super().__init__(chips)
+        chips.installEventFilter(self)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+
+    def show_lines(self, count: int) -> None:
+        """Show so many lines at once."""
+        self.lines = count
+        self._fit()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.LayoutRequest:
+            self._fit()
+        return super().eventFilter(watched, event)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        first = self.flow.itemAt(0)
+        line = first.sizeHint().height() + self.flow.gap if first is not None else 0
+        most = int((self.lines + 0.3) * line)
+        self.setFixedHeight(min(self.flow.heightForWidth(self.viewport().width()), most))
 
 
 class Chip(QToolButton):

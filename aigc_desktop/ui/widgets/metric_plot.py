@@ -20,9 +20,8 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from aigc_desktop.core.i18n import _
 from aigc_desktop.ui.theme import Theme
-from aigc_desktop.ui.widgets.cards import FlowLayout
 from aigc_desktop.ui.widgets.controls import label
-from aigc_desktop.ui.widgets.metric_legend import Chip, curve_colours
+from aigc_desktop.ui.widgets.metric_legend import ALL_LINES, SHOWN_LINES, Chip, Legend, curve_colours
 from aigc_desktop.ui.widgets.metric_words import GROUP_TITLES, MetricWords, words_for
 from aigc_desktop.ui.widgets.plot_controls import FIRST_SMOOTHING, PlotControls
 from aigc_desktop.ui.widgets.plot_export import write_csv, write_png
@@ -94,7 +93,7 @@ class MetricPlot(QWidget):
     def clear(self) -> None:
         """Forget all curves."""
         for metric in self.metrics.values():
-            self.legend.removeWidget(metric.chip)
+            self.legend.flow.removeWidget(metric.chip)
             metric.chip.deleteLater()
         self.metrics = {}
         self.best_step = None
@@ -127,7 +126,10 @@ class MetricPlot(QWidget):
 
     def export_png(self, path: Path) -> None:
         """Write the plots with their legend as a picture of twice the screen's resolution."""
+        self.legend.show_lines(ALL_LINES)
+        self.box.activate()
         write_png(path, self, QColor(self.theme.colours.surface))
+        self.legend.show_lines(SHOWN_LINES)
 
     def update_soon(self) -> None:
         """Draw with the next round of the timer, once for all that has come till then."""
@@ -159,12 +161,10 @@ class MetricPlot(QWidget):
 
     def _build(self) -> None:
         px = self.theme.px
-        box = QVBoxLayout(self)
+        self.box = box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(px(4))
-        self.legend = FlowLayout(px(4))
-        chips = QWidget()
-        chips.setLayout(self.legend)
+        self.legend = Legend(self.theme)
         self.controls = PlotControls(self.theme)
         self.controls.smoothing_changed.connect(self.set_smoothing)
         self.controls.switched.connect(self._switched)
@@ -174,7 +174,7 @@ class MetricPlot(QWidget):
         self.waiting = label(_("The curves appear with the first steps."), "secondary")
         self.waiting.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.place.addWidget(self.waiting, 1)
-        box.addWidget(chips)
+        box.addWidget(self.legend)
         box.addLayout(self.place, 1)
         box.addWidget(self.controls)
         self.setMinimumHeight(px(230))
@@ -184,7 +184,7 @@ class MetricPlot(QWidget):
             words = words_for(name)
             chip = Chip(self.theme, words.title, words.validation, words.shown)
             chip.toggled.connect(self._chip_toggled)
-            self.legend.addWidget(chip)
+            self.legend.flow.addWidget(chip)
             series = Series(0.0 if words.validation else self.smoothing)
             self.metrics[name] = _Metric(words, series, chip)
             self._colour_chips()

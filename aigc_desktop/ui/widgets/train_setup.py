@@ -165,6 +165,8 @@ class TrainSetup(QWidget):
             why = _("Learns from {kind}, which the chosen data are not.").format(kind=_kind_words(task.kind))
             card.setToolTip(_(task.summary) if fits else why)
             card.sentence.setText(_(task.summary) if fits else why)
+        if self.families:
+            self.kinds.sort(key=lambda card: not card.isEnabled())
         fitting = [task for task in tasks if self.families[task.key].isEnabled()]
         chosen = self.task if self.task in fitting else (fitting[0] if fitting else None)
         if chosen is not None:
@@ -179,8 +181,8 @@ class TrainSetup(QWidget):
         for card in self.families.values():
             self.group.removeButton(card)
         holder = QWidget()
-        flow = FlowLayout(self.services.theme.px(8), self.services.theme.px(210))
-        holder.setLayout(flow)
+        self.kinds = FlowLayout(self.services.theme.px(8), self.services.theme.px(210))
+        holder.setLayout(self.kinds)
         self.families = {}
         for task in tasks:
             icon = ICONS.get(task.kind, "layers")
@@ -189,7 +191,7 @@ class TrainSetup(QWidget):
             card.setProperty("key", task.key)
             self.group.addButton(card)
             self.families[task.key] = card
-            flow.addWidget(card)
+            self.kinds.addWidget(card)
         self.family_place.addWidget(holder)
 
     # choosing

@@ -19,17 +19,21 @@ from tests.engine.toy import marked_dataset, text_dataset
 MACHINE = Machine(cores=4, memory=16 * 2**30, processor="x")
 
 
-@pytest.fixture(scope="module", params=["full", "lora"])
-def story(request, tmp_path_factory):
-    workspace = Workspace.open(tmp_path_factory.mktemp(request.param))
+def train(workspace: Workspace, method: str = "full", **values):
+    """Train on sentences of two classes; return the run and the events."""
     dataset = marked_dataset(workspace, 120, held_out=24)
     config = check(text_classifier.ClassifierConfig, {
         "dataset": dataset.id, "encoder": add_tiny_encoder(workspace, dataset.texts("train"), hidden_size=32),
-        "steps": 120, "lr": 5e-3, "method": request.param, "warmup": 5, "validate_every": 40, "sample_every": 0,
-        "log_every": 10, "device": "cpu", "threads": 1, "precision": "float32",
+        "steps": 120, "lr": 5e-3, "method": method, "warmup": 5, "validate_every": 40, "sample_every": 0,
+        "log_every": 10, "device": "cpu", "threads": 1, "precision": "float32", **values,
     })  # fmt: skip
     run = workspace.new_run("text_classifier.train", config.model_dump(mode="json"))
     return run, list(run_job(text_classifier.train, config, run))
+
+
+@pytest.fixture(scope="module", params=["full", "lora"])
+def story(request, tmp_path_factory):
+    return train(Workspace.open(tmp_path_factory.mktemp(request.param)), request.param)
 
 
 def test_it_learns_the_classes(story):

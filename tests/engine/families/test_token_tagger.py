@@ -12,6 +12,7 @@ from aigc_desktop.core.dataset import write_info
 from aigc_desktop.core.events import Failed, Finished, Metric, Result, Text
 from aigc_desktop.core.job import run_job
 from aigc_desktop.core.machine import Machine
+from aigc_desktop.core.words import words_of
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.adapted import load_adapted
 from aigc_desktop.engine.adapting import value_of
@@ -22,7 +23,6 @@ from aigc_desktop.engine.pieces import collate, word_pieces
 from aigc_desktop.engine.pretrained.encoder import encoder_folder, load_encoder
 from aigc_desktop.engine.pretrained.tiny_encoder import add_tiny_encoder
 from aigc_desktop.engine.tagging import find_names, tagged_texts
-from aigc_desktop.engine.words import words_of
 from tests.engine.toy import marked_dataset, text_dataset
 
 MACHINE = Machine(cores=4, memory=16 * 2**30, processor="x")

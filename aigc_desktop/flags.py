@@ -1,0 +1,47 @@
+"""Flags of the command line, made from the configurations of tasks."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from aigc_desktop.core.config import TaskConfig, describe
+from aigc_desktop.core.fields import FieldKind, FieldSpec
+from aigc_desktop.core.i18n import _
+
+
+def add_fields(parser: argparse.ArgumentParser, config: type[TaskConfig], skip: set[str]) -> list[str]:
+    """Add one flag per field and return the names that were added."""
+    added = [spec for spec in describe(config) if spec.name not in skip]
+    for spec in added:
+        flag = "--" + spec.name.replace("_", "-")
+        options: dict[str, Any] = {"dest": f"field_{spec.name}", "default": argparse.SUPPRESS, "help": _help(spec)}
+        match spec.kind:
+            case FieldKind.BOOL:
+                options["action"] = argparse.BooleanOptionalAction
+            case FieldKind.INT:
+                options |= {"type": int, "metavar": "N"}
+            case FieldKind.FLOAT:
+                options |= {"type": float, "metavar": "X"}
+            case FieldKind.CHOICE:
+                options["choices"] = [value for value, _label in spec.choices]
+            case _:
+                options["metavar"] = spec.kind.value.upper()
+        parser.add_argument(flag, **options)
+    return [spec.name for spec in added]
+
+
+def _help(spec: FieldSpec) -> str:
+    parts = [_(spec.title) + ": " + _(spec.help)]
+    if spec.minimum is not None or spec.maximum is not None:
+        low = "" if spec.minimum is None else f"{spec.minimum:g}"
+        high = "" if spec.maximum is None else f"{spec.maximum:g}"
+        parts.append(f"[{low} – {high}]")
+    if spec.default not in (None, ""):
+        parts.append(_("default: {value}").format(value=spec.default))
+    return " ".join(parts).replace("%", "%%")
+
+
+def given(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the fields that stand on the command line."""
+    return {name.removeprefix("field_"): value for name, value in vars(options).items() if name.startswith("field_")}
