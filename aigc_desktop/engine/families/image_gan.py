@@ -20,12 +20,8 @@ from aigc_desktop.core.config import param
 from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.events import Event, EventStream, Note, Sample
 from aigc_desktop.core.family import Family, Task
-<<<<<<< HEAD
-from aigc_desktop.core.i18n import N_
-=======
 from aigc_desktop.core.fields import FieldKind
-from aigc_desktop.core.i18n import N_, _
->>>>>>> gpt2
+from aigc_desktop.core.i18n import N_
 from aigc_desktop.core.run import Run
 from aigc_desktop.engine.checkpoint import Card, part, read_model
 from aigc_desktop.engine.data import Sampler, open_dataset
