@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 from torch import Tensor
 
 from aigc_desktop.core.errors import BadInput
@@ -20,6 +19,7 @@ from aigc_desktop.core.files import write_json
 from aigc_desktop.core.i18n import _
 from aigc_desktop.data.gguf_header import Gguf, GgufTensor
 from aigc_desktop.data.model_files import INDEX
+from aigc_desktop.engine.pretrained.gguf_words import tokenizer_of, tokenizer_settings
 from aigc_desktop.engine.weights import write_tensors
 
 SHARD_BYTES = 1_000_000_000
@@ -31,21 +31,13 @@ _PARTS = {
     "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj",
 }  # fmt: skip
 _OUTSIDE = {"token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"}
-_CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"
-_REST = r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-_SPLITS = {
-    "llama-bpe": _CONTRACTIONS + r"\p{N}{1,3}" + _REST,
-    "qwen2": _CONTRACTIONS + r"\p{N}" + _REST,
-}
-"""How some models cut text before their merges are applied, as their own tokenizers do."""
-_CONTROL, _USER_DEFINED = 3, 4  # kinds of tokens in the file
 
 
 def convert(gguf: Gguf, folder: Path) -> Iterator[tuple[int, int]]:
     """Write the model of a GGUF file into a folder; yields (tensors done, tensors in all). BadInput when it cannot."""
     write_json(folder / "config.json", config_of(gguf))
-    tokenizer_of(gguf).save(str(folder / "tokenizer.json"))
-    write_json(folder / "tokenizer_config.json", _tokenizer_config(gguf))
+    tokenizer_of(gguf, _embedding(gguf).shape[0]).save(str(folder / "tokenizer.json"))
+    write_json(folder / "tokenizer_config.json", tokenizer_settings(gguf))
     places: dict[str, str] = {}
     shard: dict[str, Tensor] = {}
     for done, tensor in enumerate(gguf.tensors.values(), 1):
@@ -88,7 +80,7 @@ def config_of(gguf: Gguf) -> dict[str, Any]:
             _("Kinds that are: {kinds}.").format(kinds=", ".join(_MODEL_TYPES)),
         )  # fmt: skip
     heads, width = _number(gguf, "attention.head_count"), _number(gguf, "embedding_length")
-    config = {
+    config: dict[str, Any] = {
         "model_type": _MODEL_TYPES[kind], "hidden_size": width, "num_attention_heads": heads,
         "num_hidden_layers": _number(gguf, "block_count"), "intermediate_size": _number(gguf, "feed_forward_length"),
         "num_key_value_heads": _number(gguf, "attention.head_count_kv", heads),
@@ -98,65 +90,28 @@ def config_of(gguf: Gguf) -> dict[str, Any]:
         "rope_theta": float(gguf.values.get(f"{kind}.rope.freq_base", 10_000.0)),
         "vocab_size": _embedding(gguf).shape[0], "tie_word_embeddings": "output.weight" not in gguf.tensors,
     }  # fmt: skip
-    if "rope_freqs.weight" in gguf.tensors:
+    stretching = _stretching(gguf, str(kind), int(config["head_dim"]))
+    if stretching:
+        config["rope_scaling"] = stretching
+    return config
+
+
+def _stretching(gguf: Gguf, kind: str, head: int) -> dict[str, Any]:
+    """Return how the rotary positions are stretched, as a published configuration says it; BadInput when unknown."""
+    told = str(gguf.values.get(f"{kind}.rope.scaling.type", "none"))
+    factor = gguf.values.get(f"{kind}.rope.scaling.factor", 1.0)
+    if told not in ("none", "linear") or not isinstance(factor, float) or not factor > 0:
         raise BadInput(
             gguf.path.name, _("its stretched context cannot be read from a GGUF file"),
             _("Get the same model as a folder with safetensors files."),
         )  # fmt: skip
-    return config
-
-
-def tokenizer_of(gguf: Gguf) -> Tokenizer:
-    """Return the tokenizer in the file; BadInput when it is of an older kind or does not match the embedding."""
-    values = gguf.values
-    tokens, merges = values.get("tokenizer.ggml.tokens"), values.get("tokenizer.ggml.merges")
-    if values.get("tokenizer.ggml.model") != "gpt2" or not isinstance(tokens, list) or not isinstance(merges, list):
-        raise BadInput(
-            gguf.path.name, _("its vocabulary is of a kind that cannot be read from a GGUF file"),
-            _("Get the same model as a folder with safetensors files."),
-        )  # fmt: skip
-    if len(tokens) > _embedding(gguf).shape[0] or len(set(tokens)) < len(tokens):
-        raise BadInput(gguf.path.name, _("its vocabulary does not belong to its weights"),
-                       _("Copy the file again from where it came."))  # fmt: skip
-    pairs = [tuple(str(merge).split(" ")) for merge in merges]
-    known = set(tokens)
-    pairs = [pair for pair in pairs if len(pair) == 2 and {*pair, "".join(pair)} <= known]
-    model = models.BPE({token: number for number, token in enumerate(tokens)}, pairs)  # type: ignore[arg-type]
-    tokenizer = Tokenizer(model)
-    tokenizer.pre_tokenizer = _cutting(str(values.get("tokenizer.ggml.pre", "")))
-    tokenizer.decoder = decoders.ByteLevel()
-    kinds = values.get("tokenizer.ggml.token_type")
-    kinds = kinds if isinstance(kinds, list) else []
-    special = [
-        AddedToken(token, special=kind == _CONTROL, normalized=False)
-        for token, kind in zip(tokens, kinds, strict=False) if kind in (_CONTROL, _USER_DEFINED)
-    ]  # fmt: skip
-    tokenizer.add_special_tokens([token for token in special if token.special])
-    tokenizer.add_tokens([token for token in special if not token.special])
-    return tokenizer
-
-
-def _cutting(kind: str) -> Any:
-    whole = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    if kind in _SPLITS:
-        return pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(_SPLITS[kind]), "isolated"), whole])
-    words = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    if kind == "smollm":
-        return pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), words])
-    return words
-
-
-def _tokenizer_config(gguf: Gguf) -> dict[str, Any]:
-    tokens = gguf.values["tokenizer.ggml.tokens"]
-    found: dict[str, Any] = {"add_bos_token": bool(gguf.values.get("tokenizer.ggml.add_bos_token", False))}
-    for name in ("bos", "eos"):
-        number = gguf.values.get(f"tokenizer.ggml.{name}_token_id")
-        if type(number) is int and 0 <= number < len(tokens):
-            found[f"{name}_token"] = tokens[number]
-    template = gguf.values.get("tokenizer.chat_template")
-    if isinstance(template, str):
-        found["chat_template"] = template
-    return found
+    if "rope_freqs.weight" in gguf.tensors:
+        factors = read_tensor(gguf, gguf.tensors["rope_freqs.weight"]).float().tolist()
+        if len(factors) != head // 2 or not all(value >= 1 for value in factors):
+            raise BadInput(gguf.path.name, _("“{name}” holds numbers that are none").format(name="rope_freqs.weight"),
+                           _("Copy the file again from where it came."))  # fmt: skip
+        return {"rope_type": "longrope", "short_factor": factors, "long_factor": factors, "attention_factor": 1.0}
+    return {"rope_type": "linear", "factor": factor} if told == "linear" and factor != 1 else {}
 
 
 def _number(gguf: Gguf, name: str, default: int | None = None) -> int:

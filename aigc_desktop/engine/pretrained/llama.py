@@ -293,10 +293,18 @@ def rotary_tables(shape: LlamaShape, positions: int, like: Tensor) -> tuple[Tens
 
 
 def _stretched(speeds: Tensor, scaling: dict[str, Any]) -> Tensor:
-    """Return the rotary speeds for a context that was stretched after training: evenly, or as Llama 3.1 does it."""
+    """Return the rotary speeds for a context that was stretched after training.
+
+    Evenly, as Llama 3.1 does it, or by a factor for each speed (arXiv:2402.13753) that is the same at any length.
+    """
     kind = scaling.get("rope_type", scaling.get("type", "default"))
     if kind == "linear":
         return speeds / float(scaling["factor"])
+    if kind == "longrope":
+        factors = [float(factor) for factor in scaling["short_factor"]]
+        if len(factors) != len(speeds):
+            raise ValueError("short_factor")
+        return speeds / torch.tensor(factors)
     if kind == "llama3":
         factor, low, high = (float(scaling[name]) for name in ("factor", "low_freq_factor", "high_freq_factor"))
         turns = float(scaling["original_max_position_embeddings"]) * speeds / (2 * math.pi)
@@ -315,7 +323,7 @@ def shape_of(config: dict[str, Any]) -> LlamaShape:
         )
     try:
         shape = _shape(kind, config)
-        _stretched(torch.ones(1), shape.scaling)
+        _stretched(torch.ones(min(shape.head_dim, _LIMITS["head_dim"]) // 2), shape.scaling)
     except (AttributeError, KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise UserError(
             _("The model's configuration is damaged: {reason}.").format(reason=f"{type(error).__name__} {error}"[:120]),
@@ -345,6 +353,11 @@ def _shape(kind: str, config: dict[str, Any]) -> LlamaShape:
     )  # fmt: skip
 
 
+def _same_factors(scaling: dict[str, Any]) -> bool:
+    """Return whether "longrope" is the same for short and long texts, which this network needs."""
+    return bool(scaling.get("short_factor") == scaling.get("long_factor") and scaling.get("attention_factor") == 1.0)
+
+
 _LIMITS = {"vocab": 1 << 20, "width": 1 << 15, "layers": 256, "heads": 512, "kv_heads": 512, "head_dim": 1024,
            "hidden": 1 << 18, "context": 1 << 21}  # fmt: skip
 
@@ -362,7 +375,7 @@ def _check(shape: LlamaShape, config: dict[str, Any]) -> None:
     kind = shape.scaling.get("rope_type", shape.scaling.get("type", "default"))
     odd = {
         "hidden_act": config.get("hidden_act", "silu") != "silu", "mlp_bias": bool(config.get("mlp_bias")),
-        "rope_scaling": kind not in ("default", "linear", "llama3"),
+        "rope_scaling": kind not in ("default", "linear", "llama3") and not _same_factors(shape.scaling),
         "quantization_config": "quantization_config" in config,
     }  # fmt: skip
     unusual = [name for name, is_odd in odd.items() if is_odd]
