@@ -6,6 +6,10 @@ import gc
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aigc_desktop.core.run import Run
 
 COMMANDS = {"data", "models", "train", "generate", "evaluate", "runs", "rehearse"}
 
@@ -30,13 +34,20 @@ def main(arguments: list[str] | None = None) -> int:
     elif first in COMMANDS or first in {"--help", "-h", "--version"} or is_no_file(first):
         from aigc_desktop.cli import main as command_line
 
-        return command_line(arguments)
+        return command_line(arguments, write_pdf)
     else:
         gc.disable()  # from here on the window collects when it has time; imports alone cost 60 ms of collections
         from aigc_desktop.app import main as window
 
         return window(arguments)
     return start()
+
+
+def write_pdf(evaluation: Run, target: Path) -> None:
+    """Write the report of an evaluation as PDF; the command line itself does not know Qt."""
+    from aigc_desktop.ui.report_pdf import write_pdf as write
+
+    write(evaluation, target)
 
 
 def is_no_file(name: str) -> bool:

@@ -27,17 +27,18 @@ from aigc_desktop.core.settings import load_preferences
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data_commands import add_data_commands
 from aigc_desktop.flags import add_fields, given
+from aigc_desktop.measuring import Writer, evaluate_run
 from aigc_desktop.terminal import DONE, WRONG, Shell
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run one command and return its exit code."""
+def main(arguments: Sequence[str], write_pdf: Writer | None = None) -> int:
+    """Run one command and return its exit code; who knows Qt gives what writes a report as PDF."""
     go_offline()
     os.environ.setdefault(THREADS_VARIABLE, str(usable_cores()))  # no window needs a core of its own
     common, _rest = _common_flags().parse_known_args(arguments)
     set_language(common.language or load_preferences().language)
     folder = Path(common.workspace).absolute() if common.workspace else paths.default_workspace()
-    options = _parser(arguments, folder).parse_args(arguments)
+    options = _parser(arguments, folder).parse_args(arguments, argparse.Namespace(write_pdf=write_pdf))
     shell = Shell(options.json)
     try:
         code: int = options.command(options, Workspace.open(folder), shell)
@@ -119,17 +120,8 @@ def models_list(_options: argparse.Namespace, workspace: Workspace, shell: Shell
 
 def evaluate(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
     """Measure what a trained model makes."""
-    run = workspace.run(options.run)
-    request = JobRequest("evaluate.run", {**given(options), "run": run.id}, str(workspace.folder))
-    result = shell.run(request)
-    if result is not None:
-        for name, value in result["rows"]:
-            shell.say(f"  {name}: {value}")
-        for table in result.get("tables", ()):
-            shell.say("\n" + table["title"])
-            for cells in [table["columns"], *table["rows"]]:
-                shell.say("  " + "\t".join(map(str, cells)))
-    return shell.code
+    values = {**given(options), "run": options.run}
+    return evaluate_run(workspace, shell, values, options.html, options.pdf, options.write_pdf)
 
 
 def runs(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
@@ -228,6 +220,9 @@ def _parser(arguments: Sequence[str], folder: Path) -> argparse.ArgumentParser:
         _add_generate_fields(making, arguments, folder)
     measuring = commands.add_parser("evaluate", help=_("measure what a trained model makes"), parents=[common])
     measuring.add_argument("run", metavar="RUN")
+    for kind in ("html", "pdf"):
+        text = _("write the report to this {kind} file").format(kind=kind.upper())
+        measuring.add_argument(f"--{kind}", default="", metavar="FILE", help=text)
     measuring.set_defaults(command=evaluate)
     if "evaluate" in wanted:
         from aigc_desktop.engine.evaluation import JOBS

@@ -54,6 +54,7 @@ def checks(folder: Path) -> Iterator[tuple[str, Callable[[], None]]]:
         kind = "labelled" if _encoders(family) else family.kind
         if any(task.group == "train" for task in family.tasks):
             yield name, lambda family=family, kind=kind: check_family(workspace, family, datasets[kind])  # type: ignore[misc]
+    yield "evaluation", lambda: check_evaluation(workspace, datasets["text"])
     yield "language_model", lambda: check_language_model(workspace, folder.with_name("tiny 模型"))
     for language in LANGUAGES:
         yield f"pages {language}", lambda language=language: check_pages(workspace, language)  # type: ignore[misc]
@@ -102,6 +103,22 @@ def check_family(workspace: Any, family: Any, dataset: str) -> None:
     events: list[Any] = []
     run_task(workspace, f"{name}.{task}", values, result, events)
     assert any(isinstance(event, Sample | Text) for event in events), "nothing was made"
+
+
+def check_evaluation(workspace: Any, dataset: str) -> None:
+    """Measure the newest model that writes, in an encoder's vectors too, and write the report as HTML and PDF."""
+    from aigc_desktop.engine.pretrained.tiny_encoder import add_tiny_encoder
+    from aigc_desktop.export.report_html import write_html
+    from aigc_desktop.ui.report_pdf import write_pdf
+
+    run = next(run for run in workspace.runs() if run.info.dataset == dataset)
+    encoder = add_tiny_encoder(workspace, ["Ann likes Oslo", "left"], "for evaluation")
+    values = {"run": run.id, "count": 24, "sweep": 0, "encoder": encoder}
+    evaluation = workspace.new_run("evaluate.run", values, parent="evaluations")
+    run_task(workspace, "evaluate.run", values, evaluation)
+    for write, begin in ((write_html, b"<!DOCTYPE"), (write_pdf, b"%PDF")):
+        write(evaluation, workspace.folder / "report")
+        assert (workspace.folder / "report").read_bytes().startswith(begin), begin
 
 
 def _encoders(family: Any) -> list[str]:

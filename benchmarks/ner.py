@@ -99,14 +99,14 @@ def found(workspace: Workspace, run: Run, source: TaggedTexts, show: int) -> lis
             told: list[list[str]] = end.value
             break
     report = report_of(source, told)
-    for table in report["tables"]:
-        print("\n" + table["title"])
-        for row in [table["columns"], *table["rows"]]:
+    for table in report.tables:
+        print("\n" + table.title)
+        for row in [table.columns, *table.rows]:
             print("  " + "\t".join(map(str, row)))
     named = [i for i, tags in enumerate(source.tags) if set(tags) != {"O"}]
     for i in named[:: max(1, len(named) // max(1, show))]:
         part = TaggedTexts([source.texts[i]], [source.words[i]], [source.tags[i]])
-        worst = report_of(part, [told[i]])["tables"][3]["rows"]
+        worst = report_of(part, [told[i]]).tables[3].rows
         print("\n" + "\n  ".join(map(str, worst[0])) if worst else f"\nright: {source.texts[i]}")
     return told
 

@@ -270,6 +270,45 @@ def tasks(stage: Stage) -> None:
                 stage.shoot(f"task-{task.key.replace('.', '-')}")
 
 
+def evaluations(stage: Stage) -> None:
+    """Measure each kind of model that was not measured yet, read the evaluations, and compare two."""
+    window = stage.window
+    runs = {run.info.task.split(".")[0]: run for run in window.services.workspace.runs() if run.checkpoints()}
+    encoders = [model.id for model in window.services.workspace.models() if model.info.kind == "encoder"]
+    window.navigate("evaluate")
+    page = window.pages["evaluate"]
+    past = page.panel.past
+    stage.settle(1)
+    stage.shoot("evaluate-first")
+    for family, run in runs.items():
+        window.navigate("evaluate", run=run.id)
+        stage.wait(lambda: page.panel.form is not None)
+        stage.settle(1)
+        if not past.folders():
+            page.panel.form.set_values({"count": 200, "sweep": 64, **({"encoder": encoders[0]} if encoders else {})})
+            page.evaluate()
+            stage.settle(6)
+            stage.shoot(f"evaluate-running-{family}")
+            stage.wait(lambda: page.handle is None and bool(past.folders()), 400)
+            stage.settle(1)
+        stage.wait(lambda: page.view.complete)
+        stage.shoot(f"evaluate-{family}")
+        shoot_inside(stage, page.view, f"evaluate-{family}-whole")
+    past.list.selectAll()
+    past.select(past.folders()[:2])
+    stage.settle(1)
+    stage.shoot("evaluate-compare")
+    shoot_inside(stage, page.compare, "evaluate-compare-whole")
+
+
+def shoot_inside(stage: Stage, widget: QWidget, name: str) -> None:
+    """Take a picture of all that scrolls inside a page."""
+    whole = QPixmap(widget.size())
+    whole.fill(stage.window.services.theme.colour("window"))
+    widget.render(whole, QPoint(), QRegion(), QWidget.RenderFlag.DrawChildren)
+    whole.save(str(stage.out / f"{stage.prefix}-{name}.png"))
+
+
 def library(stage: Stage) -> None:
     """Show many works, one of them chosen, and one looked at."""
     window = stage.window
@@ -312,5 +351,7 @@ def empty(stage: Stage) -> None:
 
 SCENES = {
     each.__name__: each
-    for each in (places, dialogs, bring_in, label, train, ended, create, tasks, library, tour, empty)
+    for each in (
+        places, dialogs, bring_in, label, train, ended, create, tasks, evaluations, library, tour, empty
+    )
 }

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from aigc_desktop.cli import main
+from aigc_desktop.core.report import report_of
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.pretrained.tiny import write_tiny_model
 
@@ -52,10 +53,11 @@ def test_the_whole_job_on_texts(folder, texts, tmp_path, capsys):
     assert files and all(file.is_file() for file in files)
     assert main(["runs", "--json"]) == 0
     assert json_lines(capsys)[0]["id"] == run.id
-    assert main(["evaluate", run.id, "--count", "16", "--json"]) == 0
+    assert main(["evaluate", run.id, "--count", "16", "--sweep", "0", "--json"]) == 0
     [result] = [line for line in json_lines(capsys) if line["event"] == "Result"]
-    rows = dict(result["data"]["rows"])
-    assert 0 < rows["unique share"] <= 1 and rows["val_bpb"] > 0
+    report = report_of(result["data"])
+    assert 0 < report.figure("Different texts").value <= 1 and report.training["val_bpb"] > 0
+    assert report.figure("Bits per byte").value > 0
 
 
 def test_json_events_end_with_finished(folder, texts, capsys):
@@ -222,7 +224,7 @@ def test_names_are_imported_learned_found_and_measured(folder, tmp_path, capsys)
     assert json.loads((result / "labels.jsonl").read_text("utf-8"))["text"] == "An likes New York ."
     assert main(["evaluate", run.id, "--dataset", "names"]) == 0
     told = capsys.readouterr().out
-    assert "entity F1, micro (strict, IOB2)" in told and "Tokens, with O" in told and "B-place" in told
+    assert "Entity F1, micro (strict, IOB2)" in told and "Tokens, with O" in told and "B-place" in told
 
 
 def test_a_data_set_is_labelled_saved_and_learned_from(folder, tmp_path, capsys):
@@ -250,3 +252,26 @@ def test_a_data_set_is_labelled_saved_and_learned_from(folder, tmp_path, capsys)
         assert "20 labelled texts" in capsys.readouterr().out
     assert main(["data", "import", str(tmp_path / "labels.jsonl")]) == 0
     assert Workspace(folder).dataset("labels").info.usable == 20
+
+
+def test_an_evaluation_is_written_as_html_and_pdf_and_kept(folder, texts, tmp_path, capsys):
+    from aigc_desktop.__main__ import main as start
+
+    assert main(["data", "import", str(texts), "--title", "poems"]) == 0
+    assert main(["train", "gpt", "--dataset", "poems", "--title", "<script>x</script>", *QUICK_GPT]) == 0
+    run = Workspace(folder).runs()[0]
+    html, pdf = tmp_path / "报告.html", tmp_path / "report.pdf"
+    small = ["--count", "16", "--sweep", "0", "--device", "cpu"]
+    capsys.readouterr()
+    assert start(["evaluate", run.id, *small, "--html", str(html), "--pdf", str(pdf), "--language", "zh_CN"]) == 0
+    told = capsys.readouterr().out
+    assert str(html) in told and str(pdf) in told and "不重复文本" in told and "Different texts" not in told
+    assert "&lt;script&gt;" in html.read_text("utf-8") and "<script" not in html.read_text("utf-8")
+    assert pdf.read_bytes().startswith(b"%PDF")
+    (evaluation,) = Workspace(folder).evaluations()
+    assert evaluation.config_values["checkpoint"].isdecimal() and (evaluation.folder / "report.json").is_file()
+    for flag in ("--html", "--pdf"):  # told before anything is computed
+        assert start(["evaluate", run.id, *small, flag, str(tmp_path / "no" / "r")]) == 2
+    assert main(["evaluate", run.id, *small, "--pdf", str(pdf)]) == 2
+    assert main(["evaluate", run.id, *small, "--encoder", "nowhere"]) == 1
+    assert len(Workspace(folder).evaluations()) == 1, "nothing is left of what failed"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -63,6 +63,10 @@ Planner = Callable[[dict[str, Any], str, "Dataset | None", "Machine"], Plan]
 """(values the user set, preset name or "auto", dataset or None, machine) -> Plan; never raises for bad values."""
 
 
+Likelihood = Callable[[Sequence[str]], Iterator[float]]
+"""Texts -> -log p of each in nats, one after another; not a number for a text that the model cannot read."""
+
+
 @dataclass(frozen=True)
 class Task:
     """Something that can be started: a configuration and the job that takes it.
@@ -86,7 +90,9 @@ class Family:
 
     `sampler` is for evaluation: (checkpoint folder, device name) -> a function (count, seed) -> what the model
     makes with default settings, images uint8 (N, H, W, C) or a list of texts; None where nothing is sampled.
-    `baseline` is the same for a model in the checkpoint that the results have to be compared with.
+    `baseline` is the same for a model in the checkpoint that the results have to be compared with. With `tempered`
+    these functions also take a temperature. `likelihood` gives a function from texts to the nats of each, summed over
+    its tokens and its end; `likelihood_note` is a message that says what is special about these.
     """
 
     name: str
@@ -96,6 +102,10 @@ class Family:
     tasks: tuple[Task, ...]
     sampler: Callable[[Path, str], Callable[[int, int], Any]] | None = None
     baseline: Callable[[Path, str], Callable[[int, int], Any]] | None = None
+    tempered: bool = False
+    likelihood: Callable[[Path, str], Likelihood] | None = None
+    baseline_likelihood: Callable[[Path, str], Likelihood] | None = None
+    likelihood_note: str = ""
 
     def task(self, name: str) -> Task:
         """Return the task of this name; KeyError if the family has none."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Callable
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -29,7 +29,7 @@ def typed(kind: type[ValueT], values: Any) -> ValueT:
     return kind(**{name: reader(values[name]) for name, (reader, _needed) in readers.items() if name in values})
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=32)
 def _readers(kind: type[Any]) -> dict[str, tuple[Reader, bool]]:
     """Return for each field what reads it, and whether it must be there."""
     hints = typing.get_type_hints(kind)
@@ -50,6 +50,8 @@ def _reader(annotation: Any) -> Reader:
             return _float
         case None if annotation in (str, int, bool, types.NoneType):
             return lambda value: _exactly(annotation, value)
+        case None if isinstance(annotation, type) and is_dataclass(annotation):
+            return lambda value: typed(annotation, value)
         case typing.Literal:
             return lambda value: _one_of(parts, value)
         case types.UnionType if len(parts) == 2 and types.NoneType in parts:

@@ -1,6 +1,6 @@
 """A workspace: a folder the user can see, copy and back up. Files are the truth.
 
-datasets/ runs/ results/ library/ models/ queue/ recipes/ trash/
+datasets/ runs/ results/ evaluations/ library/ models/ queue/ recipes/ trash/
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from aigc_desktop.core.dataset import Dataset
     from aigc_desktop.core.model import Model
 
-FOLDERS = ("datasets", "runs", "results", "library", "models", "queue", "recipes", "trash")
+FOLDERS = ("datasets", "runs", "results", "evaluations", "library", "models", "queue", "recipes", "trash")
 
 
 class Workspace:
@@ -122,10 +122,15 @@ class Workspace:
             )
         return Run(folder, self.folder)
 
+    def evaluations(self) -> list[Run]:
+        """Return the evaluations of trained models, newest first."""
+        return [Run(path.parent, self.folder) for path in self._newest_first("evaluations/*/run.json")]
+
     def new_run(self, task: str, config: dict[str, Any], title: str = "", parent: str = "runs") -> Run:
         """Make the directory of a new run of `task` ("family.name") and return it.
 
-        `parent` "results" is for jobs that make something with a trained model, "runs" for training.
+        `parent` "results" is for jobs that make something with a trained model, "evaluations" for those that measure
+        one, "runs" for training.
         """
         now = datetime.now().astimezone()
         name = f"{now:%Y-%m-%d_%H%M%S}_{task.split('.')[0]}"

@@ -1,7 +1,7 @@
 """Write a run's stream to its folder as it passes, so that what was shown is also what is kept.
 
-run.json status, step and seconds · metrics.jsonl · samples/ · failure.txt; a run in `results` also gets each picture
-it makes as its own file the moment it arrives, so that a cancelled batch keeps what was finished.
+run.json status, step and seconds · metrics.jsonl · samples/ · report.json · failure.txt; a run in `results` also gets
+each picture it makes as its own file the moment it arrives, so that a cancelled batch keeps what was finished.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ from aigc_desktop.core.events import (
     Finished,
     Metric,
     Progress,
+    Result,
     Sample,
     Stopped,
     Text,
 )
-from aigc_desktop.core.files import atomic_file, write_text
+from aigc_desktop.core.files import atomic_file, write_json, write_text
 from aigc_desktop.core.lines import LONGEST, drop_cut_line, parse_line
+from aigc_desktop.core.report import FILE as REPORT
 from aigc_desktop.core.run import Run, Status
 from aigc_desktop.data.samples import PICTURES, MadePicture, encode_png, made_picture_line, write_sheet, write_texts
 
@@ -148,6 +150,8 @@ class _Recorder:
                 self._write_sample(event)
             case Text():
                 self._write_text(event)
+            case Result(kind="evaluation"):
+                write_json(self.run.folder / REPORT, event.data)
             case Checkpoint():
                 self.step = event.step
                 self._update(**({"best": event.name} if event.best else {}))

@@ -10,18 +10,21 @@ import numpy as np
 
 from aigc_desktop.core.dataset import Dataset, Split
 from aigc_desktop.core.events import Event, Progress
-from aigc_desktop.core.i18n import _
+from aigc_desktop.core.i18n import N_, _
+from aigc_desktop.core.report import Section
 from aigc_desktop.engine.adapted import Loaded
 from aigc_desktop.engine.adapting import value_of
+from aigc_desktop.engine.figures import figure
 from aigc_desktop.engine.labelling import (
     AT_ONCE,
+    Findings,
     Labelled,
     confusion_table,
     example_table,
     score_table,
     shortened,
 )
-from aigc_desktop.engine.metrics.tagging import class_report, confusion
+from aigc_desktop.engine.metrics.tagging import class_counts, class_report, confusion, f1_estimate
 from aigc_desktop.engine.pieces import Piece, Scores, scores_of, whole_pieces
 
 
@@ -100,29 +103,32 @@ def predict(loaded: Loaded, source: SortedTexts) -> Generator[Event, str | None,
     return np.concatenate(told)
 
 
-def report_of(source: SortedTexts, classes: Sequence[str], told: np.ndarray[Any, Any]) -> dict[str, Any]:
-    """Return {"rows", "tables"}: every figure of a classifier under the name of what it is."""
+def report_of(source: SortedTexts, classes: Sequence[str], told: np.ndarray[Any, Any]) -> Findings:
+    """Return every figure of a classifier under the name of what it is."""
     best = told.argmax(1)
     truth = [classes[i] for i in source.classes]
     report = class_report(truth, [classes[i] for i in best])
-    rows = [
-        ["accuracy", report.micro.recall], ["F1, macro", report.macro.f1], ["F1, weighted", report.weighted.f1],
-        ["texts", len(source)],
+    counts = class_counts([[i] for i in source.classes], [[int(i)] for i in best], range(len(classes)))
+    figures = [
+        figure(N_("Accuracy"), f1_estimate(*counts, "micro"), "higher", N_("Share of texts whose class is right."),
+               headline=True),
+        figure(N_("F1, mean of the classes (macro)"), f1_estimate(*counts, "macro"), "higher",
+               N_("Precision and recall in one; each class counts the same, also a rare one."), headline=True),
+        figure(N_("F1, weighted by class"), f1_estimate(*counts, "weighted"), "higher",
+               N_("The same, where a class counts by how often it comes.")),
     ]  # fmt: skip
     examples = []
     for i, text in enumerate(source.texts):
         right = float(told[i, source.classes[i]])
         cells = [shortened(text), truth[i], classes[best[i]], round(float(np.exp(right)), 4)]
         examples.append((-right if best[i] != source.classes[i] else 0.0, cells))
-    counts = confusion(source.classes, best.tolist(), range(len(classes)))
-    return {
-        "rows": rows,
-        "tables": [
-            score_table("Classes", report),
-            confusion_table("Confusion of texts: true class in rows", classes, counts),
-            example_table("Worst examples", ("text", "true", "found", "probability of the true class"), examples),
-        ],
-    }
+    columns = (N_("text"), N_("true"), N_("found"), N_("probability of the true class"))
+    taken = confusion(source.classes, best.tolist(), range(len(classes)))
+    return Findings(len(source), [Section(N_("Sorting"), figures)], [
+        score_table(N_("Classes"), report),
+        confusion_table(N_("Confusion of texts: true class in rows"), classes, taken),
+        example_table(N_("Worst examples"), columns, examples),
+    ])  # fmt: skip
 
 
 def _best(told: Scores, classes: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.checkpoint import part, read_model
 from aigc_desktop.engine.device import choose_device, set_up
 from aigc_desktop.engine.gpt_setup import GPTConfig, Model, make_model
+from aigc_desktop.engine.likelihood import ids_of, stream_nats
 from aigc_desktop.engine.sampling import Sampling, write_texts
 from aigc_desktop.engine.text_fields import LABEL, parse, unknown_name
 from aigc_desktop.engine.text_marks import MarkedTokenizer, infill_prompt, text_prompt
@@ -191,16 +192,23 @@ def _between(before: str, events: Iterable[Event], after: str) -> Iterator[Event
         yield event
 
 
-def sampler(folder: Path, device_name: str) -> Callable[[int, int], list[str]]:
-    """Return a function (count, seed) -> texts at temperature 1, the distribution that was learned."""
+def sampler(folder: Path, device_name: str) -> Callable[..., list[str]]:
+    """Return a function (count, seed, temperature) -> texts; at 1 they are of the distribution that was learned."""
     model, tokenizer = load(folder, device_name)
 
-    def sample(count: int, seed: int) -> list[str]:
+    def sample(count: int, seed: int, temperature: float = 1.0) -> list[str]:
         seeds = tuple(range(seed, seed + count))
         written: dict[int, list[int]] = {}
-        sampling = Sampling(most_tokens=model.shape.context)
+        sampling = Sampling(temperature, most_tokens=model.shape.context)
         for state in write_texts(model, plain_prompt(tokenizer), seeds, END, sampling):
             written |= state.tokens
         return list(decoded(tokenizer, written, seeds))
 
     return sample
+
+
+def likelihood(folder: Path, device_name: str) -> Callable[[Sequence[str]], Iterator[float]]:
+    """Return a function texts -> nats of each; one with a character that the model does not know has none."""
+    model, tokenizer = load(folder, device_name)
+    opening = plain_prompt(tokenizer) or [END]
+    return lambda texts: (stream_nats(model, opening, ids_of(tokenizer, text)) for text in texts)

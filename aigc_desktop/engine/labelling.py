@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -12,14 +12,17 @@ import numpy as np
 from aigc_desktop.core.config import TaskConfig, param
 from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.errors import UserError
-from aigc_desktop.core.events import EventStream, Progress, Text
+from aigc_desktop.core.events import EventStream, Progress, Result, Text
 from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_, _
+from aigc_desktop.core.report import Section, Table
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.adapted import Loaded, load_adapted
 from aigc_desktop.engine.device import DEVICES
-from aigc_desktop.engine.metrics.tagging import Report, Scores
+from aigc_desktop.engine.figures import new_report, trained_dataset
+from aigc_desktop.engine.metrics.tagging import Report as Scored
+from aigc_desktop.engine.metrics.tagging import Scores
 
 LABELS = "labels.jsonl"
 """What labelling writes into the folder of its result: one JSON object a text, which the Data page imports."""
@@ -133,27 +136,45 @@ def need_texts(dataset: Dataset) -> None:
 
 # figures
 
-Table = dict[str, Any]
-"""{"title", "columns", "rows"}: rows of texts and numbers."""
-
-
-def score_table(title: str, report: Report) -> Table:
+def score_table(title: str, report: Scored) -> Table:
     """Return the scores of all classes and their averages as a table."""
-    averages = {"micro average": report.micro, "macro average": report.macro, "weighted average": report.weighted}
-    rows = [_score_row(name, scores) for name, scores in (report.classes | averages).items()]
-    return {"title": title, "columns": ["", "precision", "recall", "F1", "support"], "rows": rows}
+    averages = {_("micro average"): report.micro, _("macro average"): report.macro,
+                _("weighted average"): report.weighted}  # fmt: skip
+    rows = [_score_row(name, scores) for name, scores in (*report.classes.items(), *averages.items())]
+    return Table(title, ["", N_("precision"), N_("recall"), "F1", N_("support")], rows)
 
 
 def confusion_table(title: str, classes: Sequence[str], counts: Any) -> Table:
     """Return a confusion matrix (C, C) as a table: a row is what is true, a column what was told."""
     rows = [[name, *(int(count) for count in row)] for name, row in zip(classes, counts, strict=True)]
-    return {"title": title, "columns": ["", *classes], "rows": rows}
+    return Table(title, ["", *classes], rows, "confusion")
 
 
 def example_table(title: str, columns: Sequence[str], examples: Sequence[tuple[float, Sequence[Any]]]) -> Table:
     """Return the examples with the greatest number, how wrong they are, worst first; those of 0 are left out."""
     worst = sorted((example for example in examples if example[0] > 0), key=lambda example: -example[0])[:WORST]
-    return {"title": title, "columns": list(columns), "rows": [list(cells) for _wrong, cells in worst]}
+    return Table(title, list(columns), [list(cells) for _wrong, cells in worst], "examples")
+
+
+def measured(trained: Run, step: int, dataset: Dataset, findings: Findings) -> Result:
+    """Return what was measured on a version of a run as the Result of the task."""
+    report = new_report(trained, f"{step:06d}", dataset, findings.count)
+    return Result("evaluation", replace(
+        report, sections=[section for section in findings.sections if section.figures], tables=findings.tables,
+        methods=[LABEL_METHOD],
+    ).plain())  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Figures and tables on `count` texts."""
+
+    count: int
+    sections: list[Section]
+    tables: list[Table]
+
+
+LABEL_METHOD = N_("Intervals hold 95 %: texts are drawn again 200 times with replacement, always in the same way.")
 
 
 def shortened(text: str) -> str:
@@ -173,13 +194,7 @@ def measured_dataset(config: MeasureConfig, run: Run) -> tuple[Dataset, tuple[Li
         dataset = workspace.dataset(config.dataset)
         need_texts(dataset)
         return dataset, ("train", "validation")
-    trained = workspace.run(config.run)
-    dataset = workspace.dataset(str(trained.config_values["dataset"]))
-    if trained.info.dataset_hash and dataset.manifest_hash() != trained.info.dataset_hash:
-        raise UserError(
-            _("The data set “{title}” is not the one this model was trained on.").format(title=dataset.info.title),
-            _("Restore the original data set, or train again."),
-        )
+    dataset = trained_dataset(workspace, workspace.run(config.run))
     return dataset, ("validation",)
 
 

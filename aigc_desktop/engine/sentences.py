@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,6 +76,28 @@ def rows_of_texts(texts: list[list[int]], length: int, device: torch.device) -> 
         targets[row, : len(kept)] = torch.tensor(kept, dtype=torch.long)
     sizes = torch.tensor([[min(len(ids), length) + (len(ids) <= length)] for ids in texts], device=device)
     return rows_of(targets, torch.arange(width, device=device) < sizes)
+
+
+def piece_rows(ids: list[int], length: int, device: torch.device) -> Iterator[Rows]:
+    """Yield the pieces of one text as rows of their own, as a model of `Sentences` learned them."""
+    for start in range(0, max(1, len(ids)), length):
+        part = ids[start : start + length]
+        closed = start + length >= len(ids)
+        targets = torch.tensor([[*part, END]], device=device)
+        known = torch.ones_like(targets, dtype=torch.bool)
+        known[0, -1] = closed
+        yield rows_of(targets, known)
+
+
+def joined(parts: list[Rows]) -> Rows:
+    """Return several batches as one, as wide as the widest."""
+    width = max(part.targets.shape[1] for part in parts)
+
+    def wide(rows: Tensor, filling: int) -> Tensor:
+        return torch.nn.functional.pad(rows, (0, width - rows.shape[1]), value=filling)
+
+    targets = torch.cat([wide(part.targets, END) for part in parts])
+    return rows_of(targets, torch.cat([wide(part.known, 0) for part in parts]))
 
 
 def _texts(tokens: npt.NDArray[np.integer]) -> tuple[Indices, Indices, npt.NDArray[np.bool_]]:

@@ -10,19 +10,30 @@ import numpy as np
 
 from aigc_desktop.core.dataset import Dataset, Split
 from aigc_desktop.core.events import Event, Progress
-from aigc_desktop.core.i18n import _
+from aigc_desktop.core.i18n import N_, _
+from aigc_desktop.core.report import Figure, Section
 from aigc_desktop.core.words import Words, tags_on, words_of
 from aigc_desktop.engine.adapted import Loaded
 from aigc_desktop.engine.adapting import value_of
+from aigc_desktop.engine.figures import figure
 from aigc_desktop.engine.labelling import (
     AT_ONCE,
+    Findings,
     Labelled,
     confusion_table,
     example_table,
     score_table,
     shortened,
 )
-from aigc_desktop.engine.metrics.tagging import confusion, entities, kinds, tag_report
+from aigc_desktop.engine.metrics.tagging import (
+    class_counts,
+    confusion,
+    entities,
+    entity_counts,
+    f1_estimate,
+    kinds,
+    tag_report,
+)
 from aigc_desktop.engine.nn.bio import decode, tags_of
 from aigc_desktop.engine.pieces import Piece, Scores, scores_of, word_pieces
 from aigc_desktop.engine.pretrained.reader import Reader
@@ -153,17 +164,9 @@ def predict(loaded: Loaded, source: TaggedTexts) -> Generator[Event, str | None,
     return told
 
 
-def report_of(source: TaggedTexts, told: Sequence[Sequence[str]]) -> dict[str, Any]:
-    """Return {"rows", "tables"}: every figure of a tagger under the name of what it is."""
+def report_of(source: TaggedTexts, told: Sequence[Sequence[str]]) -> Findings:
+    """Return every figure of a tagger under the name of what it is."""
     report = tag_report(source.tags, told)
-    rows = [
-        ["entity F1, micro (strict, IOB2)", report.entities.micro.f1],
-        ["entity F1, macro (strict, IOB2)", report.entities.macro.f1],
-        ["token accuracy, with O", report.token_accuracy],
-        ["token F1, macro, without O", report.token_macro_f1],
-        ["texts", len(source)],
-        ["entities", report.entities.micro.support],
-    ]
     truth = [kinds(tags) for tags in source.tags]
     found = [kinds(tags) for tags in told]
     classes = ["O", *sorted({kind for part in (*truth, *found) for kind in part} - {"O"})]
@@ -173,15 +176,38 @@ def report_of(source: TaggedTexts, told: Sequence[Sequence[str]]) -> dict[str, A
         wrong = len({*entities(source.tags[i])} ^ {*entities(tags)})
         cells = [shortened(_shown(source, i, source.tags[i])), shortened(_shown(source, i, tags)), wrong]
         examples.append((float(wrong), cells))
-    return {
-        "rows": rows,
-        "tables": [
-            score_table("Entities (strict, IOB2)", report.entities),
-            score_table("Tokens, with O", report.tokens),
-            confusion_table("Confusion of tokens: true class in rows", classes, counts),
-            example_table("Worst examples", ("true", "found", "wrong or missing entities"), examples),
-        ],
-    }
+    columns = (N_("true"), N_("found"), N_("wrong or missing entities"))
+    return Findings(len(source), [Section(N_("Finding names"), _figures(source, told))], [
+        score_table(N_("Entities (strict, IOB2)"), report.entities),
+        score_table(N_("Tokens, with O"), report.tokens),
+        confusion_table(N_("Confusion of tokens: true class in rows"), classes, counts),
+        example_table(N_("Worst examples"), columns, examples),
+    ])  # fmt: skip
+
+
+def _figures(source: TaggedTexts, told: Sequence[Sequence[str]]) -> list[Figure]:
+    whole = entity_counts([entities(tags) for tags in source.tags], [entities(tags) for tags in told])
+    tags = sorted({tag for part in (*source.tags, *told) for tag in part})
+    single = class_counts(source.tags, told, tags)
+    named = [i for i, tag in enumerate(tags) if tag != "O"]
+    count = int(whole[2].sum())
+    figures = [
+        figure(N_("Entity F1, micro (strict, IOB2)"), f1_estimate(*whole, "micro"), "higher",
+               N_("Precision and recall of whole names in one; a name counts when both ends and its class are right."),
+               headline=True),
+        figure(N_("Entity F1, macro (strict, IOB2)"), f1_estimate(*whole, "macro"), "higher",
+               N_("The same as the mean of the classes: a rare class counts as much as a common one."), headline=True),
+        figure(N_("Token accuracy, with O"), f1_estimate(*single, "micro"), "higher",
+               N_("Share of words with the right tag; high by itself, because most words are no part of a name.")),
+    ]  # fmt: skip
+    if named:
+        parts = [part[:, named] for part in single]
+        figures.append(figure(
+            N_("Token F1, macro, without O"), f1_estimate(parts[0], parts[1], parts[2], "macro"), "higher",
+            N_("Mean F1 of the tags of names, word by word."),
+        ))  # fmt: skip
+    says = N_("How many names there are in the texts that were measured on.")
+    return [*figures, Figure(N_("Names in the data"), float(count), says, digits=0)]
 
 
 def _shown(source: TaggedTexts, text: int, tags: Sequence[str]) -> str:

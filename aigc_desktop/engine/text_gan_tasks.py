@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
+
+import torch
 
 from aigc_desktop.core.config import param
 from aigc_desktop.core.events import EventStream, Progress
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.run import Run
-from aigc_desktop.engine.text_gan_model import Which, load, load_folder
+from aigc_desktop.engine.likelihood import ids_of
+from aigc_desktop.engine.sentences import piece_rows
+from aigc_desktop.engine.text_gan_model import Loaded, Which, load, load_folder
 from aigc_desktop.engine.writing import WriteConfig, decoded, stream_texts
 
 
@@ -36,19 +41,40 @@ def generate(config: GenerateConfig, run: Run) -> EventStream:
     yield from stream_texts(loaded.write(seeds, config.temperature, config.top_p), loaded.tokenizer, config.count)
 
 
-def sampler_of(which: Which) -> Callable[[Path, str], Callable[[int, int], list[str]]]:
-    """Return a Family's sampler of one of the two models, at temperature 1, the distribution that was learned."""
+def sampler_of(which: Which) -> Callable[[Path, str], Callable[..., list[str]]]:
+    """Return a Family's sampler of one of the two models; temperature 1 gives the distribution that was learned."""
 
-    def sampler(folder: Path, device_name: str) -> Callable[[int, int], list[str]]:
+    def sampler(folder: Path, device_name: str) -> Callable[..., list[str]]:
         loaded = load_folder(folder, device_name, which)
 
-        def sample(count: int, seed: int) -> list[str]:
+        def sample(count: int, seed: int, temperature: float = 1.0) -> list[str]:
             seeds = range(seed, seed + count)
             written: dict[int, list[int]] = {}
-            for state in loaded.write(seeds):
+            for state in loaded.write(seeds, temperature):
                 written |= state.tokens
             return list(decoded(loaded.tokenizer, written, seeds))
 
         return sample
 
     return sampler
+
+
+def likelihood_of(which: Which) -> Callable[[Path, str], Callable[[Sequence[str]], Iterator[float]]]:
+    """Return a Family's likelihood of one of the two models; texts are read in pieces of the length it learned."""
+
+    def likelihood(folder: Path, device_name: str) -> Callable[[Sequence[str]], Iterator[float]]:
+        loaded = load_folder(folder, device_name, which)
+        return lambda texts: (_nats(loaded, ids_of(loaded.tokenizer, text)) for text in texts)
+
+    return likelihood
+
+
+@torch.no_grad()
+def _nats(loaded: Loaded, ids: list[int] | None) -> float:
+    if ids is None:
+        return math.nan
+    total, device = 0.0, loaded.model.embedding.weight.device
+    for rows in piece_rows(ids, loaded.length, device):
+        losses = loaded.model.token_losses(rows.inputs, rows.targets)
+        total += float((losses * rows.known).sum())
+    return total

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QButtonGroup, QFrame, QScrollArea, QSizePolicy, QT
 from aigc_desktop.core.i18n import _
 from aigc_desktop.ui.page import Page
 from aigc_desktop.ui.theme import Theme
-from aigc_desktop.ui.widgets.controls import hairline
+from aigc_desktop.ui.widgets.controls import hairline, set_role
 
 
 class Rail(QFrame):
@@ -24,9 +24,8 @@ class Rail(QFrame):
         self.buttons: dict[str, QToolButton] = {}
         self.group = QButtonGroup(self)
         inner = QWidget()
-        box = QVBoxLayout(inner)
-        box.setContentsMargins(theme.px(8), theme.px(12), theme.px(8), theme.px(12))
-        box.setSpacing(theme.px(4))
+        self.box = box = QVBoxLayout(inner)
+        self._space(tight=False)
         section = "work"
         for number, (place, page) in enumerate(pages.items(), 1):
             if page.section != section:
@@ -56,14 +55,23 @@ class Rail(QFrame):
         """Show icons with their words, or icons only where the window is too low for all; tooltips have the words."""
         self.words = words
         style = Qt.ToolButtonStyle.ToolButtonTextUnderIcon if words else Qt.ToolButtonStyle.ToolButtonIconOnly
+        self._space(tight=not words)
         for made in self.buttons.values():
             made.setToolButtonStyle(style)
+            set_role(made, tight=not words)
         least = self.theme.px(88) if words else self.theme.px(52)
         needed = self.inner.sizeHint()
         width = max(least, needed.width())
         fits = words or needed.height() <= self.height()
         bar = 0 if fits else self.area.verticalScrollBar().sizeHint().width()
         self.setFixedWidth(width + bar + 2)
+
+    def _space(self, tight: bool) -> None:
+        """Give the buttons air, or little of it where the window is low."""
+        px = self.theme.px
+        around = px(4) if tight else px(12)
+        self.box.setContentsMargins(px(8), around, px(8), around)
+        self.box.setSpacing(px(1) if tight else px(4))
 
     def mark(self, place: str) -> None:
         """Show which place is open."""

@@ -16,6 +16,7 @@ from aigc_desktop.core.events import Checkpoint, Failed, Finished, Metric, Note,
 from aigc_desktop.core.family import Plan, task_spec
 from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.job import run_job
+from aigc_desktop.core.report import report_of
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine import evaluation, pictures
 from aigc_desktop.engine.catalog import load_families
@@ -256,10 +257,9 @@ def test_the_evaluation_has_rows_and_tables_of_finite_numbers(trained):
     config = check(evaluation.EvaluateConfig, {"run": trained.run.id, "device": "cpu"})
     events = list(run_job(evaluation.evaluate, config, new_run(trained)))
     (result,) = (event.data for event in events if isinstance(event, Result))
-    assert result["rows"] and all(math.isfinite(value) for _name, value in result["rows"])
-    for table in result["tables"]:
-        assert all(len(row) == len(table["columns"]) for row in table["rows"]), table
-    json.dumps(result)
+    report = report_of(json.loads(json.dumps(result)))
+    assert report.figures() and all(math.isfinite(figure.value) for figure in report.figures())
+    assert all(len(row) == len(table.columns) for table in report.tables for row in table.rows)
 
 
 @makers

@@ -125,7 +125,8 @@ def train(config: GPTConfig, run: Run) -> EventStream:
 
 
 GenerateConfig, InfillConfig = tasks.GenerateConfig, tasks.InfillConfig
-generate, infill, load, sampler = tasks.generate, tasks.infill, tasks.load, tasks.sampler
+generate, infill, load = tasks.generate, tasks.infill, tasks.load
+sampler, likelihood = tasks.sampler, tasks.likelihood
 
 FAMILY = Family(
     "gpt",
@@ -138,4 +139,7 @@ FAMILY = Family(
         Task("infill", N_("Fill a gap"), InfillConfig, infill, "create", requires="infill"),
     ),
     sampler,
+    tempered=True,
+    likelihood=likelihood,
+    likelihood_note=N_("Nothing is told to the model of a text, no class and no attribute."),
 )

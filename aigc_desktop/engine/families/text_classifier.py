@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.errors import UserError
-from aigc_desktop.core.events import EventStream, Progress, Result
+from aigc_desktop.core.events import EventStream, Progress
 from aigc_desktop.core.family import Family, Task
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.run import Run
+from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.adapting import AdapterTrainee, Lessons, load_base
 from aigc_desktop.engine.classifying import ClassAim, label_classes, predict, report_of, sorted_texts
 from aigc_desktop.engine.data import open_dataset
@@ -22,6 +23,7 @@ from aigc_desktop.engine.labelling import (
     label_given,
     label_stored,
     load,
+    measured,
     measured_dataset,
     nothing_to_measure,
 )
@@ -76,7 +78,7 @@ def label_data(config: LabelDataConfig, run: Run) -> EventStream:
 
 
 def evaluate(config: MeasureConfig, run: Run) -> EventStream:
-    """Compare the classes that are found with the true ones; yield one Result "evaluation" with rows and tables."""
+    """Compare the classes that are found with the true ones; yield one Result "evaluation", a Report."""
     dataset, splits = measured_dataset(config, run)
     yield Progress(0, 0, _("Loading the model"))
     loaded = load(config, run)
@@ -84,9 +86,8 @@ def evaluate(config: MeasureConfig, run: Run) -> EventStream:
     if not len(source):
         raise nothing_to_measure()
     told = yield from predict(loaded, source)
-    step = f"{loaded.card.step:06d}"
-    report = report_of(source, loaded.classes, told)
-    yield Result("evaluation", {"run": config.run, "checkpoint": step, **report})
+    trained = Workspace(run.workspace).run(config.run)
+    yield measured(trained, loaded.card.step, dataset, report_of(source, loaded.classes, told))
 
 
 FAMILY = Family(

@@ -314,4 +314,8 @@ FAMILY = Family(
     ),
     tasks.sampler_of("generator"),
     tasks.sampler_of("likelihood"),
+    tempered=True,
+    likelihood=tasks.likelihood_of("generator"),
+    baseline_likelihood=tasks.likelihood_of("likelihood"),
+    likelihood_note=N_("A game moves a model away from the likelihood, so these bits tell little of its texts."),
 )

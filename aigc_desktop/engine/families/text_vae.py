@@ -8,7 +8,7 @@ New texts come from a mixture of Gaussians fitted to the codes of the training t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,6 +23,7 @@ from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.run import Run
 from aigc_desktop.engine import text_vae_tasks as tasks
 from aigc_desktop.engine.data import Sampler, open_dataset
+from aigc_desktop.engine.likelihood import ids_of
 from aigc_desktop.engine.nn.density import LatentDensity
 from aigc_desktop.engine.nn.sentence_decoder import words_kept
 from aigc_desktop.engine.nn.text_vae import ClassMeans, TextVae
@@ -30,7 +31,7 @@ from aigc_desktop.engine.nn.variational import draw, kl_per_dimension
 from aigc_desktop.engine.optim import muon_and_adamw
 from aigc_desktop.engine.sampling import Sampling
 from aigc_desktop.engine.sentence_setup import SentenceData, prepare_sentences
-from aigc_desktop.engine.sentences import Rows
+from aigc_desktop.engine.sentences import Rows, joined, piece_rows
 from aigc_desktop.engine.step import Step
 from aigc_desktop.engine.text_vae_model import Model, copies_of, load_folder
 from aigc_desktop.engine.text_vae_setup import TextVaeConfig, plan
@@ -43,6 +44,7 @@ MOST_CODES = 4000  # training texts that the density is fitted to
 MOST_VALIDATED = 512
 BATCH = 64  # texts encoded between two chances to stop
 WEIGHED_TEXTS, DRAWS = 64, 32  # of the importance-weighted bound while training
+BOUNDED = 16  # texts whose bound is computed side by side
 ACTIVE = 0.01  # variance of the means above which a latent number says something (arXiv:1509.00519)
 
 
@@ -227,18 +229,41 @@ def active_units(means: Tensor) -> int:
     return int((means.var(0) > ACTIVE).sum()) if len(means) > 1 else 0
 
 
-def sampler(folder: Path, device_name: str) -> Callable[[int, int], list[str]]:
-    """Return a function (count, seed) -> new texts at temperature 1, the distribution that was learned."""
+def sampler(folder: Path, device_name: str) -> Callable[..., list[str]]:
+    """Return a function (count, seed, temperature) -> new texts; at 1 they are of the distribution that was learned."""
     loaded = load_folder(folder, device_name)
 
-    def sample(count: int, seed: int) -> list[str]:
+    def sample(count: int, seed: int, temperature: float = 1.0) -> list[str]:
         seeds = range(seed, seed + count)
         written: dict[int, list[int]] = {}
-        for state in loaded.model.new(seeds, Sampling(most_tokens=loaded.model.length)):
+        for state in loaded.model.new(seeds, Sampling(temperature, most_tokens=loaded.model.length)):
             written |= state.tokens
         return list(decoded(loaded.tokenizer, written, seeds))
 
     return sample
+
+
+def likelihood(folder: Path, device_name: str) -> Callable[[Sequence[str]], Iterator[float]]:
+    """Return a function texts -> a bound on the nats of each; a text longer than the code holds is read in pieces."""
+    loaded = load_folder(folder, device_name)
+    model = loaded.model
+
+    def bounds(texts: Sequence[str]) -> Iterator[float]:
+        for start in range(0, len(texts), BOUNDED):
+            ids = [ids_of(loaded.tokenizer, text) for text in texts[start : start + BOUNDED]]
+            nats = [math.nan if part is None else 0.0 for part in ids]
+            pieces = [
+                (owner, rows) for owner, part in enumerate(ids) if part is not None
+                for rows in piece_rows(part, model.length, model.device)
+            ]  # fmt: skip
+            for first in range(0, len(pieces), BOUNDED):
+                chosen = pieces[first : first + BOUNDED]
+                *_fewer_draws, bound = weighted_nats(model.vae, joined([rows for _owner, rows in chosen]), DRAWS)
+                for (owner, _rows), value in zip(chosen, bound.tolist(), strict=True):
+                    nats[owner] += value
+            yield from nats
+
+    return bounds
 
 
 FAMILY = Family(
@@ -255,4 +280,7 @@ FAMILY = Family(
         Task("reconstruct", N_("Copy held-out texts"), tasks.ReconstructConfig, tasks.reconstruct),
     ),
     sampler,
+    tempered=True,
+    likelihood=likelihood,
+    likelihood_note=N_("A bound from above, importance-weighted over 32 codes: the model itself may need less."),
 )

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.errors import UserError
-from aigc_desktop.core.events import EventStream, Progress, Result
+from aigc_desktop.core.events import EventStream, Progress
 from aigc_desktop.core.family import Family, Task
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.run import Run
+from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.adapting import AdapterTrainee, Lessons, load_base
 from aigc_desktop.engine.data import open_dataset
 from aigc_desktop.engine.encoder_setup import AdapterConfig, adapter_planner
@@ -21,6 +22,7 @@ from aigc_desktop.engine.labelling import (
     label_given,
     label_stored,
     load,
+    measured,
     measured_dataset,
     nothing_to_measure,
 )
@@ -81,7 +83,7 @@ def label_data(config: LabelDataConfig, run: Run) -> EventStream:
 
 
 def evaluate(config: MeasureConfig, run: Run) -> EventStream:
-    """Compare the names that are found with the true ones; yield one Result "evaluation" with rows and tables."""
+    """Compare the names that are found with the true ones; yield one Result "evaluation", a Report."""
     dataset, splits = measured_dataset(config, run)
     source = tagged_texts(dataset, *splits)
     if not len(source):
@@ -89,8 +91,8 @@ def evaluate(config: MeasureConfig, run: Run) -> EventStream:
     yield Progress(0, len(source), _("Loading the model"))
     loaded = load(config, run)
     told = yield from predict(loaded, source)
-    step = f"{loaded.card.step:06d}"
-    yield Result("evaluation", {"run": config.run, "checkpoint": step, **report_of(source, told)})
+    trained = Workspace(run.workspace).run(config.run)
+    yield measured(trained, loaded.card.step, dataset, report_of(source, told))
 
 
 FAMILY = Family(

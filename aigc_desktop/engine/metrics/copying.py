@@ -29,6 +29,16 @@ def longest_copies(generated: Sequence[Text], training: Sequence[Text]) -> Ints:
     return longest[len(training) :]
 
 
+def find_passage(text: Text, training: Sequence[Text], length: int) -> tuple[int, int, int] | None:
+    """Return (place in the text, number of a training text, place in it) of a passage of `length` tokens, or None."""
+    places = {tuple(text[i : i + length]): i for i in range(len(text) - length, -1, -1)}
+    for number, other in enumerate(training):
+        for i in range(len(other) - length + 1):
+            if (found := places.get(tuple(other[i : i + length]))) is not None:
+                return found, number, i
+    return None
+
+
 def _joined(texts: Sequence[Text]) -> tuple[Ints, Ints]:
     """Return all tokens as numbers, and the text each belongs to; every text ends with a number of its own."""
     vocabulary: dict[object, int] = {}

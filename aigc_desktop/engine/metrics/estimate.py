@@ -24,6 +24,15 @@ def interval(value: float, resampled: ArrayLike, count: int) -> Estimate:
     return Estimate(float(value), float(low), float(high), count)
 
 
+def centred_interval(value: float, resampled: ArrayLike, count: int) -> Estimate:
+    """Return `value` with the spread of the resampled values laid around it.
+
+    For distances between sets: copies in a resample make each of them greater, which says nothing of the uncertainty.
+    """
+    values = np.asarray(resampled, dtype=np.float64)
+    return interval(value, values - values.mean() + value, count)
+
+
 def bootstrap_mean(values: ArrayLike, resamples: int = 200, seed: int = 0) -> Estimate:
     """Return the mean of `values` with its bootstrap interval."""
     values = np.asarray(values, dtype=np.float64)
@@ -35,11 +44,13 @@ def bootstrap_ratio(parts: ArrayLike, wholes: ArrayLike, resamples: int = 200, s
     part, whole = np.asarray(parts, dtype=np.float64), np.asarray(wholes, dtype=np.float64)
     if len(part) == 0 or len(part) != len(whole) or whole.sum() <= 0:
         raise ValueError(f"cannot divide {len(part)} parts by {len(whole)} wholes of sum {whole.sum()}")
-    weights = _bootstrap_weights(len(part), resamples, seed)
-    return interval(part.sum() / whole.sum(), (weights @ part) / (weights @ whole), len(part))
+    weights = bootstrap_weights(len(part), resamples, seed)
+    wholes_drawn = weights @ whole
+    drawn = wholes_drawn > 0  # a resample of items without extent says nothing
+    return interval(part.sum() / whole.sum(), (weights @ part)[drawn] / wholes_drawn[drawn], len(part))
 
 
-def _bootstrap_weights(count: int, resamples: int, seed: int) -> NDArray[np.float64]:
+def bootstrap_weights(count: int, resamples: int, seed: int) -> NDArray[np.float64]:
     """Return (resamples, count): how often each item is drawn in each resample with replacement."""
     generator = np.random.default_rng(seed)
     return generator.multinomial(count, np.full(count, 1 / count), size=resamples).astype(np.float64)

@@ -25,11 +25,12 @@ from aigc_desktop.engine.metrics.distances import (
     row_blocks,
     squared_distance_blocks,
 )
-from aigc_desktop.engine.metrics.estimate import Estimate, interval
+from aigc_desktop.engine.metrics.estimate import Estimate, bootstrap_mean, centred_interval, interval
 
 NEIGHBOURS = 5
 MOST = 2000  # the error left is far below the differences that matter, and each metric takes one or two seconds
 QUICK_LIMIT = 1000
+FEW_RESAMPLES = 30
 FEWEST = 20  # below this halves and neighbourhoods mean nothing
 COPY_RATIO = 0.7  # below this the samples lie nearer to the training pictures than unseen real pictures do
 NEAR_SHARE = 0.1  # twice what unseen real pictures give by construction
@@ -43,6 +44,30 @@ class Neighbourhood:
     recall: float
     density: float
     coverage: float
+
+
+@dataclass(frozen=True)
+class Balls:
+    """What precision, recall, density and coverage are the means of.
+
+    `precise` and `dense` (M,) belong to the samples, `recalled` and `covered` (N,) to the real items.
+    """
+
+    precise: NDArray[np.float64]
+    dense: NDArray[np.float64]
+    recalled: NDArray[np.float64]
+    covered: NDArray[np.float64]
+
+    def means(self) -> Neighbourhood:
+        """Return the four means."""
+        parts = (self.precise, self.recalled, self.dense, self.covered)
+        return Neighbourhood(*(float(part.mean()) for part in parts))
+
+    def estimates(self) -> tuple[Estimate, Estimate, Estimate, Estimate]:
+        """Return precision, recall, density and coverage with intervals; items are resampled, the balls stay."""
+        parts = (self.precise, self.recalled, self.dense, self.covered)
+        precision, recall, density, coverage = (bootstrap_mean(part) for part in parts)
+        return precision, recall, density, coverage
 
 
 @dataclass(frozen=True)
@@ -80,9 +105,14 @@ class ImageReport:
 
     kid: Estimate
     frechet: Frechet
-    neighbourhood: Neighbourhood
+    balls: Balls
     memorisation: Memorisation | None
     memorisation_pixels: Memorisation | None
+
+    @property
+    def neighbourhood(self) -> Neighbourhood:
+        """Return precision, recall, density and coverage."""
+        return self.balls.means()
 
 
 def kid(real: Vectors, fake: Vectors, subsets: int = 100, seed: int = 0) -> Estimate:
@@ -131,6 +161,20 @@ def frechet_distance(a: Vectors, b: Vectors) -> float:
     return float((mean + cov_x.trace() + cov_y.trace() - 2 * trace).clamp(min=0))
 
 
+def frechet_interval(
+    a: Vectors, b: Vectors, value: float, resamples: int = FEW_RESAMPLES, seed: int = 0
+) -> Generator[None, None, Estimate]:
+    """Return a Fréchet distance with an interval: items of both sets are resampled; yields after each time."""
+    generator = np.random.default_rng(seed)
+    drawn = []
+    for _resample in range(resamples):
+        first, second = (part[generator.integers(len(part), size=len(part))] for part in (a, b))
+        drawn.append(frechet_distance(first, second))
+        yield
+    found = centred_interval(value, drawn, min(len(a), len(b)))
+    return Estimate(value, max(0.0, found.low), found.high, found.count)
+
+
 def frechet_with_floor(real: Vectors, fake: Vectors, seed: int = 0) -> Frechet:
     """Return the distance of the samples and the floor, all three sets cut to one size so that the bias is the same."""
     count = min(len(fake), len(real) // 2)
@@ -141,22 +185,23 @@ def frechet_with_floor(real: Vectors, fake: Vectors, seed: int = 0) -> Frechet:
 
 def neighbourhood(real: Vectors, fake: Vectors, k: int = NEIGHBOURS) -> Neighbourhood:
     """Return precision, recall, density and coverage with balls that reach to the k-th nearest neighbour."""
+    return balls_around(real, fake, k).means()
+
+
+def balls_around(real: Vectors, fake: Vectors, k: int = NEIGHBOURS) -> Balls:
+    """Return which items lie in the balls that reach to the k-th nearest neighbour of each other one."""
     x, y = as_tensor(real), as_tensor(fake)
     radius_x, radius_y = kth_neighbour_distance(x, k), kth_neighbour_distance(y, k)
     inside = torch.zeros(len(y), dtype=torch.int64)  # in how many real balls each sample lies
-    recalled = covered = 0
+    recalled, covered = torch.zeros(len(x)), torch.zeros(len(x))
     for rows, squared in squared_distance_blocks(x, y):
         distances = squared.sqrt_()
         in_real = distances < radius_x[rows, None]
         inside += in_real.sum(0)
-        covered += int(in_real.any(1).sum())
-        recalled += int((distances < radius_y).any(1).sum())
-    return Neighbourhood(
-        precision=float((inside > 0).double().mean()),
-        recall=recalled / len(x),
-        density=float(inside.double().mean()) / k,
-        coverage=covered / len(x),
-    )
+        covered[rows] = in_real.any(1).float()
+        recalled[rows] = (distances < radius_y).any(1).float()
+    dense = inside.double().numpy() / k
+    return Balls((dense > 0).astype(np.float64), dense, recalled.double().numpy(), covered.double().numpy())
 
 
 def memorisation(train: Vectors, held_out: Vectors, fake: Vectors, neighbours: int = 1) -> Memorisation:
@@ -204,7 +249,7 @@ def measure_images(
     yield "FD"
     frechet = frechet_with_floor(real, samples)
     yield "PRDC"
-    around = neighbourhood(real, samples)
+    around = balls_around(real, samples)
     copying: list[Memorisation | None] = [None, None]
     for space in (0, 1):
         yield "memorisation"

@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from aigc_desktop.engine.metrics.estimate import Estimate, bootstrap_weights, interval
+
 Entity = tuple[int, int, str]
 """(first word, word after the last, class)"""
+Counts = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,46 @@ def confusion(
     table = np.zeros((len(classes), len(classes)), np.int64)
     np.add.at(table, ([place[a] for a in truth], [place[b] for b in told]), 1)
     return table
+
+
+def f1_estimate(
+    right: Counts, named: Counts, there: Counts, average: Literal["micro", "macro", "weighted"]
+) -> Estimate:  # fmt: skip
+    """Return an average F1 with its interval, resampling texts; the counts (N, C) belong to texts and classes."""
+    weights = np.concatenate([np.ones((1, len(right))), bootstrap_weights(len(right), 200, 0)])
+    hit, told, true = (weights @ part for part in (right, named, there))
+    if average == "micro":
+        hit, told, true = (part.sum(1, keepdims=True) for part in (hit, told, true))
+    scores = 2 * hit / np.maximum(told + true, 1)
+    shares = true if average == "weighted" else ((told + true) > 0).astype(np.float64)
+    averages = (scores * shares).sum(1) / np.maximum(shares.sum(1), 1)
+    return interval(float(averages[0]), averages[1:], len(right))
+
+
+def class_counts(truth: Sequence[Sequence[Hashable]], told: Sequence[Sequence[Hashable]], classes: Sequence[Hashable]
+) -> tuple[Counts, Counts, Counts]:  # fmt: skip
+    """Return for each text how often each class was told rightly, told, and there, (N, C) each."""
+    place = {name: index for index, name in enumerate(classes)}
+    counts = np.zeros((3, len(truth), len(classes)))
+    for i, (true, found) in enumerate(zip(truth, told, strict=True)):
+        for a, b in zip(true, found, strict=True):
+            counts[1, i, place[b]] += 1
+            counts[2, i, place[a]] += 1
+            counts[0, i, place[a]] += a == b
+    return counts[0], counts[1], counts[2]
+
+
+def entity_counts(truth: Sequence[Iterable[Entity]], told: Sequence[Iterable[Entity]]) -> tuple[Counts, Counts, Counts]:
+    """Return the same for the entities of texts, classes in alphabetical order."""
+    sets = [(set(a), set(b)) for a, b in zip(truth, told, strict=True)]
+    classes = sorted({entity[2] for pair in sets for part in pair for entity in part})
+    place = {name: index for index, name in enumerate(classes)}
+    counts = np.zeros((3, len(sets), max(1, len(classes))))
+    for i, (true, found) in enumerate(sets):
+        for part, members in enumerate((true & found, found, true)):
+            for entity in members:
+                counts[part, i, place[entity[2]]] += 1
+    return counts[0], counts[1], counts[2]
 
 
 def kinds(tags: Iterable[str]) -> list[str]:

@@ -11,14 +11,15 @@ import bisect
 import math
 import re
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from aigc_desktop.engine.metrics.estimate import Estimate, bootstrap_ratio
+from aigc_desktop.engine.metrics.estimate import Estimate, bootstrap_mean, bootstrap_ratio
 
 Text = Sequence[Hashable]
+Gram = tuple[Hashable, ...]
 
 ORDERS = (2, 3, 4, 5)
 _UNSEEN = 0.1  # count given to an n-gram order without any match: Chen and Cherry, WMT 2014, smoothing 1
@@ -30,6 +31,11 @@ def metric_tokens(text: str) -> list[str]:
     return _TOKEN.findall(text)
 
 
+def metric_places(text: str) -> list[tuple[int, int]]:
+    """Return where each of the `metric_tokens` begins and ends in the text."""
+    return [match.span() for match in _TOKEN.finditer(text)]
+
+
 def bleu_scores(
     texts: Sequence[Text], references: Sequence[Text], orders: Sequence[int] = ORDERS
 ) -> NDArray[np.float64]:
@@ -37,21 +43,21 @@ def bleu_scores(
 
     High is near the references; above what unseen real texts reach it means repetition, not quality.
     """
-    table = _ReferenceTable(references, max(orders))
-    return np.array([table.score(text, orders, own=False) for text in texts]).reshape(-1, len(orders))
+    table = ReferenceTable(references, max(orders))
+    return np.array([table.score(text, orders) for text in texts]).reshape(-1, len(orders))
 
 
 def self_bleu_scores(texts: Sequence[Text], orders: Sequence[int] = ORDERS) -> NDArray[np.float64]:
     """Return BLEU-n (N, len(orders)) of each text against all other texts; low is diverse."""
     if len(texts) < 2:
         raise ValueError("Self-BLEU needs at least 2 texts")
-    table = _ReferenceTable(texts, max(orders))
+    table = ReferenceTable(texts, max(orders))
     return np.array([table.score(text, orders, own=True) for text in texts])
 
 
 def distinct_n(texts: Sequence[Text], n: int) -> float:
     """Return unique n-grams / all n-grams, in (0, 1]; arXiv:1510.03055. Compare only between equal amounts of text."""
-    grams = Counter(gram for text in texts for gram in _ngrams(text, n))
+    grams = Counter(gram for text in texts for gram in ngrams(text, n))
     if not grams:
         raise ValueError(f"no text has {n} tokens")
     return len(grams) / grams.total()
@@ -64,6 +70,24 @@ def unique_share(texts: Sequence[Text]) -> float:
     return len({tuple(text) for text in texts}) / len(texts)
 
 
+def unique_estimate(texts: Sequence[Text]) -> Estimate:
+    """Return the unique share with its interval: of n equal texts each counts 1/n, and texts are resampled.
+
+    How often a text comes stays as it is in the whole, as resampling would itself make copies.
+    """
+    counts = Counter(tuple(text) for text in texts)
+    return bootstrap_mean([1 / counts[tuple(text)] for text in texts])
+
+
+def distinct_estimate(texts: Sequence[Text], n: int) -> Estimate | None:
+    """Return distinct-n with its interval, in the same way; None when no text has n tokens."""
+    counts = Counter(gram for text in texts for gram in ngrams(text, n))
+    if not counts:
+        return None
+    grams = [ngrams(text, n) for text in texts]
+    return bootstrap_ratio([sum(1 / counts[gram] for gram in part) for part in grams], [len(part) for part in grams])
+
+
 def bits_per_byte(nats: ArrayLike, byte_counts: ArrayLike, resamples: int = 200, seed: int = 0) -> Estimate:
     """Return the bits a model needs per UTF-8 byte, from summed nats and bytes of each held-out text.
 
@@ -73,30 +97,43 @@ def bits_per_byte(nats: ArrayLike, byte_counts: ArrayLike, resamples: int = 200,
     return bootstrap_ratio(bits, byte_counts, resamples, seed)
 
 
-class _ReferenceTable:
-    """For each n-gram the highest count in one reference, who has it, and the highest count among the others."""
+class ReferenceTable:
+    """For each n-gram the highest count in one reference, who has it, and the highest count among the others.
 
-    def __init__(self, references: Sequence[Text], longest: int) -> None:
-        if not references:
-            raise ValueError("no references")
-        self.best: dict[tuple[Hashable, ...], int] = {}
-        self.second: dict[tuple[Hashable, ...], int] = {}  # equal to best when two references share it
-        self.lengths = Counter(len(text) for text in references)
-        self.sorted_lengths = sorted(self.lengths)
+    With `wanted` only these n-grams are remembered, so that any number of references fits into the memory.
+    """
+
+    def __init__(self, references: Iterable[Text], longest: int, wanted: set[Gram] | None = None) -> None:
+        self.longest, self.wanted = longest, wanted
+        self.best: dict[Gram, int] = {}
+        self.second: dict[Gram, int] = {}  # equal to best when two references share it
+        self.lengths: Counter[int] = Counter()
+        self.sorted_lengths: list[int] = []
         for text in references:
-            for n in range(1, longest + 1):
-                for gram, count in Counter(_ngrams(text, n)).items():
-                    best = self.best.get(gram, 0)
-                    if count > best:
-                        self.best[gram], self.second[gram] = count, best
-                    elif count > self.second[gram]:
-                        self.second[gram] = count
+            self.add(text)
 
-    def score(self, text: Text, orders: Sequence[int], own: bool) -> list[float]:
+    def add(self, text: Text) -> None:
+        """Take one reference more."""
+        if not self.lengths[len(text)]:
+            bisect.insort(self.sorted_lengths, len(text))
+        self.lengths[len(text)] += 1
+        for n in range(1, self.longest + 1):
+            for gram, count in Counter(ngrams(text, n)).items():
+                if self.wanted is not None and gram not in self.wanted:
+                    continue
+                best = self.best.get(gram, 0)
+                if count > best:
+                    self.best[gram], self.second[gram] = count, best
+                elif count > self.second[gram]:
+                    self.second[gram] = count
+
+    def score(self, text: Text, orders: Sequence[int], own: bool = False) -> list[float]:
         """Return BLEU of each order; `own` says that `text` is one of the references and must not count itself."""
+        if not self.lengths:
+            raise ValueError("no references")
         logs: list[float] = []
         for n in range(1, max(orders) + 1):
-            counts = Counter(_ngrams(text, n))
+            counts = Counter(ngrams(text, n))
             matched = sum(min(count, self._highest(gram, count, own)) for gram, count in counts.items())
             if n == 1 and matched == 0:
                 return [0.0] * len(orders)
@@ -104,7 +141,7 @@ class _ReferenceTable:
         penalty = min(0.0, 1 - self._closest_length(len(text), own) / len(text))
         return [math.exp(penalty + sum(logs[:n]) / n) for n in orders]
 
-    def _highest(self, gram: tuple[Hashable, ...], count: int, own: bool) -> int:
+    def _highest(self, gram: Gram, count: int, own: bool) -> int:
         """Return the highest count of `gram` in a reference; a text that itself holds the record sees the second."""
         best = self.best.get(gram, 0)
         return self.second[gram] if own and count == best else best
@@ -119,5 +156,6 @@ class _ReferenceTable:
         return min(near, key=lambda other: (abs(other - length), other))
 
 
-def _ngrams(text: Text, n: int) -> list[tuple[Hashable, ...]]:
+def ngrams(text: Text, n: int) -> list[Gram]:
+    """Return the n-grams of a text, in their order."""
     return list(zip(*(text[start:] for start in range(n)), strict=False))

@@ -127,12 +127,14 @@ class RunsPage(Page):
         self.continue_button = button(theme, _("Continue training"), "play", "primary",
                                       _("Go on from the last saved version"))  # fmt: skip
         self.use_button = button(theme, _("Use in Create"), "create", tip=_("Make works with this model"))
+        self.evaluate_button = button(theme, _("Evaluate"), "chart-line", tip=_("Measure what this model makes"))
         self.compare_button = button(theme, _("Compare"), "git-compare", tip=_("Choose two runs or more"))
         self.rename_button = button(theme, _("Rename"), "pencil", tip=_("Rename the run (F2)"))
         self.folder_button = button(theme, _("Open folder"), "folder-open", tip=_("Show the files of the run"))
         self.delete_button = button(theme, _("Delete"), "trash-2", "danger", _("Move to the trash (Del)"))
         slots = {
-            self.continue_button: self._continue, self.use_button: self._use, self.compare_button: self.compare,
+            self.continue_button: self._continue, self.use_button: self._use,
+            self.evaluate_button: self._evaluate, self.compare_button: self.compare,
             self.rename_button: self._rename, self.folder_button: self._open_folder,
             self.delete_button: self.delete_selected,
         }  # fmt: skip
@@ -200,6 +202,7 @@ class RunsPage(Page):
         running = {handle.request.run for handle in self.services.jobs.handles}
         self.continue_button.setEnabled(versions and str(chosen[0].run.folder) not in running)
         self.use_button.setEnabled(versions)
+        self.evaluate_button.setEnabled(versions)
         self.compare_button.setEnabled(len(chosen) > 1)
         self.rename_button.setEnabled(len(chosen) == 1)
         self.folder_button.setEnabled(len(chosen) == 1)
@@ -210,6 +213,9 @@ class RunsPage(Page):
 
     def _use(self) -> None:
         self.services.navigate("create", run=self.selected()[0].run.id)
+
+    def _evaluate(self) -> None:
+        self.services.navigate("evaluate", run=self.selected()[0].run.id)
 
     def compare(self) -> None:
         """Open the comparison of the chosen runs."""

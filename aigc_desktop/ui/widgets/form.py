@@ -155,8 +155,10 @@ class ConfigForm(QWidget):
         self.count.setText(text if count else "")
 
     def _choices(self, spec: FieldSpec) -> Choices:
+        """Return what the workspace offers; where nothing may be chosen too, that comes first."""
         offered = self._offered(spec)
-        return [("", _("None")), *offered] if offered and spec.default == "" else offered
+        nothing = _("as in training") if spec.kind is FieldKind.DATASET else _("none chosen")
+        return [("", nothing), *offered] if offered and spec.default == "" else offered
 
     def _offered(self, spec: FieldSpec) -> Choices:
         match spec.kind:

@@ -19,11 +19,14 @@ _FREE = (1 << 24) - 1
 
 
 class Scrolled(QScrollArea):
-    """Scrolls `inner` up and down; in a stack it is as high as what it holds, and the page scrolls instead."""
+    """Scrolls `inner` up and down; in a stack it is as high as what it holds, and the page scrolls instead.
 
-    def __init__(self, inner: QWidget) -> None:
+    With `keeps` it scrolls there too: a long text would push what comes below it out of reach.
+    """
+
+    def __init__(self, inner: QWidget, *, keeps: bool = False) -> None:
         super().__init__()
-        self.inner, self.whole = inner, False
+        self.inner, self.whole, self.keeps = inner, False, keeps
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         inner.setAttribute(Qt.WidgetAttribute.WA_Resized)  # else Qt styles all of it to find a size that is not used
@@ -31,7 +34,7 @@ class Scrolled(QScrollArea):
 
     def show_whole(self, whole: bool) -> None:
         """Be as high as the content, or as high as there is room."""
-        self.whole = whole
+        self.whole = whole and not self.keeps
         self.updateGeometry()
 
     def minimumSizeHint(self) -> QSize:

@@ -10,6 +10,7 @@ from aigc_desktop.core.dataset import write_info
 from aigc_desktop.core.events import Failed, Finished, Metric, Result, Text
 from aigc_desktop.core.job import run_job
 from aigc_desktop.core.machine import Machine
+from aigc_desktop.core.report import report_of
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.families import text_classifier
 from aigc_desktop.engine.labelling import LabelConfig, MeasureConfig
@@ -59,12 +60,14 @@ def test_the_evaluation_agrees_with_its_confusion(story):
     run, _events = story
     config = check(MeasureConfig, {"run": run.id, "device": "cpu"})
     (result,) = (e.data for e in run_job(text_classifier.evaluate, config, run) if isinstance(e, Result))
-    classes, confusion, worst = result["tables"]
-    right = sum(row[i + 1] for i, row in enumerate(confusion["rows"]))
-    total = sum(sum(row[1:]) for row in confusion["rows"])
-    rows = dict(result["rows"])
-    assert total == rows["texts"] == 24 and rows["accuracy"] == pytest.approx(right / total)
-    assert [row[0] for row in classes["rows"]][:2] == ["glad", "sad"] and len(worst["rows"]) == min(10, total - right)
+    report = report_of(result)
+    classes, confusion, worst = report.tables
+    right = sum(row[i + 1] for i, row in enumerate(confusion.rows))
+    total = sum(sum(row[1:]) for row in confusion.rows)
+    accuracy = report.figure("Accuracy")
+    assert total == report.count == 24 and accuracy.value == pytest.approx(right / total)
+    assert accuracy.low <= accuracy.value <= accuracy.high
+    assert [row[0] for row in classes.rows][:2] == ["glad", "sad"] and len(worst.rows) == min(10, total - right)
 
 
 def test_too_few_classes_are_one_sentence_before_the_start(workspace):

@@ -11,6 +11,7 @@ from aigc_desktop.core.config import check
 from aigc_desktop.core.events import Failed, Finished, Metric, Note, Result, Stopped, Text
 from aigc_desktop.core.fields import ConfigError
 from aigc_desktop.core.job import run_job
+from aigc_desktop.core.report import report_of
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine import text_gan_watch
 from aigc_desktop.engine.checkpoint import read_model
@@ -224,12 +225,14 @@ def test_previews_show_the_twin_once_the_game_is_on(tmp_path):
 def test_the_evaluation_has_rows_of_both_models(trained):
     run = trained[0]
     workspace = Workspace(run.workspace)
-    config = check(EvaluateConfig, {"run": run.id, "count": 16, "device": "cpu"})
+    config = check(EvaluateConfig, {"run": run.id, "count": 16, "sweep": 0, "device": "cpu"})
     events = list(run_job(evaluate, config, workspace.new_run("evaluate.run", {})))
-    rows = dict(next(e for e in events if isinstance(e, Result)).data["rows"])
-    for name in ("unique share", "self-BLEU-4", "BLEU-4 against held-out"):
-        assert 0 <= rows[name] <= 1 and 0 <= rows[f"{name} (baseline)"] <= 1
-    assert rows["val_frechet_mle"] > 0
+    report = report_of(next(e for e in events if isinstance(e, Result)).data)
+    for name in ("Different texts", "Self-BLEU-4 (4 words)", "BLEU-4 (4 words)"):
+        figure = report.figure(name)
+        twin = next(mark for mark in figure.marks if mark.name == "likelihood model")
+        assert 0 <= figure.value <= 1 and 0 <= twin.value <= 1
+    assert report.training["val_frechet_mle"] > 0
 
 
 @pytest.mark.parametrize("values", [

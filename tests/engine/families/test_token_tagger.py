@@ -12,6 +12,7 @@ from aigc_desktop.core.dataset import write_info
 from aigc_desktop.core.events import Failed, Finished, Metric, Result, Text
 from aigc_desktop.core.job import run_job
 from aigc_desktop.core.machine import Machine
+from aigc_desktop.core.report import report_of
 from aigc_desktop.core.words import words_of
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.adapted import load_adapted
@@ -83,19 +84,20 @@ def test_the_evaluation_counts_what_can_be_counted_by_hand(story):
     run, _events = story
     config = check(MeasureConfig, {"run": run.id, "device": "cpu"})
     (result,) = (e.data for e in run_job(token_tagger.evaluate, config, run) if isinstance(e, Result))
-    rows = dict(result["rows"])
-    assert rows["texts"] == 24 and rows["entities"] == 48
-    entities, tokens, confusion, _worst = result["tables"]
-    assert [row[0] for row in entities["rows"]] == [
+    report = report_of(result)
+    assert report.count == 24 and report.figure("Names in the data").value == 48
+    entities, tokens, confusion, _worst = report.tables
+    assert [row[0] for row in entities.rows] == [
         "person", "place", "micro average", "macro average", "weighted average"
     ]
-    assert entities["rows"][2][3] == pytest.approx(rows["entity F1, micro (strict, IOB2)"], abs=1e-5)
-    assert {row[0] for row in tokens["rows"]} >= {"O", "B-person", "I-person", "B-place"}
+    micro = report.figure("Entity F1, micro (strict, IOB2)")
+    assert entities.rows[2][3] == pytest.approx(micro.value, abs=1e-5) and micro.low <= micro.value <= micro.high
+    assert {row[0] for row in tokens.rows} >= {"O", "B-person", "I-person", "B-place"}
     words = sum(len(words_of(text)) for text in Workspace(run.workspace).datasets()[0].texts("validation"))
-    assert sum(sum(row[1:]) for row in confusion["rows"]) == words
+    assert sum(sum(row[1:]) for row in confusion.rows) == words
     everything = check(MeasureConfig, {"run": run.id, "dataset": "marked", "device": "cpu"})
     (result,) = (e.data for e in run_job(token_tagger.evaluate, everything, run) if isinstance(e, Result))
-    assert dict(result["rows"])["texts"] == 120
+    assert result["count"] == 120
 
 
 def test_long_texts_are_read_in_parts_and_no_word_is_lost(story):

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 
 from aigc_desktop.core.errors import UserError
+from aigc_desktop.engine.adapting import value_of
 from aigc_desktop.engine.metrics import distances, image
 from aigc_desktop.engine.metrics.distances import nearest_neighbours
 from aigc_desktop.engine.metrics.image import (
+    balls_around,
     frechet_distance,
+    frechet_interval,
     frechet_with_floor,
     kid,
     measure_images,
@@ -251,3 +254,26 @@ def test_the_report_leaves_memorisation_out_without_held_out_pictures(vectors):
 def test_too_few_pictures_are_refused(vectors):
     with pytest.raises(UserError, match="5 pictures are too few"):
         drain(measure_images((vectors(50),) * 2, (vectors(5),) * 2, (vectors(5),) * 2))
+
+
+def test_the_frechet_interval_lies_around_the_value_and_covers_the_truth(vectors):
+    rng = np.random.default_rng(3)
+    covered = 0
+    for _repeat in range(10):
+        a, b = rng.normal(size=(400, 4)), rng.normal(size=(400, 4)) + 0.5
+        value = frechet_distance(a, b)
+        found = value_of(frechet_interval(a, b, value))
+        assert found.low < value < found.high
+        covered += found.low <= 1.0 <= found.high  # |shift|^2 of four dimensions
+    assert covered >= 7
+
+
+def test_balls_have_the_means_of_the_neighbourhood_with_intervals(vectors):
+    rng = np.random.default_rng(4)
+    real, fake = rng.normal(size=(200, 3)), rng.normal(size=(150, 3)) * 0.7
+    balls, whole = balls_around(real, fake), neighbourhood(real, fake)
+    assert balls.means() == whole
+    for estimate, value in zip(
+        balls.estimates(), (whole.precision, whole.recall, whole.density, whole.coverage), strict=True
+    ):
+        assert estimate.value == pytest.approx(value) and estimate.low <= value <= estimate.high

@@ -6,10 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aigc_desktop.engine.metrics.tagging import (
+    class_counts,
     class_report,
     confusion,
     entities,
+    entity_counts,
     entity_report,
+    f1_estimate,
     kinds,
     tag_report,
 )
@@ -97,3 +100,18 @@ def test_scores_of_classes_are_those_of_scikit_learn(items):
         assert np.allclose([s.precision, s.recall, s.f1, s.support], [column[row] for column in theirs])
     weighted = metrics.precision_recall_fscore_support(truth, told, average="weighted", zero_division=0)
     assert np.allclose([ours.weighted.precision, ours.weighted.recall, ours.weighted.f1], weighted[:3])
+
+
+def test_f1_with_intervals_equals_the_report():
+    rng = np.random.default_rng(0)
+    truth = [[str(tag) for tag in rng.choice(["O", "B-x", "I-x", "B-y"], 12)] for _text in range(30)]
+    told = [[tag if rng.random() < 0.8 else "O" for tag in tags] for tags in truth]
+    report = tag_report(truth, told)
+    whole = entity_counts([entities(tags) for tags in truth], [entities(tags) for tags in told])
+    classes = sorted({tag for part in (*truth, *told) for tag in part})
+    single = class_counts(truth, told, classes)
+    for average, scores in (("micro", report.entities.micro), ("macro", report.entities.macro)):
+        found = f1_estimate(*whole, average)
+        assert found.value == pytest.approx(scores.f1) and found.low <= found.value <= found.high
+    assert f1_estimate(*single, "weighted").value == pytest.approx(report.tokens.weighted.f1)
+    assert f1_estimate(*single, "micro").value == pytest.approx(report.token_accuracy)

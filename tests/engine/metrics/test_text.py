@@ -8,13 +8,19 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from aigc_desktop.engine.metrics.copying import longest_copies
+from aigc_desktop.engine.metrics.copying import find_passage, longest_copies
 from aigc_desktop.engine.metrics.text import (
+    ORDERS,
+    ReferenceTable,
     bits_per_byte,
     bleu_scores,
+    distinct_estimate,
     distinct_n,
+    metric_places,
     metric_tokens,
+    ngrams,
     self_bleu_scores,
+    unique_estimate,
     unique_share,
 )
 
@@ -148,3 +154,38 @@ def test_a_copy_does_not_run_over_the_end_of_a_text():
 def test_tokens_of_both_scripts():
     assert metric_tokens("it's on a bed.") == ["it", "'s", "on", "a", "bed", "."]
     assert metric_tokens("白日依山盡，AI2x山") == ["白", "日", "依", "山", "盡", "，", "AI2x", "山"]
+
+
+def test_a_table_of_wanted_grams_scores_as_the_whole_one():
+    references = [text.split() for text in ("the cat sat on the mat", "a dog ran over the hill", "the cat ran")]
+    text = ["the", "cat", "ran", "over", "the", "mat"]
+    wanted = {gram for n in range(1, 6) for gram in ngrams(text, n)}
+    whole, small = ReferenceTable(references, 5), ReferenceTable(references, 5, wanted)
+    assert small.score(text, ORDERS) == whole.score(text, ORDERS)
+    assert len(small.best) < len(whole.best)
+    assert bleu_scores([text], references)[0].tolist() == whole.score(text, ORDERS)
+
+
+def test_estimates_have_the_value_of_the_plain_measures():
+    texts = [["a", "b"], ["a", "b"], ["c", "d", "e"], ["a", "d"]] * 5
+    assert unique_estimate(texts).value == pytest.approx(unique_share(texts))
+    for n in (1, 2, 3):
+        found = distinct_estimate(texts, n)
+        assert found.value == pytest.approx(distinct_n(texts, n)) and found.low <= found.value <= found.high
+    assert distinct_estimate([["a"]], 3) is None
+
+
+def test_the_interval_of_the_unique_share_is_not_moved_by_resampling():
+    texts = [[str(i)] for i in range(300)]
+    assert (unique_estimate(texts).low, unique_estimate(texts).high) == (1, 1)
+
+
+def test_places_are_those_of_the_tokens():
+    text = "It's 床前 明月, ok!"
+    assert [text[a:b] for a, b in metric_places(text)] == metric_tokens(text)
+
+
+def test_a_passage_is_found_where_it_stands():
+    training = [["x", "y"], ["p", "q", "a", "b", "c", "d", "r"]]
+    assert find_passage(["k", "a", "b", "c", "d"], training, 4) == (1, 1, 2)
+    assert find_passage(["k", "a", "b", "c", "d"], training, 5) is None

@@ -1,0 +1,144 @@
+"""What an evaluation tells of a generator of pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from aigc_desktop.core.dataset import Dataset
+from aigc_desktop.core.events import Event, Note, Progress, Sample
+from aigc_desktop.core.i18n import N_, _
+from aigc_desktop.core.report import REAL, UNSEEN, Figure, Mark, Report, Section
+from aigc_desktop.engine.figures import figure
+from aigc_desktop.engine.metrics.estimate import Estimate
+from aigc_desktop.engine.metrics.features import iter_image_features
+from aigc_desktop.engine.metrics.image import ImageReport, Memorisation, measure_images, pixel_vectors
+from aigc_desktop.engine.samples_made import make_samples
+
+MOST_REAL = 5_000
+"""Real items compared at most: more change the third digit only and cost memory and time."""
+_SHOWN, _PAIRS = 25, 6
+
+Images = np.ndarray[Any, np.dtype[np.uint8]]
+Vectors = np.ndarray[Any, np.dtype[np.float32]]
+
+
+def measure_pictures(
+    sample: Callable[[int, int], Any], dataset: Dataset, report: Report
+) -> Generator[Event, str | None, Report]:
+    """Return the report with its figures; yields samples, and pairs of those that look most copied."""
+    made: list[Images] = yield from make_samples(sample, report.count, report.seed)
+    fake = np.concatenate(made)
+    side = int(min(len(fake), _SHOWN) ** 0.5)
+    yield Sample(0, fake[: side * side])  # a square sheet has no empty cells
+    side = fake.shape[1]
+    train = _real(dataset, "train", side)
+    sets = []
+    for images in (train, _real(dataset, "validation", side), fake):
+        features = yield from _features(images)
+        sets.append((features, pixel_vectors(_colour(images))))
+    found: ImageReport | None = None
+    measuring = measure_images(sets[0], sets[1], sets[2])
+    while found is None:
+        try:
+            name = next(measuring)
+        except StopIteration as end:
+            found = end.value
+        else:
+            yield Progress(0, 0, _("Measuring {name}").format(name=_(PHASES[name])))
+    if found.memorisation is None:
+        yield Note(_("No pictures were held out, so copying cannot be measured."), "warning")
+    elif train.shape[1:] == fake.shape[1:]:
+        nearest = np.argsort(found.memorisation.distances[:, 0], kind="stable")[:_PAIRS]
+        pairs = [picture for i in nearest for picture in (train[found.memorisation.nearest[i, 0]], fake[i])]
+        yield Sample(0, np.stack(pairs), role="reconstruction")
+    return replace(report, sections=_sections(found), methods=[METHOD])
+
+
+PHASES = {
+    "KID": N_("the kernel distance"), "FD": N_("the Fréchet distance"), "PRDC": N_("fidelity and variety"),
+    "memorisation": N_("copying"),
+}  # fmt: skip
+METHOD = N_(
+    "Intervals hold 95 %: those of shares from 200 resamples of the pictures, neighbourhoods kept; that of the kernel "
+    "distance from 100 random halves."
+)
+
+
+def _sections(report: ImageReport) -> list[Section]:
+    kid = report.kid
+    thousand = Estimate(1000 * kid.value, 1000 * kid.low, 1000 * kid.high, kid.count)
+    near = [
+        figure(
+            N_("Kernel distance (KID × 1000)"), thousand, "lower", digits=2, headline=True,
+            explanation=N_("How far the pictures as a whole lie from real ones; near 0 they cannot be told apart."),
+        ),
+        Figure(
+            N_("Fréchet distance (FD)"), report.frechet.value,
+            N_("Another distance to the real pictures; compare it with what two halves of the real ones give."),
+            better="lower", digits=2, headline=True, marks=[Mark(REAL, report.frechet.floor)],
+        ),
+    ]  # fmt: skip
+    precision, recall, density, coverage = report.balls.estimates()
+    around = [
+        figure(N_("Precision (fidelity)"), precision, "higher",
+               N_("Share of pictures that lie among real ones: fidelity.")),
+        figure(N_("Density"), density, "higher",
+               N_("How densely pictures lie among real ones; 1 is as real ones do, more is typical ones only.")),
+        figure(N_("Recall (variety)"), recall, "higher",
+               N_("Share of real pictures that lie among made ones: variety.")),
+        figure(N_("Coverage"), coverage, "higher", headline=True,
+               explanation=N_("Share of real pictures that have a made one near them.")),
+    ]  # fmt: skip
+    sections = [Section(N_("Nearness to real pictures"), near), Section(N_("Fidelity and variety"), around)]
+    copies = _copying(report.memorisation, _FEATURES, True) + _copying(report.memorisation_pixels, _PIXELS, False)
+    return [*sections, Section(N_("Copies of training data"), copies)] if copies else sections
+
+
+_FEATURES = (N_("Distance to training pictures (features)"), N_("Near copies (features)"))
+_PIXELS = (N_("Distance to training pictures (pixels)"), N_("Near copies (pixels)"))
+
+
+def _copying(found: Memorisation | None, names: tuple[str, str], headline: bool) -> list[Figure]:
+    if found is None:
+        return []
+    ratio, share = names
+    return [
+        Figure(
+            ratio, found.ratio, N_("1: as far from training pictures as unseen real ones are; below 0.7 it copies."),
+            better="higher", digits=2, marks=[Mark(UNSEEN, 1.0)],
+        ),
+        Figure(
+            share, found.near_share, N_("Share of pictures nearer to training pictures than 95 % of unseen real ones."),
+            better="lower", headline=headline, marks=[Mark(UNSEEN, 0.05)],
+        ),
+    ]  # fmt: skip
+
+
+def _features(images: Images) -> Generator[Event, str | None, Vectors]:
+    parts = [np.empty((0, 1280), np.float32)]
+    done = 0
+    for part in iter_image_features(_colour(images)):
+        parts.append(part)
+        done += len(part)
+        yield Progress(done, len(images), _("Looking at pictures"))
+    return np.concatenate(parts)
+
+
+def _real(dataset: Dataset, split: Any, side: int) -> Images:
+    """Return at most MOST_REAL pictures of a split, averaged down to the size of the samples."""
+    images = np.asarray(dataset.image_map[dataset.indices(split)[:MOST_REAL]])
+    factor = images.shape[1] // side
+    if factor > 1 and len(images):
+        count, _height, _width, channels = images.shape
+        blocks = images.reshape(count, side, factor, side, factor, channels).astype(np.float32)
+        images = np.rint(blocks.mean((2, 4))).astype(np.uint8)
+    return images
+
+
+def _colour(images: Images) -> Images:
+    """Return pictures with three channels: grey repeated, transparency left out."""
+    return np.repeat(images, 3, 3) if images.shape[3] == 1 else images[..., :3]

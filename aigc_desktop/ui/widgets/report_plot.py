@@ -1,0 +1,63 @@
+"""A plot of a report by pyqtgraph; importing this module takes as long as that, so a thread does it."""
+
+from __future__ import annotations
+
+import pyqtgraph as pg
+from PySide6.QtGui import QColor, QWheelEvent
+
+from aigc_desktop.core.i18n import _
+from aigc_desktop.core.report import Plot, sign_of
+from aigc_desktop.ui.theme import Theme
+
+_SYMBOLS = ("o", "|", "o", "s")  # as draw_sign draws them
+
+
+class ReportPlot(pg.PlotWidget):  # type: ignore[misc]
+    """Points over two axes, joined in their order, each with its word."""
+
+    def __init__(self, theme: Theme, plot: Plot) -> None:
+        super().__init__()
+        self.theme, self.plot = theme, plot
+        self.setMenuEnabled(False)
+        self.hideButtons()
+        self.setMinimumHeight(theme.px(300))
+        self.setAccessibleName(_(plot.title))
+        self.setMouseEnabled(x=False, y=False)
+        self.setToolTip(_(plot.explanation))
+        self.restyle()
+        theme.changed.connect(self.restyle)
+
+    def restyle(self) -> None:
+        """Draw everything in the colours of the theme."""
+        colours, font = self.theme.colours, self.theme.font("secondary")
+        self.clear()
+        self.setBackground(colours.surface)
+        self.showGrid(x=True, y=True, alpha=0.15)
+        for side, title in (("bottom", self.plot.x_title), ("left", self.plot.y_title)):
+            axis = self.getAxis(side)
+            axis.setPen(pg.mkPen(colours.line))
+            axis.setTextPen(colours.secondary)
+            axis.setTickFont(font)
+            axis.enableAutoSIPrefix(False)
+            axis.setLabel(_(title), color=colours.secondary)
+            axis.label.setFont(font)
+        for curve in self.plot.curves:
+            number = sign_of(curve.name)
+            colour = QColor(self.theme.plot_colours[number % len(self.theme.plot_colours)])
+            pen = pg.mkPen(colour, width=2, style=pg.QtCore.Qt.PenStyle.DashLine if number else None)
+            if not number:
+                pen = pg.mkPen(colour, width=2)
+            symbol = _SYMBOLS[number % len(_SYMBOLS)]
+            self.plotItem.plot(
+                curve.x, curve.y, pen=pen, symbol=symbol, symbolSize=self.theme.px(10), antialias=True,
+                symbolBrush=None if number % 4 else colour, symbolPen=pg.mkPen(colour, width=2),
+            )  # fmt: skip
+            for x, y, word in zip(curve.x, curve.y, curve.labels, strict=False):
+                text = pg.TextItem(word, color=colour, anchor=(0.5, 1.4 if number % 2 == 0 else -0.4))
+                text.setFont(font)
+                text.setPos(x, y)
+                self.addItem(text)
+        self.autoRange(padding=0.12)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        event.ignore()  # the page scrolls, not the plot
