@@ -145,13 +145,21 @@ def test_a_training_without_data_names_the_flag_and_no_figures(folder, capsys):
 def test_pictures_are_labelled_by_folder(folder, tmp_path, capsys):
     for name, colour in (("red", (255, 0, 0)), ("blue", (0, 0, 255))):
         (tmp_path / "cups" / name).mkdir(parents=True)
-        for number in range(6):
+        for number in range(12):
             Image.new("RGB", (40 + number, 40), colour).save(tmp_path / "cups" / name / f"{number}.png")
     assert main(["data", "import", str(tmp_path / "cups"), "--labels", "folders", "--size", "32"]) == 0
     capsys.readouterr()
     assert main(["data", "inspect", "cups", "--json"]) == 0
     info = json_lines(capsys)[0]
-    assert (info["classes"], info["class_counts"], info["size"]) == (["blue", "red"], [6, 6], 32)
+    assert (info["classes"], info["class_counts"], info["size"]) == (["blue", "red"], [12, 12], 32)
+    Image.new("RGB", (50, 40), (0, 200, 0)).save(tmp_path / "绿 green.png")
+    small = ["--steps", "3", "--width", "8", "--batch-size", "4", "--device", "cpu", "--resolution", "32"]
+    assert main(["train", "image_flow", "--dataset", "cups", *small]) == 0
+    run = Workspace(folder).runs()[0]
+    vary = ["--task", "vary", "--picture", str(tmp_path / "绿 green.png"), "--count", "2", "--walk-steps", "2"]
+    assert main(["generate", run.id, *vary, "--label", "red", "--out", str(tmp_path / "out")]) == 0
+    assert len(list((tmp_path / "out").glob("*.png"))) == 2
+    assert main(["generate", run.id, *vary, "--label", "green"]) == 1
 
 
 def test_a_published_model_is_imported_listed_and_writes(tmp_path, folder, capsys):

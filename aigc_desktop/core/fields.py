@@ -22,6 +22,8 @@ class FieldKind(StrEnum):
     TEXT = "text"
     CHOICE = "choice"
     PATH = "path"
+    FILE = "file"
+    """A path of a file, not of a folder."""
     DATASET = "dataset"
     RUN = "run"
     CHECKPOINT = "checkpoint"

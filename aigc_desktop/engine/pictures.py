@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -13,11 +14,14 @@ from torch import Tensor
 
 from aigc_desktop.core.config import TaskConfig, param
 from aigc_desktop.core.dataset import Dataset
+from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Event, Progress, Sample
 from aigc_desktop.core.fields import FieldKind
-from aigc_desktop.core.i18n import N_
+from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
+from aigc_desktop.data.pictures import read_file, square_picture
+from aigc_desktop.data.problems import ItemProblem, describe_problem, shown_name
 from aigc_desktop.engine.checkpoint import Card, read_model
 from aigc_desktop.engine.data import ImageSource, Indices, to_model, to_pictures
 from aigc_desktop.engine.device import DEVICES, choose_device, set_up
@@ -171,3 +175,37 @@ def known_class(label: int, shares: list[float], generator: torch.Generator) -> 
         return label
     weights: Any = torch.tensor(shares, dtype=torch.float64)
     return int(torch.multinomial(weights, 1, generator=generator))
+
+
+def class_index(card: Card, name: str) -> int:
+    """Return the number of a class, -1 for ""; UserError when the model has not learned it."""
+    if not name:
+        return -1
+    names: list[str] = card.extra["classes"]
+    if name in names:
+        return names.index(name)
+    raise UserError(
+        _("This model has not learned the class “{name}”.").format(name=name),
+        _("Leave the class empty or choose one of: {names}.").format(names=", ".join(filter(None, names)))
+        if names else _("Leave the class empty: it was trained without labels."),
+    )  # fmt: skip
+
+
+def open_picture(path: Path, size: int) -> Tensor:
+    """Return a picture file as (1, 3, size, size) in [-1, 1], its centre cut out; UserError when it cannot be read."""
+    try:
+        return to_model(torch.from_numpy(square_picture(read_file(path), size).copy())[None])
+    except ItemProblem as problem:
+        sentence = describe_problem(problem.code, shown_name(path.name), **problem.values)
+        raise UserError(sentence, _("Choose another picture.")) from problem
+
+
+def open_mask(path: Path, size: int) -> Tensor:
+    """Return a mask file as (1, 1, size, size), 1 where it is white; UserError when it marks nothing."""
+    mask = (open_picture(path, size).mean(1, keepdim=True) > 0).float()
+    if not mask.any():
+        raise UserError(
+            _("Nothing in the mask “{name}” is white.").format(name=shown_name(path.name)),
+            _("Paint what is to change white, and the rest black."),
+        )
+    return mask

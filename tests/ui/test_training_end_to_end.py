@@ -343,3 +343,27 @@ def test_a_language_model_is_fine_tuned_compared_and_merged(qtbot, pages, worksp
 
     create.shown(run="model:tea")
     assert [task.key for task in create.panel.tasks()] == ["language_model.generate"]
+
+
+def test_an_image_flow_learns_makes_pictures_and_varies_one(qtbot, pages, tmp_path):
+    train, create = pages["train"], pages["create"]
+    _bring_in(qtbot, pages, tmp_path / "天气 weather")
+    _start(qtbot, train, 4, "image_flow")
+    handle = train.handle
+    qtbot.waitUntil(lambda: train.handle is None, timeout=LONG)
+    assert isinstance(handle.ending, Finished), handle.ending
+    assert {"loss", "grad_norm"} <= set(train.view.plot.metrics)
+
+    def make(task, **values):
+        create.shown(run=train.run.id, task=task)
+        create.panel.form.set_values({"count": 2, "walk_steps": 2, **values})
+        create.generate()
+        handle = create.handle
+        qtbot.waitUntil(lambda: create.handle is None, timeout=LONG)
+        return handle.ending
+
+    assert isinstance(make("image_flow.generate"), Finished) and len(create.batch.works) == 2
+    picture = next((tmp_path / "天气 weather" / "weather").glob("*.png"))
+    assert isinstance(make("image_flow.vary", picture=str(picture)), Finished) and len(create.batch.works) == 2
+    ending = make("image_flow.vary", picture=str(tmp_path / "gone.png"))
+    assert isinstance(ending, Failed) and "gone.png" in ending.message

@@ -18,11 +18,10 @@ from torch import Tensor, nn
 
 from aigc_desktop.core.config import param
 from aigc_desktop.core.dataset import Dataset
-from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Event, EventStream, Note, Sample
 from aigc_desktop.core.family import Family, Task
 from aigc_desktop.core.fields import FieldKind
-from aigc_desktop.core.i18n import N_, _
+from aigc_desktop.core.i18n import N_
 from aigc_desktop.core.run import Run
 from aigc_desktop.engine.checkpoint import Card, part, read_model
 from aigc_desktop.engine.data import Sampler, open_dataset
@@ -39,6 +38,7 @@ from aigc_desktop.engine.pictures import (
     KidMeter,
     Pictures,
     ResizedSource,
+    class_index,
     class_names,
     known_class,
     load_trained,
@@ -93,20 +93,6 @@ def generate(config: GenerateConfig, run: Run) -> EventStream:
     yield from stream_samples(
         lambda seeds: paint(painter, card.extra, seeds, label, config.wildness), config.seed, config.count
     )
-
-
-def class_index(card: Card, name: str) -> int:
-    """Return the number of a class, -1 for ""; UserError when the model has not learned it."""
-    if not name:
-        return -1
-    names: list[str] = card.extra["classes"]
-    if name in names:
-        return names.index(name)
-    raise UserError(
-        _("This model has not learned the class “{name}”.").format(name=name),
-        _("Leave the class empty or choose one of: {names}.").format(names=", ".join(filter(None, names)))
-        if names else _("Leave the class empty: it was trained without labels."),
-    )  # fmt: skip
 
 
 def load_painter(card: Card, weights: dict[str, Tensor], device: torch.device) -> Painter:

@@ -335,7 +335,7 @@ def default_text(spec: FieldSpec, value: Any) -> str:
             return _(dict(spec.choices).get(value, str(value)))
         case FieldKind.INT | FieldKind.FLOAT if value is not None:
             return f"{readable_number(value)} {_(spec.unit)}".strip()
-        case FieldKind.TEXT | FieldKind.CLASS | FieldKind.ATTRIBUTES | FieldKind.PATH if value:
+        case FieldKind.TEXT | FieldKind.CLASS | FieldKind.ATTRIBUTES | FieldKind.PATH | FieldKind.FILE if value:
             return str(value)
         case _:
             return ""

@@ -196,16 +196,21 @@ class PathInput(FieldInput):
         self.line = QLineEdit()
         super().__init__(self.line)
         self.title = _(spec.title)
-        self.browse = icon_button(theme, "folder-open", _("Choose a folder: {title}").format(title=self.title))
+        self.file = spec.kind is FieldKind.FILE
+        sentence = _("Choose a file: {title}") if self.file else _("Choose a folder: {title}")
+        self.browse = icon_button(theme, "folder-open", sentence.format(title=self.title))
         self.row.addWidget(self.browse)
         self.line.textEdited.connect(self.edited)
         self.browse.clicked.connect(self.choose)
 
     def choose(self) -> None:
-        """Ask for a folder."""
-        folder = QFileDialog.getExistingDirectory(self, self.title, self.line.text())
-        if folder:
-            self.line.setText(str(Path(folder)))
+        """Ask for a file or a folder."""
+        if self.file:
+            chosen, _filter = QFileDialog.getOpenFileName(self, self.title, self.line.text())
+        else:
+            chosen = QFileDialog.getExistingDirectory(self, self.title, self.line.text())
+        if chosen:
+            self.line.setText(str(Path(chosen)))
             self.edited.emit()
 
     def value(self) -> str | None:
@@ -232,7 +237,7 @@ def make_input(spec: FieldSpec, theme: Theme, choices: Choices) -> FieldInput:
             return ChoiceInput(choices, _("No trained model yet") if not choices else "")
         case FieldKind.MODEL | FieldKind.ENCODER | FieldKind.ADAPTER:
             return ChoiceInput(choices, _("No imported model yet") if not choices else "")
-        case FieldKind.PATH:
+        case FieldKind.PATH | FieldKind.FILE:
             return PathInput(spec, theme)
         case FieldKind.CLASS:
             return TextInput(spec)

@@ -1,0 +1,58 @@
+"""Rectified flow (arXiv:2209.03003): straight ways from noise at time 0 to pictures at time 1, and how to walk them.
+
+Times of training are logit-normal (arXiv:2403.03206), guidance is that of arXiv:2207.12598.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+Keep = Callable[[Tensor, float], Tensor]
+"""(pictures, time) -> pictures in which the known places are as they are at that time."""
+Velocity = Callable[[Tensor, float], Tensor]
+"""(pictures (B, C, H, W), time) -> how they change per unit of time."""
+
+
+def draw_times(count: int, device: torch.device, spread: float = 1.0) -> Tensor:
+    """Return times (N,) in (0, 1), most of them in the middle."""
+    return torch.sigmoid(spread * torch.randn(count, device=device))
+
+
+def between(noise: Tensor, pictures: Tensor, times: Tensor) -> Tensor:
+    """Return the points (B, C, H, W) on the ways at `times` (B,)."""
+    return torch.lerp(noise, pictures, times[:, None, None, None])
+
+
+def walk(velocity: Velocity, begin: Tensor, steps: int, start: float = 0.0, keep: Keep | None = None) -> Tensor:
+    """Return where `begin` at time `start` is at time 1, after `steps` steps of Heun's method, the last one plain.
+
+    `keep` puts known places back after each step.
+    """
+    x = begin
+    times = torch.linspace(start, 1.0, steps + 1, dtype=torch.float64).tolist()
+    for now, later in pairwise(times):
+        first = velocity(x, now)
+        ahead = x + (later - now) * first
+        if later < 1.0:
+            ahead = x + (later - now) * 0.5 * (first + velocity(ahead, later))
+        x = ahead if keep is None else keep(ahead, later)
+    return x
+
+
+def keep_known(known: Tensor, mask: Tensor, noise: Tensor) -> Keep:
+    """Return a Keep for `known` pictures; `mask` (B, 1, H, W) is 1 where new pixels may come."""
+
+    def keep(x: Tensor, time: float) -> Tensor:
+        there = torch.lerp(noise, known, time)
+        return torch.lerp(there, x, mask)
+
+    return keep
+
+
+def guided(with_class: Tensor, without: Tensor, guidance: float) -> Tensor:
+    """Return the velocity pushed towards the class; 1 is no push."""
+    return torch.lerp(without, with_class, guidance)

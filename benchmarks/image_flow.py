@@ -1,0 +1,129 @@
+"""Quality of the image flow on the base emoji at 32 px within ten minutes of two cores, and the pace of its step.
+
+python -m benchmarks.image_flow [--steps N] [--threads N] [--workspace FOLDER] [--race]
+
+Time is counted in processor seconds. `--race` measures only the step, against diffusers' UNet2DModel in a plain loop:
+networks with the same stages, widths and blocks at 64 px, taking turns; the best of each one's turns counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from aigc_desktop.core.events import Metric
+from aigc_desktop.core.workspace import Workspace
+from aigc_desktop.data.recorder import record
+from aigc_desktop.engine.families import image_flow
+from aigc_desktop.engine.flow_setup import PRESETS
+from aigc_desktop.engine.nn.flow import between, draw_times
+from aigc_desktop.engine.nn.unet import Unet, UnetShape
+from benchmarks.emoji_data import SAMPLES, cpu_seconds, emoji_dataset, measure, sheet
+from benchmarks.report import RESULTS, Figure, figure, write
+
+BUDGET_S = 1200.0
+SEED = 50_000
+PREFIX = "image_flow.emoji32"
+WIDTHS, SIZE, BATCH, TURNS = (32, 64, 128, 128), 64, 16, 5
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=1800)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--workspace", type=Path, default=None)
+    parser.add_argument("--race", action="store_true")
+    options = parser.parse_args()
+    if options.race:
+        write("image_flow_step", race(options.threads))
+        return
+    workspace = Workspace.open(options.workspace or Path(tempfile.mkdtemp()))
+    dataset = emoji_dataset(workspace)
+    values = {**PRESETS[0].values, "dataset": dataset.id, "steps": options.steps, "threads": options.threads}
+    config = image_flow.ImageFlowConfig(**values, device="cpu", log_every=50)
+    run = workspace.new_run("image_flow.train", config.model_dump(mode="json"))
+    began, wall = cpu_seconds(), time.perf_counter()
+    for event in record(run, image_flow.train(config, run)):
+        if isinstance(event, Metric) and (event.step % 200 == 0 or "val_loss" in event.values):
+            shown = " ".join(f"{name} {value:.4g}" for name, value in event.values.items())
+            print(f"{cpu_seconds() - began:7.0f} s  step {event.step:6}  {shown}", flush=True)
+    used, wall = cpu_seconds() - began, time.perf_counter() - wall
+    folder = run.checkpoint("best" if run.info.best else "last")
+    began = time.perf_counter()
+    samples = image_flow.sampler(folder, "cpu")(SAMPLES, SEED)
+    pace = SAMPLES / (time.perf_counter() - began)
+    sheet(samples[:192], RESULTS / "image_flow_emoji32.png")
+    quality = measure(dataset, samples)
+    write("image_flow", [
+        figure(f"{PREFIX}.kid_vs_pca", quality.ratio, "", "<= 0.3", quality.ratio <= 0.3),
+        figure(f"{PREFIX}.kid", quality.kid), figure(f"{PREFIX}.kid_pca", quality.kid_pca),
+        figure(f"{PREFIX}.recall", quality.recall, "", "> 0.05", quality.recall > 0.05),
+        figure(f"{PREFIX}.coverage", quality.coverage),
+        figure(f"{PREFIX}.memorisation", quality.memorisation, "", ">= 0.8", quality.memorisation >= 0.8),
+        figure(f"{PREFIX}.cpu_s", used, "s", f"<= {BUDGET_S:.0f} (10 min of 2 cores)", used <= BUDGET_S),
+        figure(f"{PREFIX}.wall_s ({options.threads} threads, {used / wall:.2f} cores)", wall, "s"),
+        figure(f"{PREFIX}.images_per_cpu_s", options.steps * config.batch_size / used, "images/s"),
+        figure(f"{PREFIX}.samples_per_s (one at a time, 16 steps)", pace, "images/s"),
+    ])  # fmt: skip
+
+
+def race(threads: int) -> list[Figure]:
+    """Return the images per second of training steps of both networks."""
+    from diffusers import UNet2DModel
+
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    ours = Unet(UnetShape(SIZE, WIDTHS, 1, fold=1, attend=16))
+    down = ("DownBlock2D", "DownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D")
+    up = ("AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D", "UpBlock2D")
+    theirs = UNet2DModel(
+        SIZE, in_channels=3, out_channels=3, down_block_types=down, up_block_types=up, block_out_channels=WIDTHS,
+        layers_per_block=1, attention_head_dim=32,
+    )  # fmt: skip
+    folded = Unet(UnetShape(SIZE, WIDTHS, 1, fold=2, attend=8))
+    steps = {
+        "diffusers": stepper(theirs, lambda x, t: theirs(x, 1000 * t).sample),
+        "ours": stepper(ours, ours), "folded": stepper(folded, folded),
+    }  # fmt: skip
+    best = dict.fromkeys(steps, float("inf"))
+    for turn in range(TURNS + 1):
+        for name, step in steps.items():
+            start = time.perf_counter()
+            step()
+            if turn:  # the first one warms up
+                best[name] = min(best[name], time.perf_counter() - start)
+    pace = {name: BATCH / seconds for name, seconds in best.items()}
+    ratio = pace["ours"] / pace["diffusers"]
+    weights = {name: sum(p.numel() for p in model.parameters()) for name, model in (("ours", ours), ("peer", theirs))}
+    return [
+        figure("image_flow.step.vs_diffusers", ratio, "x", ">= 1.0", ratio >= 1.0),
+        figure("image_flow.step.folded_vs_diffusers", pace["folded"] / pace["diffusers"], "x"),
+        *(figure(f"image_flow.step.images_per_s.{name}", value, "images/s") for name, value in pace.items()),
+        *(figure(f"image_flow.step.weights.{name}", count) for name, count in weights.items()),
+    ]
+
+
+def stepper(model: nn.Module, velocity: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> Callable[[], None]:
+    """Return one step of training on pictures of noise."""
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-4)
+    images = torch.randn(BATCH, 3, SIZE, SIZE)
+    model.train()
+
+    def step() -> None:
+        noise, times = torch.randn_like(images), draw_times(BATCH, images.device)
+        loss = (velocity(between(noise, images, times), times) - (images - noise)).square().mean()
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    return step
+
+
+if __name__ == "__main__":
+    main()
