@@ -17,6 +17,7 @@ from aigc_desktop.data.recorder import record
 from aigc_desktop.engine.allocator import return_freed_memory
 from aigc_desktop.engine.catalog import find_task
 from aigc_desktop.engine.device import describe_machine
+from aigc_desktop.engine.pretrained.kept import release
 
 
 def execute(
@@ -36,6 +37,7 @@ def execute(
 def _run_task(request: JobRequest, run: Run) -> EventStream:
     task = find_task(request.task)
     config: TaskConfig = check(task.config, request.values)
+    release(request.task)
     try:
         yield from task.job(config, run)
     finally:

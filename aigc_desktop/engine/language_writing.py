@@ -10,7 +10,7 @@ from aigc_desktop.core.config import param
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import EventStream, Note, Progress
 from aigc_desktop.core.i18n import N_, _, ngettext
-from aigc_desktop.engine.pretrained.decoding import Ask, Rules, decode
+from aigc_desktop.engine.pretrained.decoding import Ask, Memory, Rules, decode
 from aigc_desktop.engine.pretrained.demands import TOKENS_PER_LETTER, Demands, Guides, meets
 from aigc_desktop.engine.pretrained.load import LanguageModel, Words
 from aigc_desktop.engine.sampling import Sampling, Written
@@ -85,7 +85,7 @@ class WritingConfig(DrawConfig):
     )  # fmt: skip
 
 
-def write_texts(config: WritingConfig, loaded: LanguageModel) -> EventStream:
+def write_texts(config: WritingConfig, loaded: LanguageModel, prompts: Memory | None = None) -> EventStream:
     """Write variants of an answer or of a continuation, side by side; they stream in as partial Text events."""
     answers = config.chat and bool(loaded.template)
     if answers and not config.prompt.strip():
@@ -98,7 +98,7 @@ def write_texts(config: WritingConfig, loaded: LanguageModel) -> EventStream:
     room = room_after(loaded, prompt)
     begun = "" if answers or loaded.between else config.prompt
     demands, words = demands_of(config), StopWords(loaded.words, config.stop)
-    writer = Writer(loaded, prompt, room, config, words)
+    writer = Writer(loaded, prompt, room, config, words, prompts)
     if not demands.any:
         yield from stream_texts(writer.write(), words, config.count, begun, alone=False)
         return
@@ -154,6 +154,7 @@ class Writer:
     room: int
     config: WritingConfig
     words: StopWords
+    prompts: Memory | None = None
     left_out: list[int] = field(default_factory=list)
     """Seeds of texts that did not meet the demands."""
 
@@ -161,7 +162,7 @@ class Writer:
         """Yield the texts of one block after another."""
         rules = Rules(self._sampling(), self.loaded.end, self.words.met)
         for asks in self._blocks(min(self.room, self.config.length)):
-            yield from decode(self.loaded.network, asks, rules)
+            yield from decode(self.loaded.network, asks, rules, self.prompts)
 
     def write_to(self, demands: Demands) -> Iterator[Written]:
         """Yield texts that are held to the demands; one that is not whole at its end is left out of the last state.
@@ -172,7 +173,7 @@ class Writer:
         guides = Guides(demands, self.loaded, letters)
         rules = Rules(self._sampling(), self.loaded.end, self.words.met, guides.allowed)
         for asks in self._blocks(min(self.room, max(self.config.length, letters * TOKENS_PER_LETTER + 1))):
-            for state in decode(self.loaded.network, asks, rules):
+            for state in decode(self.loaded.network, asks, rules, self.prompts):
                 yield Written(self._whole(state.tokens, guides, demands), True) if state.done else state
             guides.forget()
 

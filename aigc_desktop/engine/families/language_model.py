@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
+import torch
+
 from aigc_desktop.core.config import param
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Event, EventStream
@@ -14,8 +16,9 @@ from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.device import choose_device, set_up
 from aigc_desktop.engine.language_writing import BLOCK, WritingConfig, write_texts
+from aigc_desktop.engine.pretrained.kept import Kept, keep, take
 from aigc_desktop.engine.pretrained.load import LanguageModel, load_language_model
-from aigc_desktop.engine.pretrained.numbers import choose_numbers
+from aigc_desktop.engine.pretrained.numbers import Numbers, choose_numbers
 from aigc_desktop.engine.tuning.compare import CompareConfig, compare
 from aigc_desktop.engine.tuning.loading import load_adapter, load_tuned
 from aigc_desktop.engine.tuning.merge import MergeConfig, merge
@@ -23,6 +26,8 @@ from aigc_desktop.engine.tuning.plan import plan
 from aigc_desktop.engine.tuning.sampler import sampler
 from aigc_desktop.engine.tuning.setup import TuneConfig
 from aigc_desktop.engine.tuning.train import train
+
+_TASK = "language_model.generate"
 
 
 class GenerateConfig(WritingConfig):
@@ -37,17 +42,37 @@ class GenerateConfig(WritingConfig):
 
 def generate(config: GenerateConfig, run: Run) -> EventStream:
     """Write variants of an answer or of a continuation."""
-    loaded = yield from _load(config, Workspace(run.workspace))
-    yield from write_texts(config, loaded)
+    kept = yield from _kept(config, Workspace(run.workspace))
+    sound = False
+    try:
+        yield from write_texts(config, kept.model, kept.prompts)
+        sound = True
+    except (GeneratorExit, UserError):
+        sound = True
+        raise
+    finally:
+        if sound:
+            keep(kept)
 
 
-def _load(config: GenerateConfig, workspace: Workspace) -> Generator[Event, None, LanguageModel]:
-    """Return the chosen model, ready to write."""
+def _kept(config: GenerateConfig, workspace: Workspace) -> Generator[Event, None, Kept]:
+    """Return the chosen model ready to write, from memory when it wrote last."""
     if bool(config.model) == bool(config.run):
         raise UserError(_("Choose a model first."), _("Take an imported model, or one that was fine-tuned."))
     device = choose_device(config.device)
     set_up(device, config.seed)
     numbers = choose_numbers(config.numbers, device, min(config.count, BLOCK))
+    if config.run:
+        folder = workspace.run(config.run).checkpoint(config.checkpoint)
+    else:
+        folder = workspace.model(config.model).folder
+    key = (str(folder), (folder / "model.json").stat().st_mtime_ns, numbers, str(device))
+    return take(key) or Kept(_TASK, key, (yield from _load(config, workspace, device, numbers)))
+
+
+def _load(
+    config: GenerateConfig, workspace: Workspace, device: torch.device, numbers: Numbers
+) -> Generator[Event, None, LanguageModel]:
     if config.run:
         return (yield from load_tuned(workspace.run(config.run), config.checkpoint, device, numbers))
     model = workspace.model(config.model)

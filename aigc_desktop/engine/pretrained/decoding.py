@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -43,9 +44,24 @@ class Rules:
     guide: Guide | None = None
 
 
-def decode(network: Llama, asks: Sequence[Ask], rules: Rules) -> Iterator[Written]:
-    """Yield the tokens of all texts by seed after each step; the last one is `done`. Seeds must differ."""
-    writer = _Writer(network, asks, rules)
+class Memory(Protocol):
+    """What remembers prompts that were read; kept.py has it."""
+
+    def recall(self, prompt: tuple[int, ...], cache: KeyValues) -> Tensor | None:
+        """Put a known prompt into an empty cache of one row and return the logits (1, V) after it; else None."""
+
+    def remember(self, prompt: tuple[int, ...], cache: KeyValues, logits: Tensor) -> None:
+        """Keep what a prompt left in the first columns of a cache of one row."""
+
+
+def decode(
+    network: Llama, asks: Sequence[Ask], rules: Rules, prompts: Memory | None = None
+) -> Iterator[Written]:
+    """Yield the tokens of all texts by seed after each step; the last one is `done`. Seeds must differ.
+
+    `prompts` remembers a prompt that all texts share.
+    """
+    writer = _Writer(network, asks, rules, prompts)
     for _part in writer.read():
         yield Written(writer.copy(), False)
     while writer.rows:
@@ -56,8 +72,8 @@ def decode(network: Llama, asks: Sequence[Ask], rules: Rules) -> Iterator[Writte
 class _Writer:
     """The texts in the making; `rows` are those that go on, in the order of the cache."""
 
-    def __init__(self, network: Llama, asks: Sequence[Ask], rules: Rules) -> None:
-        self.network, self.rules, self.rows = network, rules, list(asks)
+    def __init__(self, network: Llama, asks: Sequence[Ask], rules: Rules, prompts: Memory | None) -> None:
+        self.network, self.rules, self.rows, self.prompts = network, rules, list(asks), prompts
         self.tokens: dict[int, list[int]] = {ask.seed: [] for ask in asks}
         self.generators = {ask.seed: np.random.Generator(np.random.PCG64(ask.seed)) for ask in asks}
         self.device = network.device
@@ -79,11 +95,11 @@ class _Writer:
         if shared:
             lengths = lengths[:1]
         self.cache = KeyValues(self.shape, len(lengths), columns, self.network.model.norm.weight)
-        at_once = _READ_AT_ONCE if self.device.type == "cpu" else _READ_AT_ONCE_GPU
-        logits: list[Tensor] = []
-        for group in alike(lengths, at_once):
-            logits += [(yield from self._read_group(group, lengths[-1], at_once))]
-        self.logits = torch.cat(logits)
+        prompt = self.rows[0].prompt
+        known = self.prompts.recall(prompt, self.cache) if shared and self.prompts is not None else None
+        self.logits = known if known is not None else (yield from self._read_groups(lengths))
+        if known is None and shared and self.prompts is not None:
+            self.prompts.remember(prompt, self.cache, self.logits)
         self.cache.filled, self.cache.positions = lengths[-1], torch.tensor(lengths, device=self.device)
         if lengths[0] != lengths[-1]:
             first = lengths[-1] - self.cache.positions
@@ -95,6 +111,14 @@ class _Writer:
             self.seen = torch.zeros(len(self.rows), self.shape.vocab, dtype=torch.bool, device=self.device)
             for row, ask in enumerate(self.rows):
                 self.seen[row, list(ask.prompt)] = True
+
+    def _read_groups(self, lengths: list[int]) -> Generator[None, None, Tensor]:
+        """Read the prompts of all rows and return the logits (B, V) after them."""
+        at_once = _READ_AT_ONCE if self.device.type == "cpu" else _READ_AT_ONCE_GPU
+        logits: list[Tensor] = []
+        for group in alike(lengths, at_once):
+            logits += [(yield from self._read_group(group, lengths[-1], at_once))]
+        return torch.cat(logits)
 
     def _read_group(self, group: slice, longest: int, at_once: int) -> Generator[None, None, Tensor]:
         """Read the prompts of some rows and return the logits (B, V) after them."""

@@ -1,0 +1,97 @@
+"""The language model that wrote last, kept in the engine for the next job, with the prompts it has read."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+import psutil
+from torch import Tensor, nn
+
+from aigc_desktop.engine.pretrained.llama import KeyValues
+from aigc_desktop.engine.pretrained.load import LanguageModel
+
+SHARE = 0.25  # of the memory that would be free without it, which a kept model may take
+PROMPT_BYTES = 256_000_000  # of all remembered prompts together
+
+
+@dataclass
+class _Read:
+    """Keys and values (1, K, T, D) of each layer after a prompt of T tokens, and the logits (1, V) after it."""
+
+    keys: list[Tensor]
+    values: list[Tensor]
+    logits: Tensor
+
+    @property
+    def bytes(self) -> int:
+        return sum(tensor.nbytes for tensor in (*self.keys, *self.values, self.logits))
+
+
+class Prompts:
+    """Prompts that were read, so that they are not read again for more variants.
+
+    Only a whole prompt is recalled, never a part: what follows a part would round differently than without it, and the
+    same seeds would not give the same texts.
+    """
+
+    def __init__(self) -> None:
+        self._read: OrderedDict[tuple[int, ...], _Read] = OrderedDict()
+
+    def recall(self, prompt: tuple[int, ...], cache: KeyValues) -> Tensor | None:
+        """Put a known prompt into an empty cache of one row and return the logits (1, V) after it; else None."""
+        read = self._read.get(prompt)
+        if read is None:
+            return None
+        self._read.move_to_end(prompt)
+        for buffers, known in ((cache.keys, read.keys), (cache.values, read.values)):
+            for buffer, tensor in zip(buffers, known, strict=True):
+                buffer[:, :, : len(prompt)] = tensor
+        return read.logits
+
+    def remember(self, prompt: tuple[int, ...], cache: KeyValues, logits: Tensor) -> None:
+        """Keep what a prompt left in the first columns of a cache of one row; the oldest prompts make room."""
+        read = _Read(
+            [keys[:, :, : len(prompt)].clone() for keys in cache.keys],
+            [values[:, :, : len(prompt)].clone() for values in cache.values], logits.clone(),
+        )  # fmt: skip
+        self._read[prompt] = read
+        while self._read and sum(each.bytes for each in self._read.values()) > PROMPT_BYTES:
+            self._read.popitem(last=False)
+
+
+@dataclass
+class Kept:
+    """A loaded model for a task; `key` says which model, in which numbers, and where."""
+
+    task: str
+    key: Hashable
+    model: LanguageModel
+    prompts: Prompts = field(default_factory=Prompts)
+
+
+_kept: list[Kept] = []
+
+
+def take(key: Hashable) -> Kept | None:
+    """Return the kept model if it is that of `key`; it is kept no more, nor is another one."""
+    found = next((kept for kept in _kept if kept.key == key), None)
+    release()
+    return found
+
+
+def keep(kept: Kept) -> None:
+    """Keep a model for the next job, unless it takes too much of the memory."""
+    size = _bytes(kept.model.network)
+    if size <= SHARE * (psutil.virtual_memory().available + size):
+        _kept[:] = [kept]
+
+
+def release(task: str = "") -> None:
+    """Keep nothing any more but what the task about to run has kept."""
+    _kept[:] = [kept for kept in _kept if kept.task == task]
+
+
+def _bytes(network: nn.Module) -> int:
+    return sum(tensor.nbytes for tensor in (*network.parameters(), *network.buffers()))
