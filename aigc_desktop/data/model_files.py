@@ -19,7 +19,8 @@ from aigc_desktop.data.safetensors_header import check_header
 
 LANGUAGE = ("llama", "mistral", "qwen2", "qwen3")
 ENCODERS = (
-    "albert", "bert", "camembert", "distilbert", "electra", "modernbert", "mpnet", "roberta", "xlm-roberta",
+    "albert", "bert", "camembert", "deberta-v2", "distilbert", "electra", "modernbert", "mpnet", "roberta",
+    "xlm-roberta",
 )  # fmt: skip
 """Values of `model_type` in the configurations that are opened."""
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"

@@ -68,6 +68,12 @@ _OWN = {
         {"embedding_size": 8},
         {"embedding_size": 8, "num_hidden_layers": 4, "num_hidden_groups": 2, "inner_group_num": 2},
     ],
+    "deberta-v2": [
+        {"relative_attention": True, "position_buckets": 4, "norm_rel_ebd": "layer_norm", "share_att_key": True,
+         "pos_att_type": "p2c|c2p", "position_biased_input": False, "type_vocab_size": 0, "max_relative_positions": -1},
+        {"relative_attention": True, "pos_att_type": ["c2p"], "max_relative_positions": 8, "type_vocab_size": 2},
+        {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "position_buckets": 6, "embedding_size": 8},
+    ],
     "electra": [{"embedding_size": 8}, {"embedding_size": 16}],
     "modernbert": [
         {"local_attention": 6, "cls_token_id": 0, "sep_token_id": 2, "num_hidden_layers": 4},
@@ -143,6 +149,16 @@ def test_settings_that_no_model_has_are_refused(copy, name, value):
     with pytest.raises(UserError) as caught:
         load_encoder(copy, CPU)
     assert name in caught.value.message and caught.value.hint
+
+
+@pytest.mark.parametrize("odd", [
+    {"conv_kernel_size": 3}, {"relative_attention": False}, {"pos_att_type": "p2p"}, {"num_attention_heads": 5},
+])  # fmt: skip
+def test_a_deberta_that_cannot_be_computed_is_refused(odd):
+    config = {"model_type": "deberta-v2", **_SIZES, "relative_attention": True, **odd}
+    with pytest.raises(UserError) as caught:
+        build_network(config)
+    assert next(iter(odd)) in caught.value.message
 
 
 def test_code_beside_a_model_is_refused(copy):

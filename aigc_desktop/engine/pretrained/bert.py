@@ -139,7 +139,7 @@ class Bert(nn.Module):
             count = shape.inner if shared else shape.layers
             layers = nn.ModuleList(_Layer(shape, self.names) for _layer in range(count))
             put(self, self.names.layers.format(group=group), layers)
-        self.apply(_fresh)
+        self.apply(fresh)
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """Return the last hidden states; `mask` is False on padding, which no token sees."""
@@ -239,12 +239,12 @@ def put(owner: nn.Module, name: str, module: nn.Module) -> None:
 
 
 @torch.no_grad()
-def _fresh(module: nn.Module) -> None:
+def fresh(module: nn.Module) -> None:
     """Give a part new weights as BERT's authors do."""
     if isinstance(module, nn.Linear | nn.Embedding):
         module.weight.normal_(0.0, 0.02)
-    if isinstance(module, nn.Linear):
-        cast(Tensor, module.bias).zero_()
+    if isinstance(module, nn.Linear) and module.bias is not None:
+        module.bias.zero_()
 
 
 def published_names(tensors: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, str]:

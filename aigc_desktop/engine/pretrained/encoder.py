@@ -20,6 +20,7 @@ from aigc_desktop.core.i18n import _
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.model_files import ENCODERS, FoundModel, find_model
 from aigc_desktop.engine.pretrained.bert import Bert, BertShape, bert_shape, published_names
+from aigc_desktop.engine.pretrained.deberta import Deberta, DebertaShape, deberta_shape
 from aigc_desktop.engine.pretrained.modernbert import ModernBert, ModernBertShape, modernbert_shape
 from aigc_desktop.engine.pretrained.reader import Reader, load_reader
 from aigc_desktop.engine.pretrained.settings import Settings
@@ -78,14 +79,13 @@ def check_encoder(found: FoundModel) -> dict[str, str]:
     return names
 
 
-def build_network(config: dict[str, Any], layers: int | None = None) -> Bert | ModernBert:
+def build_network(config: dict[str, Any], layers: int | None = None) -> nn.Module:
     """Return the network of a configuration with new weights; `layers` makes it shallower, for measurements."""
-    settings = Settings(config)
-    if settings.kind == "modernbert":
-        modern = modernbert_shape(settings)
-        return ModernBert(modern if layers is None else replace(modern, full=modern.full[:layers]))
-    shape = bert_shape(settings)
-    return Bert(shape if layers is None else replace(shape, layers=layers))
+    shape = _shape(config)
+    if isinstance(shape, ModernBertShape):
+        return ModernBert(shape if layers is None else replace(shape, full=shape.full[:layers]))
+    shallow = shape if layers is None else replace(shape, layers=layers)
+    return Deberta(shallow) if isinstance(shallow, DebertaShape) else Bert(shallow)
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -110,9 +110,11 @@ def width_of(config: dict[str, Any]) -> int:
     return _shape(config).width
 
 
-def _shape(config: dict[str, Any]) -> BertShape | ModernBertShape:
+def _shape(config: dict[str, Any]) -> BertShape | DebertaShape | ModernBertShape:
     settings = Settings(config)
-    return modernbert_shape(settings) if settings.kind == "modernbert" else bert_shape(settings)
+    if settings.kind == "modernbert":
+        return modernbert_shape(settings)
+    return deberta_shape(settings) if settings.kind == "deberta-v2" else bert_shape(settings)
 
 
 def _reader(folder: Path, config: dict[str, Any]) -> Reader:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from aigc_desktop.engine.pretrained.bert import ACTIVATIONS
+from aigc_desktop.engine.pretrained.bert import ACTIVATIONS, fresh
 from aigc_desktop.engine.pretrained.settings import Settings
 
 _FULL, _NEAR = "full_attention", "sliding_attention"
@@ -85,7 +85,7 @@ class ModernBert(nn.Module):
         self.embeddings = _Embeddings(shape)
         self.layers = nn.ModuleList(_Layer(shape, first=number == 0) for number in range(len(shape.full)))
         self.final_norm = _norm(shape)
-        self.apply(_fresh)
+        self.apply(fresh)
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """Return the last hidden states; `mask` is False on padding, which no token sees."""
@@ -175,9 +175,3 @@ def _norm(shape: ModernBertShape) -> nn.LayerNorm:
 def _rotated(x: Tensor) -> Tensor:
     first, second = x.chunk(2, -1)
     return torch.cat((-second, first), -1)
-
-
-@torch.no_grad()
-def _fresh(module: nn.Module) -> None:
-    if isinstance(module, nn.Linear | nn.Embedding):
-        module.weight.normal_(0.0, 0.02)

@@ -25,6 +25,11 @@ class Settings:
             raise self.damaged(name)
         return value
 
+    def positive(self, name: str, default: int) -> int:
+        """Return a whole number, or the default where there is none above 0."""
+        value = self.values.get(name)
+        return self.whole(name, default) if type(value) is int and value > 0 else default
+
     def divisor(self, name: str, default: int, of: int) -> int:
         """Return a whole number that divides `of`."""
         value = self.whole(name, default)
@@ -57,13 +62,15 @@ class Settings:
         """Return a word that is among those known here."""
         value = self._value(name, default)
         if value not in tuple(known):
-            raise UserError(
-                _("This model does something that the program cannot compute: {what}.").format(
-                    what=f"{name} {str(value)[:40]}"
-                ),
-                _("Choose another model."),
-            )
+            raise self.unusual(f"{name} {str(value)[:40]}")
         return str(value)
+
+    def unusual(self, what: str) -> UserError:
+        """Return the error for what the networks here do not compute."""
+        return UserError(
+            _("This model does something that the program cannot compute: {what}.").format(what=what),
+            _("Choose another model."),
+        )
 
     def damaged(self, reason: str) -> UserError:
         """Return the error for a setting that no model has."""
