@@ -7,6 +7,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 import psutil
+import torch
 from torch import Tensor, nn
 
 from aigc_desktop.engine.pretrained.llama import KeyValues
@@ -83,8 +84,10 @@ def take(key: Hashable) -> Kept | None:
 
 def keep(kept: Kept) -> None:
     """Keep a model for the next job, unless it takes too much of the memory."""
-    size = _bytes(kept.model.network)
-    if size <= SHARE * (psutil.virtual_memory().available + size):
+    network = kept.model.network
+    size, device = _bytes(network), network.device
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+    if size <= SHARE * (free + size):
         _kept[:] = [kept]
 
 
