@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import zipfile
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,22 +88,26 @@ class Judge:
         if self.reference is None:
             self.size = (pictures.shape[1], pictures.shape[2])
             self.reference = yield from known_reference(self.dataset, self.size)
-        # one by one: convolutions round differently in batches of different sizes
-        return tuple(self._rate(self.reference, picture[None]) for picture in pictures)
+        return self._ratings(self.reference, pictures)
 
-    def _rate(self, reference: Reference, picture: Pictures) -> Rating:
-        row, distance = _nearest(self.dataset, reference, picture, image_features(picture))
-        measures = measure_pictures(picture) | {"distance": np.log10(np.array([distance]) + 1e-6)}
-        out = beyond(_all_measures(reference), measures)
-        found = list(reasons(out[0]))
+    def _ratings(self, reference: Reference, pictures: Pictures) -> tuple[Rating, ...]:
+        # one by one: convolutions round differently in batches of different sizes
+        features = np.concatenate([image_features(picture[None]) for picture in pictures])
+        rows, distances = _nearest(self.dataset, reference, pictures, features)
+        measures = measure_pictures(pictures)
+        out = beyond(_all_measures(reference), measures | {"distance": np.log10(distances + 1e-6)})
+        odd = oddness(out)
         typical, near = float(np.median(reference.apart)), float(np.percentile(reference.apart, COPY_PERCENTILE))
-        if distance <= near:
-            found.append("copy")
-        score = 100.0 * float((reference.odd >= oddness(out)[0]).mean())
-        places = {name: round(percentile(reference.measures[name], float(measures[name][0])), 1)
-                  for name in reference.measures}  # fmt: skip
-        nearness = distance / typical if typical else 0.0
-        return Rating(round(score, 1), tuple(found), self.dataset.id, row, round(nearness, 3), places)
+        found = []
+        for i in range(len(pictures)):
+            copies = ("copy",) if distances[i] <= near else ()
+            places = {name: round(percentile(reference.measures[name], float(values[i])), 1)
+                      for name, values in measures.items()}  # fmt: skip
+            found.append(Rating(
+                round(100.0 * float((reference.odd >= odd[i]).mean()), 1), reasons(out[i]) + copies, self.dataset.id,
+                int(rows[i]), round(float(distances[i]) / typical, 3) if typical else 0.0, places,
+            ))  # fmt: skip
+        return tuple(found)
 
 
 def known_reference(dataset: Dataset, size: tuple[int, int]) -> Generator[Event, None, Reference]:
@@ -170,13 +174,12 @@ def _compute(dataset: Dataset, size: tuple[int, int]) -> Generator[Event, None, 
         distances = []
         for start in range(0, len(unseen), AT_ONCE):
             pictures = training_pictures(dataset, unseen[start : start + AT_ONCE], size)
-            found = image_features(pictures)
-            distances += [_nearest(dataset, known, pictures[i : i + 1], found[i : i + 1])[1] for i in range(len(found))]
+            distances.append(_nearest(dataset, known, pictures, image_features(pictures))[1])
             done += len(pictures)
             yield _progress(done, total)
-        known = Reference(rows, features, measures, known.odd, np.array(distances), known.all_rows, small)
+        known = replace(known, apart=np.concatenate(distances))
     odd = oddness(beyond(_all_measures(known), measures | {"distance": np.log10(apart + 1e-6)}))
-    return Reference(rows, features, measures, odd, known.apart, known.all_rows, small)
+    return replace(known, odd=odd)
 
 
 def spread(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
@@ -190,18 +193,19 @@ def _all_measures(reference: Reference) -> Measures:
     return reference.measures | {"distance": np.log10(reference.apart + 1e-6)}
 
 
-def _nearest(dataset: Dataset, reference: Reference, picture: Pictures, features: Floats) -> tuple[int, float]:
-    """Return the nearest training picture's place in the snapshot and its distance in features."""
-    index, distance = nearest_neighbours(features, reference.features)
-    row, nearest = int(reference.rows[index[0, 0]]), float(distance[0, 0])
-    if len(reference.small):
-        candidate = reference.all_rows[_nearest_small(reference.small, _reduced(picture)[0])]
-        size = (picture.shape[1], picture.shape[2])
-        known = image_features(training_pictures(dataset, np.array([candidate]), size))
-        apart = float(np.linalg.norm(features[0].astype(np.float64) - known[0]))
-        if apart < nearest:
-            return int(candidate), apart
-    return row, nearest
+def _nearest(
+    dataset: Dataset, reference: Reference, pictures: Pictures, features: Floats
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return for each picture the nearest training picture's place in the snapshot and its distance in features."""
+    found, distances = nearest_neighbours(features, reference.features)
+    rows, nearest = reference.rows[found[:, 0]], distances[:, 0]
+    if not len(reference.small):
+        return rows, nearest
+    reduced, size = _reduced(pictures), (pictures.shape[1], pictures.shape[2])
+    candidates = np.array([reference.all_rows[_nearest_small(reference.small, wanted)] for wanted in reduced])
+    known = image_features(training_pictures(dataset, candidates, size))
+    apart = np.linalg.norm(features.astype(np.float64) - known, axis=1)
+    return np.where(apart < nearest, candidates, rows), np.minimum(apart, nearest)
 
 
 def _nearest_small(small: NDArray[np.uint8], wanted: NDArray[np.uint8]) -> int:

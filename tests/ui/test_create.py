@@ -180,9 +180,9 @@ def test_rejected_works_can_be_hidden_and_taken_back(qtbot, page, services, jobs
     page.shown(run=_run_id(services, "cups"))
     _made(page, jobs)
     qtbot.keyClick(page.view.grid, Qt.Key.Key_X)
-    page.view.hide_box.setChecked(True)
+    page.view.shown.hide_box.setChecked(True)
     assert page.view.rows == [1, 2, 3]
-    page.view.hide_box.setChecked(False)
+    page.view.shown.hide_box.setChecked(False)
     page.view.grid.select_rows([0])
     qtbot.keyClick(page.view.grid, Qt.Key.Key_X)
     assert page.batch.marks == {}

@@ -137,6 +137,8 @@ class CreatePage(Page):
         settings = dict(origin.get("settings") or {})
         if isinstance(origin.get("seed"), int):
             settings |= {"seed": origin["seed"], "count": 1}
+            if "good" in settings:
+                settings["good"] = False  # this very work, whatever is said against it
         self.panel.set_values(settings)
         self._show_place()
         return True
@@ -204,7 +206,7 @@ class CreatePage(Page):
         if isinstance(ending, Failed):
             self.services.show_failure(ending)
         elif isinstance(ending, Stopped) and self.batch is not None:
-            count = len(self.batch.works)
+            count = sum(not work.failed for work in self.batch.works)
             text = ngettext(
                 "Stopped; {count} finished work is here.", "Stopped; {count} finished works are here.", count
             )
