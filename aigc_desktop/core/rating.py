@@ -46,7 +46,7 @@ class Rating:
 
     def plain(self) -> dict[str, Any]:
         """Return JSON types."""
-        return asdict(self)
+        return {**asdict(self), "reasons": list(self.reasons)}
 
 
 def rating_of(values: Any) -> Rating | None:

@@ -13,7 +13,7 @@ import numpy as np
 from aigc_desktop.core.config import param
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Event, Note, Progress, Sample
-from aigc_desktop.core.i18n import N_, _, ngettext
+from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.rating import Rating, counts_text
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
@@ -84,8 +84,8 @@ def _only_good(make: Make, config: MakeConfig, judge: Judge) -> Iterator[Event]:
             yield _part(made, np.flatnonzero(good), pictures, seeds, labels, ratings)
         if not good.all():
             yield _part(made, np.flatnonzero(~good), pictures, seeds, labels, ratings, rejected=True)
-        text = ngettext("{count} rejected", "{count} rejected", len(against)).format(count=len(against))
-        yield Progress(kept, config.count, text if against else "", unit=N_("pictures"))
+        phase = _("{count} rejected").format(count=len(against)) if against else ""
+        yield Progress(kept, config.count, phase, unit=N_("pictures"))
     yield _told(kept, made, config.count, against)
 
 

@@ -237,7 +237,7 @@ def _arrays(reference: Reference) -> dict[str, Any]:
 def _read(path: Path) -> Reference | None:
     """Return what is kept, None when there is nothing or the file is damaged."""
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        with path.open("rb") as f, np.load(f, allow_pickle=False) as kept:
             arrays = {name: kept[name] for name in kept.files}
         measures = {name.removeprefix("measure."): arrays.pop(name) for name in list(arrays) if "." in name}
         return Reference(measures=measures, **arrays)

@@ -9,7 +9,7 @@ from typing import Any
 from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
 
 from aigc_desktop.core.errors import UserError, failure_of
-from aigc_desktop.core.events import Event, Failed, Finished, Sample, Stopped, Text
+from aigc_desktop.core.events import Event, Failed, Finished, Note, Sample, Stopped, Text
 from aigc_desktop.core.i18n import N_, _, ngettext
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.run import Run
@@ -184,6 +184,9 @@ class CreatePage(Page):
         if self.batch is None:
             return
         changed: list[int] = []
+        for event in events:
+            if isinstance(event, Note) and event.level == "warning":
+                self.services.notify(event.message)
         if self.follows_disk:
             if any(isinstance(event, Sample | Text) for event in events):
                 self.batch.final_texts = 0

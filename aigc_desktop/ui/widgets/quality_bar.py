@@ -8,6 +8,7 @@ from PySide6.QtCore import SignalInstance
 from PySide6.QtWidgets import QCheckBox, QComboBox, QPushButton
 
 from aigc_desktop.core.i18n import _
+from aigc_desktop.core.rating import counts_text
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.controls import guard_wheel
 from aigc_desktop.ui.works import Batch, Work
@@ -27,7 +28,6 @@ class QualityBar:
         guard_wheel(self.order)
         self.failed = QPushButton()
         self.failed.setCheckable(True)
-        self.failed.setToolTip(_("Show what “Only good ones” rejected, with the reasons"))
         self.refresh(None)
 
     @property
@@ -43,9 +43,12 @@ class QualityBar:
     def refresh(self, batch: Batch | None) -> None:
         """Offer what the batch has: an order where there are ratings, the failed ones where there are any."""
         works = batch.works if batch else []
-        count = sum(work.failed for work in works)
+        against = [work.rating for work in works if work.failed and work.rating is not None]
+        count = len(against)
         self.failed.setText(_("Did not pass: {count}").format(count=count))
         self.failed.setAccessibleName(self.failed.text())
+        tip = _("Show what “Only good ones” rejected, with the reasons")
+        self.failed.setToolTip(f"{tip}\n{counts_text(against)}")
         self.failed.setVisible(count > 0)
         self.order.setVisible(any(work.rating is not None for work in works))
         if not count:
