@@ -136,9 +136,8 @@ class CreatePage(Page):
             self.services.notify(_("The version this was made with is not there any more; the best one is shown."))
         settings = dict(origin.get("settings") or {})
         if isinstance(origin.get("seed"), int):
-            settings |= {"seed": origin["seed"], "count": 1}
-            if "good" in settings:
-                settings["good"] = False  # this very work, whatever is said against it
+            # this very work, whatever is said against it
+            settings |= {"seed": origin["seed"], "count": 1, "good": False}
         self.panel.set_values(settings)
         self._show_place()
         return True
@@ -184,9 +183,8 @@ class CreatePage(Page):
         if self.batch is None:
             return
         changed: list[int] = []
-        for event in events:
-            if isinstance(event, Note) and event.level == "warning":
-                self.services.notify(event.message)
+        for warning in (event for event in events if isinstance(event, Note) and event.level == "warning"):
+            self.services.notify(warning.message)
         if self.follows_disk:
             if any(isinstance(event, Sample | Text) for event in events):
                 self.batch.final_texts = 0

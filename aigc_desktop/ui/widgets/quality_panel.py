@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QImage, QPixmap
-from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.i18n import _
@@ -14,7 +14,7 @@ from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.controls import button, label
 from aigc_desktop.ui.widgets.thumbnails import to_image
 
-WIDTH_PX, PICTURE_PX = 200, 128
+PICTURE_PX = 128
 
 
 class QualityPanel(QWidget):
@@ -26,12 +26,11 @@ class QualityPanel(QWidget):
         super().__init__()
         self.theme, self.workspace = theme, workspace
         self.nearest = QImage()
-        self.score = label("", "title", wrap=False)
+        self.score = label("", "title")
         self.score.setToolTip(_("The share of training pictures that stand out at least as much as this one"))
         self.reasons = label("", "body")
         self.near_title = label(_("Nearest training picture"), "card")
-        self.picture = QLabel()
-        self.picture.setAlignment(Qt.AlignmentFlag.AlignLeft)
+        self.picture = label("", wrap=False)
         self.picture.setAccessibleName(_("Nearest training picture"))
         self.nearness = label("", "secondary")
         self.button = button(theme, _("Compare"), "columns-2", "", _("Lay both over each other, with a divider"))
@@ -42,7 +41,7 @@ class QualityPanel(QWidget):
         for widget in (self.score, self.reasons, self.near_title, self.picture, self.nearness, self.button):
             box.addWidget(widget)
         box.addStretch(1)
-        self.setFixedWidth(theme.px(WIDTH_PX))
+        self.hide()
 
     def show_rating(self, rating: Rating | None) -> None:
         """Show what is known of a picture; the panel is hidden for one that was not rated."""

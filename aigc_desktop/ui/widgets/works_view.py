@@ -8,7 +8,6 @@ from pathlib import Path
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
 from PySide6.QtWidgets import (
-    QHBoxLayout,
     QMenu,
     QPlainTextEdit,
     QSlider,
@@ -30,10 +29,12 @@ from aigc_desktop.ui.widgets.controls import icon_button, label
 from aigc_desktop.ui.widgets.image_viewer import ImageViewer
 from aigc_desktop.ui.widgets.quality_bar import QualityBar
 from aigc_desktop.ui.widgets.quality_panel import QualityPanel
+from aigc_desktop.ui.widgets.side_by_side import SideBySide
 from aigc_desktop.ui.widgets.thumbnail_grid import ThumbnailGrid
 from aigc_desktop.ui.widgets.thumbnails import Source, to_image
 from aigc_desktop.ui.works import Batch, Work
 
+NARROW_PX, QUALITY_PX = 140, 200
 BADGES = {"kept": "✓", "rejected": "✕"}
 ACTIONS = ("like", "keep", "reject", "compare", "export", "copy", "folder")
 
@@ -80,7 +81,7 @@ class WorksView(QWidget):
 
     def show_batch(self, batch: Batch | None) -> None:
         """Show what a job has made so far."""
-        self.batch = batch
+        self.batch, self.rows = batch, []  # rows of the batch before would name works that are not there
         self.stack.setCurrentIndex(0)
         is_text = bool(batch and batch.works and batch.works[0].kind == "text")
         self.reader.setVisible(is_text)
@@ -215,7 +216,7 @@ class WorksView(QWidget):
         self.reader.hide()
         self.stack = QStackedWidget()
         self.stack.addWidget(splitter)
-        self.stack.addWidget(beside(theme, self.viewer, self.quality))
+        self.stack.addWidget(SideBySide(theme, self.viewer, self.quality, (NARROW_PX, QUALITY_PX)))
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(theme.px(8))
@@ -316,17 +317,6 @@ def state_text(batch: Batch, chosen: int) -> str:
     if "rejected" in marks:
         parts.append(_("{count} rejected").format(count=marks.count("rejected")))
     return " · ".join(parts)
-
-
-def beside(theme: Theme, wide: QWidget, narrow: QWidget) -> QWidget:
-    """Return both in a row; the wide one takes the room."""
-    row = QWidget()
-    box = QHBoxLayout(row)
-    box.setContentsMargins(0, 0, 0, 0)
-    box.setSpacing(theme.px(16))
-    box.addWidget(wide, 1)
-    box.addWidget(narrow)
-    return row
 
 
 def make_actions(theme: Theme, grid: ThumbnailGrid) -> dict[str, QAction]:
