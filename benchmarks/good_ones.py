@@ -87,8 +87,9 @@ def twelve(workspace: Workspace, dataset: Dataset) -> tuple[int, list[Sample], b
         seeds.append([seed for event in good for seed in event.seeds])
     print(*(event.message for event in events if isinstance(event, Note)))
     rejected = [event for event in samples if event.role == "rejected"]
-    shown = [event.images for event in (*good, *rejected)]
-    sheet(np.concatenate(shown), RESULTS / "good_ones_emoji32.png", columns=WANTED)
+    rows = [np.concatenate([event.images for event in part]) for part in (good, rejected) if part]
+    filled = [np.pad(row, ((0, -len(row) % WANTED), (0, 0), (0, 0), (0, 0)), constant_values=255) for row in rows]
+    sheet(np.concatenate(filled), RESULTS / "good_ones_emoji32.png", columns=WANTED)  # the kept ones on top
     return len(seeds[0]), rejected, seeds[0] == seeds[1]
 
 
