@@ -160,6 +160,11 @@ def test_pictures_are_labelled_by_folder(folder, tmp_path, capsys):
     assert main(["generate", run.id, *vary, "--label", "red", "--out", str(tmp_path / "out")]) == 0
     assert len(list((tmp_path / "out").glob("*.png"))) == 2
     assert main(["generate", run.id, *vary, "--label", "green"]) == 1
+    capsys.readouterr()
+    assert main(["generate", run.id, "--good", "--count", "1", "--walk-steps", "1", "--out", str(tmp_path / "no")]) == 0
+    told = capsys.readouterr().out
+    assert "0 good pictures of 8" in told and "looks like noise 8" in told  # three steps of training make noise
+    assert not list((tmp_path / "no").glob("*.png"))
 
 
 def test_a_published_model_is_imported_listed_and_writes(tmp_path, folder, capsys):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +11,7 @@ from typing import Any, Literal
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.files import parse_json, write_json
 from aigc_desktop.core.i18n import _
+from aigc_desktop.core.rating import Rating
 from aigc_desktop.core.typed import typed
 
 FORMAT = 1
@@ -51,8 +52,8 @@ class Card:
     tags: tuple[str, ...] = ()
     starred: bool = False
     parents: tuple[str, ...] = ()
+    rating: Rating | None = None
     format: int = FORMAT
-
 
 
 def card_of(values: Any) -> Card:
@@ -83,7 +84,7 @@ def write_card(path: Path, card: Card) -> None:
         before = parse_json(path.read_bytes())
     except (OSError, ValueError):
         before = {}
-    write_json(path, {**(before if isinstance(before, dict) else {}), **vars(card)})
+    write_json(path, {**(before if isinstance(before, dict) else {}), **asdict(card)})
 
 
 def clean_title(title: str) -> str:

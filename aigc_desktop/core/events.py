@@ -9,6 +9,8 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from aigc_desktop.core.rating import Rating
+
 if TYPE_CHECKING:  # the window is on the screen before numpy is needed
     import numpy as np
     import numpy.typing as npt
@@ -38,16 +40,18 @@ class Metric:
 
 @dataclass(frozen=True)
 class Sample:
-    """Pictures, uint8 (N, H, W, C) with C 1, 3 or 4; `seeds` and `labels` have N entries or none.
+    """Pictures, uint8 (N, H, W, C) with C 1, 3 or 4; `seeds`, `labels` and `ratings` have N entries or none.
 
-    `role` says what they are; `reconstruction` pictures alternate original and copy.
+    `role` says what they are; `reconstruction` pictures alternate original and copy, `rejected` ones were made but are
+    not wanted, for the reasons in their ratings.
     """
 
     step: int
     images: Images
     seeds: tuple[int, ...] = ()
     labels: tuple[str, ...] = ()
-    role: Literal["samples", "real", "reconstruction", "interpolation"] = "samples"
+    role: Literal["samples", "real", "reconstruction", "interpolation", "rejected"] = "samples"
+    ratings: tuple[Rating, ...] = ()
 
 
 @dataclass(frozen=True)

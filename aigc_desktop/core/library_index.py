@@ -14,7 +14,7 @@ import unicodedata
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from aigc_desktop.core.card import Card, card_of, created_number
@@ -103,7 +103,7 @@ class LibraryIndex:
 
     def put(self, card: Card) -> None:
         """Take a card in, in place of the one with its id."""
-        text = json.dumps(vars(card), ensure_ascii=False)
+        text = json.dumps(asdict(card), ensure_ascii=False)
         self.drop([card.id])
         number = self._free_number(card)
         row = (number, card.id, card.id[:2], card.run, card.fingerprint, text, _crc(text))

@@ -15,12 +15,13 @@ from aigc_desktop.core.events import EVENT_TYPES
 from aigc_desktop.core.family import Plan, Preset, Problem, TaskSpec
 from aigc_desktop.core.fields import FieldKind, FieldSpec
 from aigc_desktop.core.machine import Machine
+from aigc_desktop.core.rating import Rating
 
 if TYPE_CHECKING:  # the window is on the screen before numpy is needed
     import numpy as np
 
 _HEAD = struct.Struct("<IQ")
-_TYPES = {cls.__name__: cls for cls in (*EVENT_TYPES, FieldSpec, Plan, Preset, Problem, TaskSpec, Machine)}
+_TYPES = {cls.__name__: cls for cls in (*EVENT_TYPES, FieldSpec, Plan, Preset, Problem, TaskSpec, Machine, Rating)}
 _DTYPES = {"uint8", "int64", "int32", "float32", "float64"}
 _LIMIT = 1 << 31
 

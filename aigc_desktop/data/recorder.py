@@ -212,11 +212,15 @@ class _Recorder:
         seed = sample.seeds[index] if sample.seeds else None
         label = sample.labels[index] if sample.labels else ""
         file = self.run.folder / "pictures" / f"{self.made:06d}.png"
+        rating = sample.ratings[index] if sample.ratings else None
         metadata = {**self.origin, "seed": seed, "label": label, "role": sample.role, "index": self.made}
+        if rating is not None:
+            metadata["rating"] = rating.plain()
         with atomic_file(file) as f:
             f.write(encode_png(sample.images[index], metadata))
         with (self.run.folder / PICTURES).open("a", encoding="utf-8", newline="\n") as listing:
-            listing.write(made_picture_line(MadePicture(file, self.made, seed, label, sample.step)))
+            made = MadePicture(file, self.made, seed, label, sample.step, sample.role, rating)
+            listing.write(made_picture_line(made))
         self.made += 1
 
     def _name(self, step: int, role: str) -> str:

@@ -19,6 +19,7 @@ from aigc_desktop.core.events import Images, Sample, Text
 from aigc_desktop.core.files import atomic_file, read_json, write_json, write_text
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.lines import read_lines
+from aigc_desktop.core.rating import Rating, rating_of
 from aigc_desktop.core.run import Run
 
 PICTURES = "pictures.jsonl"
@@ -64,6 +65,13 @@ class MadePicture:
     seed: int | None
     label: str
     step: int
+    role: str = "samples"
+    rating: Rating | None = None
+
+    @property
+    def rejected(self) -> bool:
+        """Return whether it was made but did not pass."""
+        return self.role == "rejected"
 
 
 def write_sheet(folder: Path, name: str, sample: Sample) -> None:
@@ -112,7 +120,10 @@ def _pictures(run: Run) -> Iterator[MadePicture]:
         try:
             index, step, seed = int(values["index"]), int(values["step"]), values["seed"]
             file = run.folder / "pictures" / f"{index:06d}.png"
-            picture = MadePicture(file, index, None if seed is None else int(seed), str(values["label"]), step)
+            picture = MadePicture(
+                file, index, None if seed is None else int(seed), str(values["label"]), step,
+                str(values.get("role", "samples")), rating_of(values.get("rating")),
+            )  # fmt: skip
         except (ValueError, KeyError, TypeError, OverflowError):
             continue
         if file.name == values.get("file") and file.is_file():

@@ -1,8 +1,8 @@
-"""What the families of pictures share: one seed per picture, sizes, generation as a stream, KID while training."""
+"""What the families of pictures share: one seed per picture, sizes, files, KID while training."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +15,6 @@ from torch import Tensor
 from aigc_desktop.core.config import TaskConfig, param
 from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.errors import UserError
-from aigc_desktop.core.events import Event, Progress, Sample
 from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.run import Run
@@ -75,17 +74,6 @@ def one_by_one(make: Callable[[int], Tensor], seeds: Sequence[int]) -> Pictures:
     """
     with torch.inference_mode():
         return np.concatenate([to_pictures(make(seed)) for seed in seeds])
-
-
-def stream_samples(
-    make: Callable[[Sequence[int]], tuple[Pictures, tuple[str, ...]]], first: int, count: int
-) -> Iterator[Event]:
-    """Yield Sample events of `count` pictures with the seeds first, first + 1, …; `make` gives pictures and labels."""
-    for start in range(0, count, CHUNK):
-        seeds = range(first + start, first + min(count, start + CHUNK))
-        pictures, labels = make(seeds)
-        yield Sample(start, pictures, tuple(seeds), labels)
-        yield Progress(start + len(seeds), count, unit=N_("pictures"))
 
 
 class ResizedSource:

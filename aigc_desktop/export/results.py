@@ -15,6 +15,7 @@ import numpy as np
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.library import Card, Library
 from aigc_desktop.core.model import PREFIX
+from aigc_desktop.core.rating import Rating, rating_of
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.samples import read_pictures, read_png, read_samples
@@ -37,9 +38,10 @@ class Origin:
     dataset_hash: str
     settings: dict[str, Any]
 
-    def of(self, seed: int | None, label: str) -> dict[str, Any]:
+    def of(self, seed: int | None, label: str, rating: Rating | None = None) -> dict[str, Any]:
         """Return the origin of one work."""
-        return {**vars(self), "seed": seed, "label": label}
+        rated = {} if rating is None else {"rating": rating.plain()}
+        return {**vars(self), "seed": seed, "label": label, **rated}
 
 
 def origin_of(result: Run) -> Origin:
@@ -64,11 +66,14 @@ def origin_of(result: Run) -> Origin:
 
 
 def pieces_of(result: Run) -> Iterator[Piece]:
-    """Yield what a result made, in the order it came; pictures are decoded when they are asked for."""
+    """Yield what a result made, in the order it came, without what was rejected as it was made."""
     origin = origin_of(result)
     for picture in read_pictures(result):
+        if picture.rejected:
+            continue
         title = work_title(origin.model_title, picture.seed, picture.label, picture.index)
-        yield Piece("image", title, read_png(picture.file), origin=origin.of(picture.seed, picture.label))
+        told = origin.of(picture.seed, picture.label, picture.rating)
+        yield Piece("image", title, read_png(picture.file), origin=told)
     for sheet in read_samples(result):
         if sheet.role != "real":
             for index, text in enumerate(sheet.items):
@@ -98,7 +103,7 @@ def keep(library: Library, piece: Piece, tags: Sequence[str] = (), parents: Sequ
     facts: dict[str, Any] = {
         "run": origin.get("model", ""), "run_title": origin.get("model_title", ""), "tags": tuple(tags),
         "parents": tuple(parents), "settings": dict(origin.get("settings", {})), "seed": origin.get("seed"),
-        "fingerprint": fingerprint(piece),
+        "fingerprint": fingerprint(piece), "rating": rating_of(origin.get("rating")),
         **{name: origin.get(name) or "" for name in ("checkpoint", "dataset", "dataset_hash", "task", "label")},
     }  # fmt: skip
     if piece.kind == "text":
@@ -149,5 +154,3 @@ def text_title(text: str) -> str:
     """Return the title a new text gets: how it begins."""
     line: str = next((line.strip() for line in text.splitlines() if line.strip()), "")
     return line if len(line) <= TITLE_LETTERS else line[:TITLE_LETTERS].rstrip() + "…"
-
-

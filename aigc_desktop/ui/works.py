@@ -13,6 +13,7 @@ import numpy.typing as npt
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Sample
 from aigc_desktop.core.files import read_json, write_json
+from aigc_desktop.core.rating import Rating
 from aigc_desktop.core.run import Run
 
 if TYPE_CHECKING:
@@ -24,7 +25,10 @@ Mark = Literal["", "kept", "rejected"]
 
 @dataclass(frozen=True)
 class Work:
-    """One made work: a picture in memory or in a file, or a text; `origin` says how to make it again."""
+    """One made work: a picture in memory or in a file, or a text; `origin` says how to make it again.
+
+    A `failed` one was made but rejected by "Only good ones", for the reasons in its rating.
+    """
 
     kind: Literal["image", "text"]
     title: str
@@ -36,6 +40,8 @@ class Work:
     file: Path | None = None
     origin: Mapping[str, Any] = field(default_factory=dict)
     partial: bool = False
+    rating: Rating | None = None
+    failed: bool = False
 
     def picture(self) -> npt.NDArray[np.uint8]:
         """Return the pixels, uint8 (H, W, C), read from the file when they are not in memory."""
@@ -83,7 +89,8 @@ class Batch:
             title = work_title(self.origin.model_title, picture.seed, picture.label, picture.index)
             self.works.append(
                 Work("image", title, len(self.works), picture.seed, picture.label, file=picture.file,
-                     origin=self.origin.of(picture.seed, picture.label))
+                     origin=self.origin.of(picture.seed, picture.label, picture.rating), rating=picture.rating,
+                     failed=picture.rejected)
             )  # fmt: skip
         for sheet in read_samples(self.result):
             if sheet.role != "real":
@@ -97,12 +104,13 @@ class Batch:
             index = len(self.works)
             seed = sample.seeds[i] if i < len(sample.seeds) else None
             label = sample.labels[i] if i < len(sample.labels) else ""
+            rating = sample.ratings[i] if i < len(sample.ratings) else None
             file = self.result.folder / "pictures" / f"{index:06d}.png"
             there = file.is_file()
             self.works.append(
                 Work("image", work_title(self.origin.model_title, seed, label, index), index, seed, label,
                      pixels=None if there else pixels, file=file if there else None,
-                     origin=self.origin.of(seed, label))
+                     origin=self.origin.of(seed, label, rating), rating=rating, failed=sample.role == "rejected")
             )  # fmt: skip
 
     def add_texts(self, items: tuple[str, ...], seeds: tuple[int, ...], partial: bool) -> list[int]:

@@ -10,10 +10,11 @@ from PIL import Image
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent, QGuiApplication
 
-from aigc_desktop.core.events import Failed, Finished, Progress, Sample, Stopped, Text
+from aigc_desktop.core.events import Failed, Finished, Note, Progress, Sample, Stopped, Text
 from aigc_desktop.core.family import TaskSpec
 from aigc_desktop.core.fields import FieldKind, FieldSpec
 from aigc_desktop.core.library import Library
+from aigc_desktop.core.rating import Rating
 from aigc_desktop.data.recorder import record as record_run
 from aigc_desktop.export.export import label_of, read_settings
 from aigc_desktop.ui.pages.create import PAGE
@@ -30,7 +31,8 @@ COMMON = [
 GAN = TaskSpec(
     "image_gan.generate", "Make pictures", "create", "image_gan", "Picture GAN", "image", "",
     [*COMMON, FieldSpec("wildness", FieldKind.FLOAT, 1.0, "Safe … wild", "Bold.", "", 0.0, 2.0),
-     FieldSpec("label", FieldKind.TEXT, "", "Class", "Name.")], False,
+     FieldSpec("label", FieldKind.TEXT, "", "Class", "Name."),
+     FieldSpec("good", FieldKind.BOOL, False, "Only good ones", "Rejects.")], False,
 )  # fmt: skip
 BLEND = TaskSpec("image_gan.interpolate", "Blend two", "create", "image_gan", "Picture GAN", "image", "", COMMON, False)
 GPT = TaskSpec(
@@ -91,7 +93,8 @@ def test_generate_asks_for_what_is_chosen_and_names_the_version(page, services, 
     [request] = jobs.requests
     assert request.task == "image_gan.generate"
     assert request.values == {
-        "run": _run_id(services, "cups"), "checkpoint": "000200", "seed": 7, "count": 4, "wildness": 0.0, "label": "杯"
+        "run": _run_id(services, "cups"), "checkpoint": "000200", "seed": 7, "count": 4, "wildness": 0.0, "label": "杯",
+        "good": False,
     }  # fmt: skip
     assert Path(request.run).parent == services.workspace.folder / "results"
     assert not page.panel.button.isVisible()
@@ -180,9 +183,9 @@ def test_rejected_works_can_be_hidden_and_taken_back(qtbot, page, services, jobs
     page.shown(run=_run_id(services, "cups"))
     _made(page, jobs)
     qtbot.keyClick(page.view.grid, Qt.Key.Key_X)
-    page.view.hide_box.setChecked(True)
+    page.view.shown.hide_box.setChecked(True)
     assert page.view.rows == [1, 2, 3]
-    page.view.hide_box.setChecked(False)
+    page.view.shown.hide_box.setChecked(False)
     page.view.grid.select_rows([0])
     qtbot.keyClick(page.view.grid, Qt.Key.Key_X)
     assert page.batch.marks == {}
@@ -385,3 +388,63 @@ def test_tasks_of_a_model_can_be_chosen(page, services, jobs):
     assert page.panel.rows["task"].isVisible()
     page.generate()
     assert jobs.requests[0].task == "image_gan.interpolate"
+
+
+def _rating(services, score, *reasons):
+    cups = next(each for each in services.workspace.datasets() if each.info.kind == "image")
+    return Rating(score, reasons, cups.id, 2, 0.4)
+
+
+def _rated(page, services, jobs):
+    """Make three good pictures, and one that did not pass."""
+    page.generate()
+    good = tuple(_rating(services, score) for score in (20.0, 90.0, 50.0))
+    failed = (_rating(services, 3.0, "blurred", "copy"),)
+    jobs.handles[-1].feed(
+        Sample(0, _images(3), (100, 101, 102), ratings=good),
+        Sample(4, _images(1, 9), (103,), role="rejected", ratings=failed),
+        Note("Only 3 of 12.", "warning"), Finished(),
+    )  # fmt: skip
+
+
+def test_what_did_not_pass_is_shown_on_demand_with_its_reasons(page, services, jobs, record):
+    page.shown(run=_run_id(services, "cups"))
+    _rated(page, services, jobs)
+    view = page.view
+    assert view.rows == [0, 1, 2] and view.state.text().startswith("3 works")
+    assert view.shown.failed.text() == "Did not pass: 1" and "blurred 1" in view.shown.failed.toolTip()
+    assert ("Only 3 of 12.", None) in record.notes
+    view.shown.failed.click()
+    assert view.rows == [3]
+    assert view.grid.grid_model.caption(0) == "blurred, a near copy of a training picture"
+    view.shown.failed.click()
+    assert view.rows == [0, 1, 2]
+
+
+def test_the_quality_of_a_picture_lies_beside_it_with_the_nearest_training_picture(page, services, jobs):
+    page.shown(run=_run_id(services, "cups"))
+    _rated(page, services, jobs)
+    view = page.view
+    view.shown.order.setCurrentIndex(1)
+    assert view.rows == [1, 2, 0]
+    view.look(0)
+    panel = view.quality
+    assert panel.isVisible() and panel.score.text() == "Quality 90 of 100"
+    assert panel.reasons.text() == "Nothing against it."
+    assert panel.nearest.pixelColor(0, 0).red() == 120  # the picture of the data set
+    panel.button.click()
+    assert view.viewer.canvas.comparing
+    view.shown.failed.click()
+    view.look(0)
+    assert panel.reasons.text() == "Blurred, a near copy of a training picture"
+    view.show_batch(type(page.batch)(page.batch.result))  # of which the stand-in has recorded nothing
+    assert not view.shown.failed.isVisible()
+
+
+def test_generate_like_this_brings_a_failed_one_back(page, services, jobs):
+    page.shown(run=_run_id(services, "cups"))
+    _rated(page, services, jobs)
+    origin = {**page.batch.works[3].origin, "settings": {"good": True, "count": 12}}
+    assert page.recall(origin) and origin["rating"]["reasons"] == ["blurred", "copy"]
+    _task, values = page.panel.chosen()
+    assert (values["seed"], values["count"], values.get("good")) == (103, 1, False)

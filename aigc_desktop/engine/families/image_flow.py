@@ -26,6 +26,7 @@ from aigc_desktop.engine.checkpoint import Card, part, read_model
 from aigc_desktop.engine.data import Sampler, open_dataset
 from aigc_desktop.engine.device import choose_device
 from aigc_desktop.engine.flow_setup import ImageFlowConfig, plan
+from aigc_desktop.engine.making import MakeConfig, stream_samples
 from aigc_desktop.engine.nn.flow import Keep, between, draw_times, guided, keep_known, walk
 from aigc_desktop.engine.nn.hinted import hinted_augment
 from aigc_desktop.engine.nn.unet import Unet, UnetShape
@@ -44,7 +45,6 @@ from aigc_desktop.engine.pictures import (
     open_mask,
     open_picture,
     seeded,
-    stream_samples,
 )
 from aigc_desktop.engine.step import Step
 from aigc_desktop.engine.training import Trainee, begin, fit
@@ -71,11 +71,15 @@ class FlowConfig(CreateConfig):
     )  # fmt: skip
 
 
-class GenerateConfig(FlowConfig):
+class NewConfig(FlowConfig, MakeConfig):
+    """Settings of the tasks that make one picture for each seed."""
+
+
+class GenerateConfig(NewConfig):
     """Settings of making new pictures."""
 
 
-class VaryConfig(FlowConfig):
+class VaryConfig(NewConfig):
     """Settings of making variants of a given picture."""
 
     picture: Path = param(..., N_("Picture"), N_("The picture to vary; its centre is used."), kind=FieldKind.FILE)
@@ -84,7 +88,7 @@ class VaryConfig(FlowConfig):
     )
 
 
-class FillConfig(FlowConfig):
+class FillConfig(NewConfig):
     """Settings of painting a part of a picture anew."""
 
     picture: Path = param(..., N_("Picture"), N_("The picture to change; its centre is used."), kind=FieldKind.FILE)
@@ -151,7 +155,7 @@ def train(config: ImageFlowConfig, run: Run) -> EventStream:
 def generate(config: GenerateConfig, run: Run) -> EventStream:
     """Make new pictures; the seed of each decides it alone."""
     model, label = _opened(config, run)
-    yield from _stream(config, model, label, lambda noise: noise)
+    yield from _stream(config, run, model, label, lambda noise: noise)
 
 
 def vary(config: VaryConfig, run: Run) -> EventStream:
@@ -159,7 +163,7 @@ def vary(config: VaryConfig, run: Run) -> EventStream:
     model, label = _opened(config, run)
     picture = open_picture(config.picture, model.network.shape.size).to(model.device)
     start = 1.0 - config.strength
-    yield from _stream(config, model, label, lambda noise: torch.lerp(noise, picture, start), start)
+    yield from _stream(config, run, model, label, lambda noise: torch.lerp(noise, picture, start), start)
 
 
 def fill(config: FillConfig, run: Run) -> EventStream:
@@ -168,7 +172,9 @@ def fill(config: FillConfig, run: Run) -> EventStream:
     size = model.network.shape.size
     picture = open_picture(config.picture, size).to(model.device)
     mask = open_mask(config.mask, size).to(model.device)
-    yield from _stream(config, model, label, lambda noise: noise, keep=lambda noise: keep_known(picture, mask, noise))
+    yield from _stream(
+        config, run, model, label, lambda noise: noise, keep=lambda noise: keep_known(picture, mask, noise)
+    )
 
 
 def interpolate(config: InterpolateConfig, run: Run) -> EventStream:
@@ -192,7 +198,7 @@ def _opened(config: FlowConfig, run: Run) -> tuple[Model, int]:
 
 
 def _stream(
-    config: FlowConfig, model: Model, label: int, begin: Callable[[Tensor], Tensor], start: float = 0.0,
+    config: NewConfig, run: Run, model: Model, label: int, begin: Callable[[Tensor], Tensor], start: float = 0.0,
     keep: Callable[[Tensor], Keep] | None = None,
 ) -> Iterator[Event]:  # fmt: skip
     """Yield Samples of `config.count` pictures; `begin` and `keep` are made of each picture's noise."""
@@ -210,7 +216,7 @@ def _stream(
         pictures = one_by_one(make, seeds)
         return pictures, tuple(model.classes[number] for number in labels) if model.classes else ()
 
-    yield from stream_samples(several, config.seed, config.count)
+    yield from stream_samples(several, config, run)
 
 
 def sampler(folder: Path, device: str) -> Callable[[int, int], Pictures]:

@@ -27,6 +27,7 @@ from aigc_desktop.engine.checkpoint import Card, part, read_model
 from aigc_desktop.engine.data import Sampler, open_dataset
 from aigc_desktop.engine.device import choose_device
 from aigc_desktop.engine.gan_setup import WARM_MODEL, ImageGanConfig, plan, widths_of
+from aigc_desktop.engine.making import MakeConfig, stream_samples
 from aigc_desktop.engine.nn.adversarial import decayed, gradient_penalty, pairing_loss
 from aigc_desktop.engine.nn.convnet import Discriminator, Encoder
 from aigc_desktop.engine.nn.convnet import Generator as Painter
@@ -34,7 +35,6 @@ from aigc_desktop.engine.nn.diffaugment import diff_augment
 from aigc_desktop.engine.nn.variational import draw, kl_per_dimension, reconstruction_nats
 from aigc_desktop.engine.optim import adamw
 from aigc_desktop.engine.pictures import (
-    CreateConfig,
     KidMeter,
     Pictures,
     ResizedSource,
@@ -44,7 +44,6 @@ from aigc_desktop.engine.pictures import (
     load_trained,
     one_by_one,
     seeded,
-    stream_samples,
 )
 from aigc_desktop.engine.step import Step
 from aigc_desktop.engine.training import Trainee, begin, fit
@@ -56,7 +55,7 @@ MOST_CODES = 20_000  # pictures whose codes are remembered while copying
 VALIDATION_SEED = 1_000_000  # far from the seeds of previews
 
 
-class GenerateConfig(CreateConfig):
+class GenerateConfig(MakeConfig):
     """Settings of making pictures with a trained GAN."""
 
     wildness: float = param(
@@ -90,9 +89,7 @@ def generate(config: GenerateConfig, run: Run) -> EventStream:
     card, weights, device, _trained = load_trained(config, run)
     painter = load_painter(card, weights, device)
     label = class_index(card, config.label)
-    yield from stream_samples(
-        lambda seeds: paint(painter, card.extra, seeds, label, config.wildness), config.seed, config.count
-    )
+    yield from stream_samples(lambda seeds: paint(painter, card.extra, seeds, label, config.wildness), config, run)
 
 
 def load_painter(card: Card, weights: dict[str, Tensor], device: torch.device) -> Painter:

@@ -26,6 +26,7 @@ from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.checkpoint import Card, part, read_model
 from aigc_desktop.engine.data import Sampler, open_dataset, to_pictures
 from aigc_desktop.engine.device import choose_device
+from aigc_desktop.engine.making import MakeConfig, stream_samples
 from aigc_desktop.engine.nn.density import LatentDensity
 from aigc_desktop.engine.nn.diffaugment import shift
 from aigc_desktop.engine.nn.resnet import PictureDecoder, PictureEncoder
@@ -39,7 +40,6 @@ from aigc_desktop.engine.pictures import (
     load_trained,
     one_by_one,
     seeded,
-    stream_samples,
 )
 from aigc_desktop.engine.step import Step
 from aigc_desktop.engine.training import Trainee, begin, fit
@@ -53,7 +53,7 @@ ERROR_DECAY = 0.98  # of the running error, per step
 ACTIVE = 0.01  # variance of the means above which a latent number says something (arXiv:1509.00519)
 
 
-class GenerateConfig(CreateConfig):
+class GenerateConfig(MakeConfig):
     """Settings of making new pictures."""
 
     wildness: float = param(
@@ -101,7 +101,7 @@ def generate(config: GenerateConfig, run: Run) -> EventStream:
     """Make new pictures; the seed of each decides it alone."""
     card, weights, device, _trained = load_trained(config, run)
     modules = Model(card, weights, device).modules
-    yield from stream_samples(lambda seeds: (paint(modules, seeds, config.wildness), ()), config.seed, config.count)
+    yield from stream_samples(lambda seeds: (paint(modules, seeds, config.wildness), ()), config, run)
 
 
 def reconstruct(config: ReconstructConfig, run: Run) -> EventStream:

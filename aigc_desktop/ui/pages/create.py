@@ -9,7 +9,7 @@ from typing import Any
 from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
 
 from aigc_desktop.core.errors import UserError, failure_of
-from aigc_desktop.core.events import Event, Failed, Finished, Sample, Stopped, Text
+from aigc_desktop.core.events import Event, Failed, Finished, Note, Sample, Stopped, Text
 from aigc_desktop.core.i18n import N_, _, ngettext
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.run import Run
@@ -136,7 +136,8 @@ class CreatePage(Page):
             self.services.notify(_("The version this was made with is not there any more; the best one is shown."))
         settings = dict(origin.get("settings") or {})
         if isinstance(origin.get("seed"), int):
-            settings |= {"seed": origin["seed"], "count": 1}
+            # this very work, whatever is said against it
+            settings |= {"seed": origin["seed"], "count": 1, "good": False}
         self.panel.set_values(settings)
         self._show_place()
         return True
@@ -182,6 +183,8 @@ class CreatePage(Page):
         if self.batch is None:
             return
         changed: list[int] = []
+        for warning in (event for event in events if isinstance(event, Note) and event.level == "warning"):
+            self.services.notify(warning.message)
         if self.follows_disk:
             if any(isinstance(event, Sample | Text) for event in events):
                 self.batch.final_texts = 0
@@ -206,7 +209,7 @@ class CreatePage(Page):
         if isinstance(ending, Failed):
             self.services.show_failure(ending)
         elif isinstance(ending, Stopped) and self.batch is not None:
-            count = len(self.batch.works)
+            count = sum(not work.failed for work in self.batch.works)
             text = ngettext(
                 "Stopped; {count} finished work is here.", "Stopped; {count} finished works are here.", count
             )

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 
 from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.core.library import Card, FamilyTree
+from aigc_desktop.core.rating import reasons_text
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.cards import FlowLayout
 from aigc_desktop.ui.widgets.controls import button, icon_button, label
@@ -34,6 +35,13 @@ def _version_words(checkpoint: str) -> str:
     """Return how a saved version is called: by the step it was saved at."""
     step = _("step {step}").format(step=f"{int(checkpoint):,}") if checkpoint.isdecimal() else checkpoint
     return _("Version: {name}").format(name=step)
+
+
+def _quality_words(card: Card) -> str:
+    """Return the score of a work and what is said against it, "" when it was not rated."""
+    if card.rating is None:
+        return ""
+    return " · ".join(filter(None, (f"{card.rating.score:.0f} / 100", reasons_text(card.rating))))
 
 
 class CardPanel(QWidget):
@@ -172,7 +180,7 @@ class CardPanel(QWidget):
         size = f"{card.width} × {card.height}" if card.width else ""
         seed = "" if card.seed is None else str(card.seed)
         facts = [(_("Made"), card.created[:16].replace("T", " ")), (_("Size"), size), (_("Seed"), seed),
-                 (_("Class"), card.label)]  # fmt: skip
+                 (_("Class"), card.label), (_("Quality"), _quality_words(card))]  # fmt: skip
         facts += [(name, str(value)) for name, value in sorted(card.settings.items()) if name not in _HIDDEN]
         for name, value in facts:
             if value:

@@ -8,7 +8,6 @@ from pathlib import Path
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
 from PySide6.QtWidgets import (
-    QCheckBox,
     QMenu,
     QPlainTextEdit,
     QSlider,
@@ -21,16 +20,21 @@ from PySide6.QtWidgets import (
 
 from aigc_desktop.core.errors import BadInput
 from aigc_desktop.core.i18n import _
+from aigc_desktop.core.rating import reasons_text
 from aigc_desktop.ui.dragging import LIMIT, files_to_drag
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.cards import FlowLayout
 from aigc_desktop.ui.widgets.controls import icon_button, label
 from aigc_desktop.ui.widgets.image_viewer import ImageViewer
+from aigc_desktop.ui.widgets.quality_bar import QualityBar
+from aigc_desktop.ui.widgets.quality_panel import QualityPanel
+from aigc_desktop.ui.widgets.side_by_side import SideBySide
 from aigc_desktop.ui.widgets.thumbnail_grid import ThumbnailGrid
 from aigc_desktop.ui.widgets.thumbnails import Source, to_image
 from aigc_desktop.ui.works import Batch, Work
 
+NARROW_PX, QUALITY_PX = 140, 200
 BADGES = {"kept": "✓", "rejected": "✕"}
 ACTIONS = ("like", "keep", "reject", "compare", "export", "copy", "folder")
 
@@ -46,6 +50,7 @@ class WorksView(QWidget):
         self.theme = theme = services.theme
         self.batch: Batch | None = None
         self.rows: list[int] = []
+        self.seen = 0
         self.grid = ThumbnailGrid(theme)
         self.grid.setAccessibleName(_("Works"))
         self.grid.setToolTip(_("Space keeps, X rejects, C compares two, Enter looks closely"))
@@ -54,6 +59,8 @@ class WorksView(QWidget):
             ("like", "sparkles", _("Generate like this")), ("keep", "library", _("Keep in the Library (Space)")),
             ("export", "download", _("Export…")),
         ])  # fmt: skip
+        self.quality = QualityPanel(theme, services.workspace)
+        self.shown = QualityBar(theme)
         self.actions_by_key = make_actions(theme, self.grid)
         for action in self.actions_by_key.values():
             action.triggered.connect(self._act)
@@ -65,13 +72,16 @@ class WorksView(QWidget):
         self.grid.selection_changed.connect(self._show_state)
         self.viewer.closed.connect(self.back)
         self.viewer.acted.connect(self._viewer_acted)
+        self.quality.compare.connect(self._compare_nearest)
+        for changed in self.shown.changes:
+            changed.connect(self._fill)
         self.viewer.canvas.stepped.connect(self._step)
 
     # what is shown
 
     def show_batch(self, batch: Batch | None) -> None:
         """Show what a job has made so far."""
-        self.batch = batch
+        self.batch, self.rows = batch, []  # rows of the batch before would name works that are not there
         self.stack.setCurrentIndex(0)
         is_text = bool(batch and batch.works and batch.works[0].kind == "text")
         self.reader.setVisible(is_text)
@@ -87,14 +97,15 @@ class WorksView(QWidget):
         works = self.batch.works
         if works and works[0].kind == "text" and not self.reader.isVisibleTo(self):
             self.reader.show()
-        if len(works) < len(self.rows):  # unfinished texts were taken back
-            self._fill()
+        if len(works) < self.seen or (self.shown.sorted and len(works) > self.seen):
+            self._fill()  # unfinished texts were taken back, or new works come between others
             return
-        known = set(self.rows)
-        self.rows += [place for place in range(len(known), len(works)) if self._wanted(place)]
+        self.shown.refresh(self.batch)
+        self.rows += self.shown.places(self.batch, range(self.seen, len(works)))
+        self.seen = len(works)
         self.grid.set_count(len(self.rows))
         for place in changed:
-            if place in known:
+            if place in self.rows:
                 self.grid.refresh(self.rows.index(place), reload=True)
         if self.grid.current() < 0 and self.rows:
             self.grid.select_rows([0])
@@ -111,7 +122,7 @@ class WorksView(QWidget):
 
     def remark(self, places: Sequence[int]) -> None:
         """Paint works again whose mark has changed; with rejected ones hidden, fill the grid again."""
-        if self.hide_box.isChecked():
+        if self.shown.hide_box.isChecked():
             self._fill()
             return
         for place in places:
@@ -162,6 +173,7 @@ class WorksView(QWidget):
             self.state.setText(str(error))
             return
         caption = "   ⟷   ".join(work.title for work in works)
+        self.quality.show_rating(works[0].rating if len(works) == 1 else None)
         self.viewer.show_images(images[0], images[1] if len(images) > 1 else None, caption)
         self.stack.setCurrentIndex(1)
         self.viewer.canvas.setFocus()
@@ -172,6 +184,9 @@ class WorksView(QWidget):
             self.grid.select_rows([row])
             self.look(row)
 
+    def _compare_nearest(self) -> None:
+        self.viewer.canvas.show_images(self.viewer.canvas.first, self.quality.nearest)
+
     def _viewer_acted(self, action: str) -> None:
         self.asked.emit(action, self.places())
 
@@ -180,9 +195,6 @@ class WorksView(QWidget):
     def _lay_out(self) -> None:
         theme = self.theme
         self.state = label("", "secondary", wrap=False)
-        self.hide_box = QCheckBox(_("Hide rejected"))
-        self.hide_box.setToolTip(_("Show only what was not rejected"))
-        self.hide_box.toggled.connect(self._fill)
         self.size_slider = QSlider(Qt.Orientation.Horizontal)
         self.size_slider.setRange(80, 320)
         self.size_slider.setValue(160)
@@ -193,7 +205,7 @@ class WorksView(QWidget):
         self.bar = FlowLayout(theme.px(8))
         for key in ("keep", "reject", "compare", "export"):
             self.bar.addWidget(action_button(theme, self.actions_by_key[key]))
-        for widget in (self.hide_box, self.size_slider, self.state):
+        for widget in (self.shown.hide_box, self.shown.order, self.shown.failed, self.size_slider, self.state):
             self.bar.addWidget(widget)
         splitter = QSplitter(Qt.Orientation.Vertical)
         splitter.addWidget(self.grid)
@@ -204,7 +216,7 @@ class WorksView(QWidget):
         self.reader.hide()
         self.stack = QStackedWidget()
         self.stack.addWidget(splitter)
-        self.stack.addWidget(self.viewer)
+        self.stack.addWidget(SideBySide(theme, self.viewer, self.quality, (NARROW_PX, QUALITY_PX)))
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(theme.px(8))
@@ -212,13 +224,11 @@ class WorksView(QWidget):
         box.addWidget(self.stack, 1)
 
     def _fill(self) -> None:
-        count = len(self.batch.works) if self.batch else 0
-        self.rows = [place for place in range(count) if self._wanted(place)]
+        self.seen = len(self.batch.works) if self.batch else 0
+        self.shown.refresh(self.batch)
+        self.rows = self.shown.places(self.batch, range(self.seen)) if self.batch else []
         self.grid.set_source(len(self.rows), self._load, self._caption, self._badge, self._faint)
         self._show_state()
-
-    def _wanted(self, place: int) -> bool:
-        return not (self.hide_box.isChecked() and self.batch and self.batch.marks.get(place) == "rejected")
 
     def _work(self, row: int) -> Work:
         assert self.batch is not None
@@ -235,6 +245,8 @@ class WorksView(QWidget):
 
     def _caption(self, row: int) -> str:
         work = self._work(row)
+        if work.failed and work.rating is not None:
+            return reasons_text(work.rating)
         return work.title + (" …" if work.partial else "")
 
     def _badge(self, row: int) -> str:
@@ -255,16 +267,7 @@ class WorksView(QWidget):
         self.grid.set_cell_size(self.theme.px(edge))
 
     def _show_state(self) -> None:
-        marks = list(self.batch.marks.values()) if self.batch else []
-        parts = [_("{count} works").format(count=len(self.batch.works) if self.batch else 0)]
-        chosen = len(self.grid.selected())
-        if chosen > 1:
-            parts.append(_("{count} chosen").format(count=chosen))
-        if "kept" in marks:
-            parts.append(_("{count} kept").format(count=marks.count("kept")))
-        if "rejected" in marks:
-            parts.append(_("{count} rejected").format(count=marks.count("rejected")))
-        self.state.setText(" · ".join(parts))
+        self.state.setText(state_text(self.batch, len(self.grid.selected())) if self.batch else "")
 
     def _act(self) -> None:
         action = self.sender()
@@ -301,6 +304,19 @@ class Reader(QPlainTextEdit):
         self.setPlainText(text)
         if shown and text.startswith(shown[:40]):
             bar.setValue(bar.maximum() if at_end else position)
+
+
+def state_text(batch: Batch, chosen: int) -> str:
+    """Return how many works there are, and what the user thinks of them."""
+    marks = list(batch.marks.values())
+    parts = [_("{count} works").format(count=sum(not work.failed for work in batch.works))]
+    if chosen > 1:
+        parts.append(_("{count} chosen").format(count=chosen))
+    if "kept" in marks:
+        parts.append(_("{count} kept").format(count=marks.count("kept")))
+    if "rejected" in marks:
+        parts.append(_("{count} rejected").format(count=marks.count("rejected")))
+    return " · ".join(parts)
 
 
 def make_actions(theme: Theme, grid: ThumbnailGrid) -> dict[str, QAction]:

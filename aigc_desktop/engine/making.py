@@ -1,0 +1,111 @@
+"""Make pictures as a stream, rate each, and on demand keep only good ones: the same lines for all families.
+
+"Only good ones" goes on with the next seeds until enough pictures passed, or TRIES times as many were made. Which ones
+are kept depends on the seeds alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+
+import numpy as np
+
+from aigc_desktop.core.config import param
+from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.events import Event, Note, Progress, Sample
+from aigc_desktop.core.i18n import N_, _
+from aigc_desktop.core.rating import Rating, counts_text
+from aigc_desktop.core.run import Run
+from aigc_desktop.core.workspace import Workspace
+from aigc_desktop.engine.figures import trained_dataset
+from aigc_desktop.engine.picture_judge import Judge
+from aigc_desktop.engine.pictures import CHUNK, CreateConfig, Pictures
+
+TRIES = 8  # pictures made for each one wanted, at most
+
+Make = Callable[[Sequence[int]], tuple[Pictures, tuple[str, ...]]]
+"""Seeds -> their pictures (N, H, W, C) and the names of their classes, or none."""
+
+
+class MakeConfig(CreateConfig):
+    """Settings of every task that makes new pictures, one for each seed."""
+
+    good: bool = param(
+        False, N_("Only good ones"),
+        N_("Rejects blurred, blank, noisy and copied pictures and makes new ones until enough are good."),
+    )  # fmt: skip
+    rate: bool = param(
+        True, N_("Rate pictures"),
+        N_("Compares each picture with the training pictures; the first time this takes a moment."), advanced=True,
+    )  # fmt: skip
+
+
+def stream_samples(make: Make, config: MakeConfig, run: Run) -> Iterator[Event]:
+    """Yield Samples of `config.count` pictures with the seeds config.seed, config.seed + 1, … and their ratings."""
+    judge = yield from _judge(config, run)
+    if config.good and judge is not None:
+        yield from _only_good(make, config, judge)
+        return
+    for start in range(0, config.count, CHUNK):
+        seeds = range(config.seed + start, config.seed + min(config.count, start + CHUNK))
+        pictures, labels = make(seeds)
+        ratings = () if judge is None else (yield from judge.rate(pictures))
+        yield Sample(start, pictures, tuple(seeds), labels, ratings=ratings)
+        yield Progress(start + len(seeds), config.count, unit=N_("pictures"))
+
+
+def _judge(config: MakeConfig, run: Run) -> Generator[Event, None, Judge | None]:
+    """Return who rates; None, and a note that says why, when that cannot be and good ones are not asked for."""
+    if not (config.good or config.rate):
+        return None
+    workspace = Workspace(run.workspace)
+    try:
+        return Judge(trained_dataset(workspace, workspace.run(config.run)))
+    except UserError as error:
+        if config.good:
+            raise
+        yield Note(_("The pictures are not rated: {reason}").format(reason=error.message))
+        return None
+
+
+def _only_good(make: Make, config: MakeConfig, judge: Judge) -> Iterator[Event]:
+    """Yield good pictures until there are `config.count`, and what was rejected on the way."""
+    most, made, kept = TRIES * config.count, 0, 0
+    against: list[Rating] = []
+    while kept < config.count and made < most:
+        first, size = config.seed + made, min(CHUNK, config.count - kept, most - made)
+        seeds = range(first, first + size)
+        pictures, labels = make(seeds)
+        ratings = yield from judge.rate(pictures)
+        good = np.array([rating.good for rating in ratings])
+        made, kept = made + size, kept + int(good.sum())
+        against += [rating for rating in ratings if not rating.good]
+        if good.any():
+            yield _part(made, np.flatnonzero(good), pictures, seeds, labels, ratings)
+        if not good.all():
+            yield _part(made, np.flatnonzero(~good), pictures, seeds, labels, ratings, rejected=True)
+        phase = _("{count} rejected").format(count=len(against)) if against else ""
+        yield Progress(kept, config.count, phase, unit=N_("pictures"))
+    yield _told(kept, made, config.count, against)
+
+
+def _part(
+    step: int, chosen: np.ndarray, pictures: Pictures, seeds: Sequence[int], labels: tuple[str, ...],
+    ratings: tuple[Rating, ...], rejected: bool = False,
+) -> Sample:  # fmt: skip
+    return Sample(
+        step, np.ascontiguousarray(pictures[chosen]), tuple(seeds[i] for i in chosen),
+        tuple(labels[i] for i in chosen) if labels else (), "rejected" if rejected else "samples",
+        tuple(ratings[i] for i in chosen),
+    )  # fmt: skip
+
+
+def _told(kept: int, made: int, wanted: int, against: list[Rating]) -> Note:
+    """Return how many passed and why others did not; a warning when the limit was reached."""
+    text = _("{kept} good pictures of {made} that were made.").format(kept=kept, made=made)
+    if against:
+        text += " " + _("Rejected: {reasons}.").format(reasons=counts_text(against))
+    if kept == wanted:
+        return Note(text)
+    hint = _("That is the limit of {tries} tries for each picture wanted. Train longer, or turn “Only good ones” off.")
+    return Note(text + " " + hint.format(tries=TRIES), "warning")
