@@ -114,6 +114,8 @@ def check_evaluation(workspace: Any, dataset: str) -> None:
     from aigc_desktop.export.report_html import write_html
     from aigc_desktop.ui.report_pdf import write_pdf
 
+    application = _application()  # the writer of PDF files would make one that has no windows
+    assert application is not None
     run = next(run for run in workspace.runs() if run.info.dataset == dataset)
     encoder = add_tiny_encoder(workspace, ["Ann likes Oslo", "left"], "for evaluation")
     values = {"run": run.id, "count": 24, "sweep": 0, "encoder": encoder}
@@ -149,17 +151,14 @@ def check_language_model(workspace: Any, folder: Path) -> None:
 
 def check_pages(workspace: Any, language: str) -> None:
     """Build every page offscreen in one language."""
-    from PySide6.QtWidgets import QApplication
-
-    from aigc_desktop.app import ThreadEngine, make_application
+    from aigc_desktop.app import ThreadEngine
     from aigc_desktop.core.i18n import set_language
     from aigc_desktop.core.settings import check_preferences
     from aigc_desktop.ui.jobs import JobCenter
     from aigc_desktop.ui.main_window import MainWindow
     from aigc_desktop.ui.theme import Theme
 
-    application = QApplication.instance() or make_application([])
-    assert isinstance(application, QApplication)
+    application = _application()
     set_language(language)
     preferences = check_preferences({"language": language})
     theme = Theme(application, preferences)
@@ -171,6 +170,15 @@ def check_pages(workspace: Any, language: str) -> None:
         application.processEvents()
     jobs.shut_down()
     window.close()
+
+
+def _application() -> Any:
+    """Return the one application of this process."""
+    from PySide6.QtWidgets import QApplication
+
+    from aigc_desktop.app import make_application
+
+    return QApplication.instance() or make_application([])
 
 
 def check_engine_process() -> None:

@@ -32,10 +32,16 @@ from tests.fakes import FakeJobCenter, fake_catalogue
 
 @pytest.fixture(autouse=True)
 def no_thread_left() -> Iterator[None]:
-    """Delete what waits for deletion, and fail a test that leaves a thread behind."""
+    """Delete what waits for deletion, and fail a test that leaves a thread behind.
+
+    Garbage is collected between tests only, as the application does it on its main thread: a collection in a worker
+    thread may destroy widgets there.
+    """
     before = set(threading.enumerate())
+    gc.disable()
     yield
     flush_deleted()
+    gc.enable()
     left = [t.name for t in set(threading.enumerate()) - before if t.is_alive() and not t.daemon]
     assert not left, f"threads still run: {left}"
 
