@@ -51,7 +51,7 @@ def story(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def adapter(tmp_path_factory):
-    return train(Workspace.open(tmp_path_factory.mktemp("adapter")), method="lora", rank=8, lr=2e-2)
+    return train(Workspace.open(tmp_path_factory.mktemp("adapter")), method="lora", rank=8, lr=8e-3)
 
 
 def labelled(run, text):
