@@ -1,4 +1,4 @@
-"""Finite scalar quantisation (FSQ, arXiv:2309.15505): numbers rounded to a fixed grid, so there is no codebook to learn."""
+"""Finite scalar quantisation (FSQ, arXiv:2309.15505): numbers rounded to a fixed grid, with no codebook to learn."""
 
 from __future__ import annotations
 

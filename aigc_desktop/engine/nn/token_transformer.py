@@ -1,4 +1,4 @@
-"""A Transformer over the tokens of a picture: bidirectional with masked places (MaskGIT, arXiv:2202.04200), or causal."""
+"""A Transformer over the tokens of a picture: bidirectional over masked places (arXiv:2202.04200), or causal."""
 
 from __future__ import annotations
 
@@ -83,3 +83,7 @@ class TokenTransformer(nn.Module):
         shape = self.shape
         head = shape.width // shape.heads
         return Cache(shape.layers, batch, shape.heads, shape.places, head, self.tokens.weight)
+
+    def example(self) -> tuple[Tensor, Tensor]:
+        """Return inputs for one token of one picture."""
+        return torch.zeros(1, 1, dtype=torch.int64), torch.zeros(1, dtype=torch.int64)
