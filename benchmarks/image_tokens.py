@@ -1,4 +1,4 @@
-"""Quality of image tokens and of the Transformer that writes them on the base emoji at 32 px, and the pace of both ways.
+"""Quality of image tokens and of the Transformer that writes them, on the base emoji at 32 px; the pace of both ways.
 
 python -m benchmarks.image_tokens [--token-steps N] [--steps N] [--threads N] [--workspace FOLDER] [--race]
 

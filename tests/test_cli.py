@@ -160,6 +160,18 @@ def test_pictures_are_labelled_by_folder(folder, tmp_path, capsys):
     assert main(["generate", run.id, *vary, "--label", "red", "--out", str(tmp_path / "out")]) == 0
     assert len(list((tmp_path / "out").glob("*.png"))) == 2
     assert main(["generate", run.id, *vary, "--label", "green"]) == 1
+    small = ["--steps", "2", "--channels", "8", "--batch-size", "4", "--device", "cpu"]
+    assert main(["train", "image_tokens", "--dataset", "cups", *small]) == 0
+    tokens = Workspace(folder).runs()[0].id
+    small += ["--width", "16", "--layers", "1", "--heads", "2", "--tokens", tokens]
+    assert main(["train", "image_transformer", "--dataset", "cups", *small]) == 0
+    writer = Workspace(folder).runs()[0]
+    fill = ["--task", "fill", "--picture", str(tmp_path / "绿 green.png"), "--mask", str(tmp_path / "绿 green.png")]
+    assert main(["generate", writer.id, *fill, "--count", "1", "--out", str(tmp_path / "out")]) == 1  # nothing is white
+    Image.new("L", (32, 32), 255).save(tmp_path / "mask.png")
+    fill[-1] = str(tmp_path / "mask.png")
+    assert main(["generate", writer.id, *fill, "--count", "1", "--out", str(tmp_path / "filled")]) == 0
+    assert len(list((tmp_path / "filled").glob("*.png"))) == 1
 
 
 def test_a_published_model_is_imported_listed_and_writes(tmp_path, folder, capsys):

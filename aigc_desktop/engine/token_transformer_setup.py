@@ -54,7 +54,7 @@ class ImageTransformerConfig(TokenizerConfig):
         ge=0.05, le=0.9, advanced=True,
     )  # fmt: skip
     width: int = param(
-        128, N_("Width"), N_("Numbers per token in the network; more is better and slower."),
+        128, N_("Width"), N_("Numbers per token inside the network; twice as wide takes four times as long."),
         ge=16, le=4096, advanced=True,
     )  # fmt: skip
     layers: int = param(
