@@ -85,7 +85,7 @@ def import_labelled(workspace: Any, folder: Path) -> str:
 
 
 def check_family(workspace: Any, family: Any, dataset: str) -> None:
-    """Train a few steps, save, load again, and generate or label."""
+    """Train a few steps, save, load again, and generate, label or copy."""
     from aigc_desktop.core.events import Sample, Text
     from aigc_desktop.engine.pretrained.tiny_encoder import add_tiny_encoder
 
@@ -97,8 +97,12 @@ def check_family(workspace: Any, family: Any, dataset: str) -> None:
     run = workspace.new_run(f"{name}.train", plan.values)
     run_task(workspace, f"{name}.train", plan.values, run)
     assert run.checkpoints(), "no checkpoint"
-    task, more = ("label", {"text": "Ann left Oslo"}) if published else ("generate", {"count": 2})
-    values = {"run": run.id, **more}
+    using: dict[str, dict[str, Any]] = {
+        "generate": {"count": 2}, "label": {"text": "Ann left Oslo"}, "reconstruct": {"count": 2},
+    }  # fmt: skip
+    offered = {each.name for each in family.tasks}
+    task = next(name for name in using if name in offered)
+    values = {"run": run.id, **using[task]}
     result = workspace.new_run(f"{name}.{task}", values, parent="results")
     events: list[Any] = []
     run_task(workspace, f"{name}.{task}", values, result, events)

@@ -38,10 +38,13 @@ def scan_values(kind: str) -> dict[str, Any]:
 
 
 def lessons(catalogue: Iterable[TaskSpec]) -> list[TaskSpec]:
-    """Return the training tasks to rehearse: every family of pictures or texts that begins with nothing else."""
+    """Return the training tasks to rehearse: every family of pictures or texts that makes new ones of nothing else."""
+    tasks = list(catalogue)
+    makers = {task.family for task in tasks if task.key == f"{task.family}.generate"}
     return [
-        task for task in catalogue
-        if task.group == "train" and task.kind in SAMPLES and not any(field.kind in _PUBLISHED for field in task.fields)
+        task for task in tasks
+        if task.group == "train" and task.kind in SAMPLES and task.family in makers
+        and not any(field.kind in _PUBLISHED for field in task.fields)
     ]  # fmt: skip
 
 
