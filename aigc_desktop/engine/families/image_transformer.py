@@ -241,11 +241,16 @@ class WriterTrainee(Trainee):
         self.still = ResizedSource(dataset, "train", device, reading.size)
         self.sampler = Sampler(len(self.pictures), config.batch_size, config.seed)
         self.units_per_step = config.batch_size
-        self.token_steps, self.taken = config.tokenizer_steps(), 0
+        self.token_steps = config.tokenizer_steps()
+        self._count(0)
+
+    def _count(self, taken: int) -> None:
+        """Note how many steps were taken, which says what is learned now."""
+        self.taken, self.may_end = taken, taken > self.token_steps
 
     def train_step(self, step: Step) -> dict[str, Tensor]:
         """Take one step on the copies while the tokens are learned, then one on the cross-entropy of the tokens."""
-        self.taken = step.number + 1
+        self._count(step.number + 1)
         if step.number < self.token_steps:
             optimizer = self.optimizers["tokenizer"]
             _slow_down(optimizer, max(TOKENS_LAST_RATE, 0.5 + 0.5 * math.cos(math.pi * step.number / self.token_steps)))
@@ -322,12 +327,12 @@ class WriterTrainee(Trainee):
         yield Sample(step, pictures, tuple(seeds), labels)
 
     def state(self) -> dict[str, Tensor]:
-        """Return how many steps were taken, which says what is learned now."""
+        """Return how many steps were taken."""
         return {"taken": torch.tensor(self.taken)}
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
         """Take back what `state` gave."""
-        self.taken = int(tensors["taken"])
+        self._count(int(tensors["taken"]))
 
     def card(self) -> dict[str, Any]:
         """Return what `load_model` needs."""

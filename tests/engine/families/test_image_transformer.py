@@ -94,6 +94,18 @@ def test_without_chosen_tokens_they_are_learned_first_and_then_stay(story):
         made(image_transformer.fill, fill, workspace)
 
 
+def test_patience_does_not_end_a_training_before_it_writes(story):
+    workspace, *_rest = story
+    config = ImageTransformerConfig(
+        **{**WRITER, "validate_every": 1, "lr": 1.0, "writing_lr": 1.0, "patience": 1}, grad_clip=0,
+        dataset=workspace.datasets()[0].id, steps=30, tokenizer_share=0.2,
+    )  # fmt: skip
+    _run, events = started(workspace, image_transformer, config)
+    errors = told(events, "validation_error")
+    assert len(errors) == 6 and any(later > before for before, later in zip(errors, errors[1:], strict=False))
+    assert 2 <= len(told(events, "val_loss")) < 24
+
+
 def test_a_picture_is_the_same_alone_and_in_the_preview(story):
     workspace, _run, _events, writer, written = story
     sample = [e for e in written if isinstance(e, Sample)][-1]
