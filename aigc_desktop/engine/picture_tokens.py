@@ -17,12 +17,13 @@ from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.checkpoint import Card, part, read_model
 from aigc_desktop.engine.data import to_pictures
+from aigc_desktop.engine.metrics.features import feature_distance, feature_network
 from aigc_desktop.engine.nn.diffaugment import shift
 from aigc_desktop.engine.nn.picture_tokenizer import PictureTokenizer, TokenizerShape
 from aigc_desktop.engine.pictures import Pictures, ResizedSource
 from aigc_desktop.engine.step import Step
+from aigc_desktop.engine.tokens_setup import FAMILY_NAME, TokenizerConfig
 
-FAMILY_NAME = "image_tokens"
 MOST_VALIDATED, VALIDATED_AT_ONCE = 1000, 32
 
 
@@ -58,18 +59,23 @@ def moved(images: Tensor, reach: int) -> Tensor:
 
 
 def learn_tokens(
-    tokenizer: PictureTokenizer, optimizer: Optimizer, source: ResizedSource, reach: int, step: Step
+    tokenizer: PictureTokenizer, optimizer: Optimizer, source: ResizedSource, config: TokenizerConfig, step: Step
 ) -> dict[str, Tensor]:
-    """Take one step on the mean absolute error of the copies."""
+    """Take one step on the mean absolute error of the copies, and of their features where these have a weight."""
     values: dict[str, Tensor | None] = {}
     for indices in step.micro_batches():
-        images = moved(source.images(indices), reach)
+        images = moved(source.images(indices), config.shift)
         with step.autocast():
             copies = tokenizer(images)
         difference = copies - images
         loss = difference.abs().mean()
-        step.backward(loss)
         shown = {"copy_error": loss, "psnr": -10 * torch.log10(difference.square().mean() / 4)}
+        if config.feature_weight:
+            with step.autocast():
+                unlike = feature_distance(feature_network(str(images.device)), copies, images)
+            shown["feature_error"] = unlike
+            loss = loss + config.feature_weight * unlike
+        step.backward(loss)
         values = {name: step.mean(values.get(name), value) for name, value in shown.items()}
     told = {name: value for name, value in values.items() if value is not None}
     return {**told, "grad_norm": step.optimize(optimizer)}

@@ -15,14 +15,14 @@ from aigc_desktop.core.machine import Machine
 from aigc_desktop.engine.nn.picture_tokenizer import PictureTokenizer, TokenizerShape
 from aigc_desktop.engine.nn.token_transformer import TokenTransformer, TransformerShape
 from aigc_desktop.engine.picture_plan import cost_of, seconds_per_gigaflop
-from aigc_desktop.engine.picture_tokens import FAMILY_NAME
 from aigc_desktop.engine.planning import Draft, choose_preset, training_megabytes
 from aigc_desktop.engine.tokens_setup import (
-    KEPT_INPUTS,
+    FAMILY_NAME,
     LEAST_ITEMS,
     TokenizerConfig,
     automatic_preset,
     picture_notes,
+    reading_cost,
 )
 
 KEPT_PER_LAYER = 24  # numbers of a token, in units of the width, that a layer keeps for the gradients
@@ -116,12 +116,13 @@ PRESETS = [
     _preset(
         "gpu64", N_("64 px on a graphics card"), N_("The usual choice for icons and small pictures."),
         resolution="64", channels=96, blocks=2, codes="1000", width=384, layers=12, heads=6, batch_size=64,
-        steps=60_000, lr=1e-3, writing_lr=5e-4, dropout=0.2, validate_every=1000, sample_every=1000,
+        steps=60_000, lr=1e-3, feature_weight=0.1, writing_lr=5e-4, dropout=0.2, validate_every=1000, sample_every=1000,
     ),
     _preset(
         "gpu128", N_("128 px on a graphics card"), N_("The most detail."),
         resolution="128", channels=96, blocks=2, codes="1000", width=512, layers=12, heads=8, batch_size=64,
-        steps=100_000, lr=1e-3, writing_lr=4e-4, dropout=0.2, validate_every=2000, sample_every=2000,
+        steps=100_000, lr=1e-3, feature_weight=0.1, writing_lr=4e-4, dropout=0.2, validate_every=2000,
+        sample_every=2000,
     ),
 ]  # fmt: skip
 
@@ -139,11 +140,11 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
         return Plan(chosen.name, PRESETS, draft.values, problems=draft.problems, device=machine.device)
     reading = config.tokenizer_shape()
     shape = config.shape(reading, int(config.codes), _classes(config, dataset))
-    tokenizer, writer = cost_of(lambda: PictureTokenizer(reading)), cost_of(lambda: TokenTransformer(shape))
+    tokenizer, writer = reading_cost(config), cost_of(lambda: TokenTransformer(shape))
     parameters = tokenizer.parameters + writer.parameters
     writing = shape.places * (writer.gigaflops + 2e-9 * shape.codes * shape.width)  # cost_of counts one token
     kept = max(
-        KEPT_INPUTS * tokenizer.activations,
+        tokenizer.activations,
         shape.places * (shape.layers * KEPT_PER_LAYER * shape.width + 3 * shape.codes)
         + shape.layers * shape.heads * shape.places**2,
     )
@@ -151,8 +152,9 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
     draft.check_machine(machine, memory)
     pace = seconds_per_gigaflop(reading.size, reading.widths[0], config.device, machine)
     share = config.tokenizer_steps() / config.steps
+    encoding = cost_of(lambda: PictureTokenizer(reading)).gigaflops
     per_image = pace and pace * (
-        share * 3 * tokenizer.gigaflops + (1 - share) * (3 * writing + 0.5 * tokenizer.gigaflops)
+        share * 3 * tokenizer.gigaflops + (1 - share) * (3 * writing + 0.5 * encoding)
     )
     return Plan(
         chosen.name, PRESETS, draft.values, parameters, dataset.info.train if dataset is not None else 0,

@@ -10,12 +10,14 @@ from aigc_desktop.core.family import Plan, Preset
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.machine import Machine
 from aigc_desktop.engine.nn.picture_tokenizer import PictureTokenizer, TokenizerShape
-from aigc_desktop.engine.picture_plan import automatic_size, cost_of, seconds_per_gigaflop
+from aigc_desktop.engine.picture_plan import Cost, automatic_size, cost_of, seconds_per_gigaflop
 from aigc_desktop.engine.planning import Draft, choose_preset, training_megabytes
 from aigc_desktop.engine.trainee import TrainConfig
 
+FAMILY_NAME = "image_tokens"
 LEAST_ITEMS = 16
 KEPT_INPUTS = 4  # values kept for the gradients per output of a layer: normalisation and SiLU keep theirs too
+FEATURE_GIGAFLOPS, FEATURE_VALUES = 0.2, 2_000_000  # of a pass through the network that compares features
 SIDES = {32: 8, 64: 8, 128: 16}  # tokens on a side of a picture
 LEVELS = {"240": (8, 6, 5), "1000": (8, 5, 5, 5), "4375": (7, 5, 5, 5, 5)}  # Table 1 of arXiv:2309.15505 and smaller
 GOOD_IMAGES = {32: 60_000, 64: 300_000, 128: 800_000}  # shown to the network until copies are good
@@ -46,6 +48,12 @@ class TokenizerConfig(TrainConfig):
         ge=8, le=512, advanced=True,
     )  # fmt: skip
     blocks: int = param(1, N_("Depth"), N_("Residual blocks at each stage."), ge=1, le=8, advanced=True)
+    feature_weight: float = param(
+        0.0, N_("Likeness of features"),
+        N_("How much copies are also compared by a network that knows photos; 0.1 is sharper, but slow without a "
+           "graphics card."),
+        ge=0.0, le=10.0, advanced=True,
+    )  # fmt: skip
     lr: float = param(
         2e-3, N_("Learning rate"),
         N_("How far an update goes; too high makes the loss jump, too low makes it crawl. Keep the preset's."),
@@ -95,10 +103,12 @@ PRESETS = [
     _preset(
         "gpu64", N_("64 px on a graphics card"), N_("The usual choice for icons and small pictures."),
         resolution="64", channels=96, blocks=2, batch_size=64, steps=20_000, codes="1000", lr=1e-3,
+        feature_weight=0.1,
     ),
     _preset(
         "gpu128", N_("128 px on a graphics card"), N_("The most detail."),
         resolution="128", channels=96, blocks=2, batch_size=64, steps=30_000, codes="1000", lr=1e-3,
+        feature_weight=0.1,
     ),
 ]  # fmt: skip
 
@@ -112,9 +122,8 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
     if config is None:
         return Plan(chosen.name, PRESETS, draft.values, problems=draft.problems, device=machine.device)
     shape = config.tokenizer_shape()
-    cost = cost_of(lambda: PictureTokenizer(shape))
-    activations = 4.0 * config.batch_size * KEPT_INPUTS * cost.activations
-    memory, disk = training_megabytes(cost.parameters, cost.parameters, activations)
+    cost = reading_cost(config)
+    memory, disk = training_megabytes(cost.parameters, cost.parameters, 4.0 * config.batch_size * cost.activations)
     draft.check_machine(machine, memory)
     pace = seconds_per_gigaflop(shape.size, shape.widths[0], config.device, machine)
     per_image = pace and pace * 3 * cost.gigaflops
@@ -124,6 +133,16 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
         config.steps, per_image and per_image * config.steps * config.batch_size,
         per_image and per_image * GOOD_IMAGES[shape.size], memory, disk,
         machine.device_name or machine.device, draft.problems, notes + picture_notes(config, dataset),
+    )  # fmt: skip
+
+
+def reading_cost(config: TokenizerConfig) -> Cost:
+    """Return what a picture costs while the tokens are learned; `activations` are numbers kept for the gradients."""
+    cost = cost_of(lambda: PictureTokenizer(config.tokenizer_shape()))
+    compared = config.feature_weight > 0
+    return Cost(
+        cost.parameters, cost.gigaflops + compared * FEATURE_GIGAFLOPS,
+        KEPT_INPUTS * (cost.activations + compared * FEATURE_VALUES),
     )  # fmt: skip
 
 

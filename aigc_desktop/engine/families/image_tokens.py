@@ -23,7 +23,6 @@ from aigc_desktop.engine.data import Sampler, open_dataset
 from aigc_desktop.engine.nn.picture_tokenizer import PictureTokenizer
 from aigc_desktop.engine.optim import adamw
 from aigc_desktop.engine.picture_tokens import (
-    FAMILY_NAME,
     check_tokens,
     copies_beside,
     learn_tokens,
@@ -32,7 +31,7 @@ from aigc_desktop.engine.picture_tokens import (
 )
 from aigc_desktop.engine.pictures import CHUNK, CreateConfig, ResizedSource, load_trained
 from aigc_desktop.engine.step import Step
-from aigc_desktop.engine.tokens_setup import ImageTokensConfig, plan
+from aigc_desktop.engine.tokens_setup import FAMILY_NAME, ImageTokensConfig, plan
 from aigc_desktop.engine.training import Trainee, begin, fit
 
 PREVIEW_PAIRS = 16
@@ -86,7 +85,7 @@ class TokensTrainee(Trainee):
 
     def train_step(self, step: Step) -> dict[str, Tensor]:
         """Take one step on the error of the copies."""
-        return learn_tokens(self.tokenizer, self.optimizers["tokenizer"], self.pictures, self.config.shift, step)
+        return learn_tokens(self.tokenizer, self.optimizers["tokenizer"], self.pictures, self.config, step)
 
     def validate(self, models: Mapping[str, nn.Module]) -> Generator[None, None, dict[str, float]]:
         """Return the error of held-out copies and how the codes are used."""

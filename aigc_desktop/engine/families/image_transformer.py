@@ -254,7 +254,7 @@ class WriterTrainee(Trainee):
         if step.number < self.token_steps:
             optimizer = self.optimizers["tokenizer"]
             _slow_down(optimizer, max(TOKENS_LAST_RATE, 0.5 + 0.5 * math.cos(math.pi * step.number / self.token_steps)))
-            return learn_tokens(self.tokenizer, optimizer, self.pictures, self.config.shift, step)
+            return learn_tokens(self.tokenizer, optimizer, self.pictures, self.config, step)
         optimizer = self.optimizers["transformer"]
         _slow_down(optimizer, min(1.0, (step.number - self.token_steps + 1) / (self.config.warmup + 1)))
         total: Tensor | None = None

@@ -26,6 +26,7 @@ INPUT_SIZE = 128  # pixels; a third of the work of the 224 of its training. Valu
 # depthwise layers wait for memory: activations of 16 pictures stay in the cache and run twice as fast as those of 64
 BATCH_CPU, BATCH_GPU = 16, 256
 WEIGHTS = "efficientnet_lite0.safetensors"
+MAPPED = (0, 2, 4, 10)  # blocks whose outputs are `maps`: a half, a quarter, an eighth and a sixteenth of the input
 
 # kernel, stride of the first block, expansion, channels out, repeats; Table 1 of the paper
 _STAGES = (
@@ -101,6 +102,15 @@ class EfficientNetLite0(nn.Module):
         x = self.blocks(x)  # (B, 320, H/32, W/32)
         return F.relu6(self.head(x)).mean((2, 3))
 
+    def maps(self, x: Tensor) -> list[Tensor]:
+        """Return the feature maps (B, C, H, W) at the ends of four stages, fine to coarse."""
+        x, found = F.relu6(self.stem(x)), []
+        for index, block in enumerate(list(self.blocks.children())[: MAPPED[-1] + 1]):
+            x = block(x)
+            if index in MAPPED:
+                found.append(x)
+        return found
+
 
 class InvertedResidual(nn.Module):
     """Expand 1x1, depthwise kxk, project 1x1; the input is added where the shape allows (arXiv:1801.04381)."""
@@ -133,6 +143,18 @@ class SameConv2d(nn.Conv2d):
         if any(pads):
             x = F.pad(x, pads)
         return super().forward(x)
+
+
+def feature_distance(network: EfficientNetLite0, copies: Tensor, images: Tensor) -> Tensor:
+    """Return the mean absolute difference of the maps of pictures (B, 3, H, W) in [-1, 1], as a share of their size.
+
+    Gradients reach `copies`. A loss in this space flatters measures in it; judge by others too.
+    """
+    with torch.no_grad():
+        wanted = network.maps(prepare((images + 1) * 127.5))
+    made = network.maps(prepare((copies + 1) * 127.5))
+    shares = [(a - b).abs().mean() / b.abs().mean() for a, b in zip(made, wanted, strict=True)]
+    return torch.stack(shares).mean()
 
 
 @torch.inference_mode()

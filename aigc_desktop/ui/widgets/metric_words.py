@@ -84,6 +84,7 @@ _WORDS = {
     "copy": N_("Copying"),
     "error": N_("error"),
     "code": N_("Codes"),
+    "feature": N_("Feature"),
     "usage": N_("in use"),
     "active": N_("Active"),
     "units": N_("units"),

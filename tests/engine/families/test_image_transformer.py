@@ -67,6 +67,15 @@ def test_copies_get_nearer_and_the_use_of_codes_is_told(story):
     assert 1 / 240 <= usage <= 1 and 1 <= perplexity <= usage * 240 + 1e-6
 
 
+def test_features_of_copies_are_learned_too_where_asked(story):
+    workspace, *_rest = story
+    config = ImageTokensConfig(**{**TINY, "batch_size": 4}, feature_weight=1.0, dataset=workspace.datasets()[0].id,
+                               steps=12)  # fmt: skip
+    _run, events = started(workspace, image_tokens, config)
+    errors = told(events, "feature_error")
+    assert len(errors) == 12 and min(errors[-3:]) < errors[0]
+
+
 def test_the_writer_learns_over_frozen_tokens(story):
     _workspace, run, _events, writer, written = story
     losses = told(written, "val_loss")

@@ -15,6 +15,7 @@ from aigc_desktop.core.paths import resources
 from aigc_desktop.engine.metrics.features import (
     EfficientNetLite0,
     SameConv2d,
+    feature_distance,
     feature_network,
     image_features,
     iter_image_features,
@@ -120,3 +121,15 @@ def test_the_network_is_loaded_once_and_frozen():
     assert network is feature_network()
     assert not network.training
     assert not any(p.requires_grad for p in network.parameters())
+
+
+def test_the_distance_of_features_is_zero_for_the_same_and_pulls_copies_nearer():
+    torch.manual_seed(0)
+    images = torch.rand(2, 3, 32, 32) * 2 - 1
+    network = feature_network("cpu")
+    assert feature_distance(network, images, images) == 0
+    copies = (images + 0.2 * torch.randn_like(images)).requires_grad_()
+    before = feature_distance(network, copies, images)
+    (gradient,) = torch.autograd.grad(before, copies)
+    after = feature_distance(network, copies - 0.05 * gradient / gradient.abs().mean(), images)
+    assert 0 < after < before
