@@ -74,7 +74,7 @@ class ImageTransformerConfig(TokenizerConfig):
         ge=0.0, le=0.9, advanced=True,
     )  # fmt: skip
     writing_lr: float = param(
-        1e-3, N_("Learning rate of the Transformer"),
+        2e-3, N_("Learning rate of the Transformer"),
         N_("How far an update of the Transformer goes; the other rate is for the tokens. Keep the preset's."),
         ge=1e-7, le=1.0, advanced=True,
     )  # fmt: skip
