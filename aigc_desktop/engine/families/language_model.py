@@ -66,7 +66,8 @@ def _kept(config: GenerateConfig, workspace: Workspace) -> Generator[Event, None
         folder = workspace.run(config.run).checkpoint(config.checkpoint)
     else:
         folder = workspace.model(config.model).folder
-    key = (str(folder), (folder / "model.json").stat().st_mtime_ns, numbers, str(device))
+    models = tuple(sorted(model.id for model in workspace.models()))  # the base of an adapter is among them
+    key = (str(folder), (folder / "model.json").stat().st_mtime_ns, numbers, str(device), models)
     return take(key) or Kept(_TASK, key, (yield from _load(config, workspace, device, numbers)))
 
 

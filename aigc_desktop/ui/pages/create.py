@@ -111,9 +111,8 @@ class CreatePage(Page):
         except (OSError, UserError) as error:
             self.services.show_failure(failure_of(error))
             return
-        self._watch(result, self.services.jobs.run(
-            JobRequest(task.key, values, str(workspace.folder), str(result.folder))
-        ))  # fmt: skip
+        request = JobRequest(task.key, values, str(workspace.folder), str(result.folder))
+        self._watch(result, self.services.jobs.run(request))
 
     def like_this(self, origin: Mapping[str, Any]) -> None:
         """Make a work again from its origin: same model, version, settings and seed."""
@@ -136,8 +135,7 @@ class CreatePage(Page):
             self.services.notify(_("The version this was made with is not there any more; the best one is shown."))
         settings = dict(origin.get("settings") or {})
         if isinstance(origin.get("seed"), int):
-            # this very work, whatever is said against it
-            settings |= {"seed": origin["seed"], "count": 1, "good": False}
+            settings |= {"seed": origin["seed"], "count": 1, "good": False}  # whatever is said against it
         self.panel.set_values(settings)
         self._show_place()
         return True
