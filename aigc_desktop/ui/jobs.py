@@ -300,11 +300,12 @@ class JobCenter(QObject):
             self._timer.stop()
 
     def _look_at_warm_up(self) -> None:
+        over = self._warming is not None and self._warming.wait(0)  # asked first: what it brought is then there
         if self.pool.facts is not None and not self.catalogue:
             self.catalogue = self.pool.facts.catalogue
             self._machine = self.pool.facts.machine
             self.ready.emit()
-        if self._warming is not None and self._warming.wait(0):
+        if over and self._warming is not None:
             failures = [event for event in _take(self._warming.inbox) if isinstance(event, Failed)]
             self._warming = None
             if failures:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import sys
 import threading
 import time
@@ -164,3 +165,23 @@ def test_qt_calls_lose_no_reference_to_none(qtbot):
     for number in range(2000):
         label.setText(str(number))
     assert sys.getrefcount(None) > before - 100
+
+
+def test_facts_that_come_while_the_thread_is_asked_are_not_lost(qtbot):
+    center = JobCenter(ScriptedEngine)
+    facts = EngineFacts({"a.train": None}, inspect_machine(), False)
+
+    class Ending:
+        """A warm-up that brings its facts and ends in the moment it is asked."""
+
+        inbox = queue.SimpleQueue()
+
+        def wait(self, _patience):
+            center.pool.facts = facts
+            return True
+
+    ready = []
+    center.ready.connect(lambda: ready.append(center.catalogue))
+    center._warming = Ending()
+    center._deliver()
+    assert ready == [facts.catalogue] and center._warming is None
