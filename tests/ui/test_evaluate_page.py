@@ -91,7 +91,7 @@ def test_an_evaluation_runs_is_stopped_and_leaves_nothing(page, services, jobs, 
     page.evaluate()
     assert len(jobs.requests) == 1, "one at a time"
     page.panel.progress.stop_button.click()
-    qtbot.waitUntil(lambda: page.handle is None)
+    qtbot.waitUntil(lambda: page.handle is None, timeout=LONG)
     settle(qtbot)
     assert not handle.run_folder.exists() and page.panel.button.isVisible()
     assert any("Stopped" in text for text, _undo in record.notes)
@@ -109,7 +109,7 @@ def test_a_finished_evaluation_is_listed_and_shown_with_its_words(page, services
     add_evaluation(services, title="A <b>title</b>")
     page.refresh()
     settle(qtbot)
-    qtbot.waitUntil(lambda: page.view.complete and page.left.currentIndex() == 1)
+    qtbot.waitUntil(lambda: page.view.complete and page.left.currentIndex() == 1, timeout=LONG)
     assert page.view.title.text() == "Evaluation of “A <b>title</b>”"
     texts = shown_texts(page.view)
     for words in ("BLEU-4 (4 words)", "0.400", "0.300 – 0.500", "higher is better · real data: 0.600", "12 words",
@@ -131,7 +131,7 @@ def test_a_report_can_be_used_by_everybody_in_the_smallest_window(services, make
     window.navigate("evaluate")
     settle(qtbot)
     page = window.pages["evaluate"]
-    qtbot.waitUntil(lambda: page.view.loaded is not None and page.view.complete)
+    qtbot.waitUntil(lambda: page.view.loaded is not None and page.view.complete, timeout=LONG)
     settle(qtbot)
     assert not walks.clipped(page) and not walks.without_name(page) and not walks.without_tooltip(page)
     assert not walks.foreign_texts_read_as_html(page) and not walks.out_of_keyboard_reach(page)
@@ -152,7 +152,7 @@ def test_two_evaluations_are_compared(page, services, qtbot):
     page.panel.past.select([first, second])
     settle(qtbot)
     assert page.left.currentIndex() == 2
-    qtbot.waitUntil(lambda: "B is better (higher is better)." in shown_texts(page.compare))
+    qtbot.waitUntil(lambda: "B is better (higher is better)." in shown_texts(page.compare), timeout=LONG)
     assert "different data" in shown_texts(page.compare) and "0.900\n0.800 – 0.950" in shown_texts(page.compare)
 
 
