@@ -49,7 +49,12 @@ def main() -> None:
         run = workspace.run(options.run)
     else:
         run, rows = trained(workspace, dataset, options)
-    rows += quality(dataset, run, options.samples)
+    config, best = TextGanConfig(**run.config_values), int(run.checkpoint("best").name)
+    rows += [
+        figure(f"{PREFIX}.steps", int(run.checkpoints()[-1]), "steps"),
+        figure(f"{PREFIX}.likelihood_steps (before the game)", config.likelihood_steps, "steps"),
+        figure(f"{PREFIX}.best_step (measured here)", best, "steps"), *quality(dataset, run, options.samples),
+    ]
     write("text_gan", rows)
 
 
@@ -69,12 +74,7 @@ def trained(workspace: Workspace, dataset: Dataset, options: argparse.Namespace)
         elif isinstance(event, Note):
             print(event.message, flush=True)
     seconds = time.process_time() - begin
-    return run, [
-        figure(f"{PREFIX}.steps", config.steps, "steps"),
-        figure(f"{PREFIX}.likelihood_steps", config.likelihood_steps, "steps"),
-        figure(f"{PREFIX}.best_step", int(run.checkpoint("best").name), "steps"),
-        figure(f"{PREFIX}.cpu_s", seconds, "s"),
-    ]
+    return run, [figure(f"{PREFIX}.cpu_s", seconds, "s")]
 
 
 def _value(text: str) -> Any:
