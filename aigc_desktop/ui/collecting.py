@@ -10,7 +10,7 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 from aigc_desktop.core.collected import Collected, kept_ancestors, read_collected, write_collected
-from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.errors import UserError, failure_of
 from aigc_desktop.core.run import Run
 
 
@@ -33,7 +33,7 @@ class Collecting(QObject):
 
     changed = Signal()
     failed = Signal(object)
-    """What kept the list from being read or written."""
+    """A Failed: what kept the list from being read or written."""
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
@@ -49,7 +49,7 @@ class Collecting(QObject):
             self.items = [item for item in read_collected(run) if item.checkpoint == version]
         except UserError as error:
             self.items = []
-            self.failed.emit(error)
+            self.failed.emit(failure_of(error))
         self.changed.emit()
 
     def show(self, thumbnails: Mapping[str, Any]) -> None:
@@ -100,7 +100,7 @@ class Collecting(QObject):
             others = [item for item in read_collected(self.run) if item.checkpoint != self.version]
             write_collected(self.run, [*others, *items])
         except (OSError, UserError) as error:
-            self.failed.emit(error)
+            self.failed.emit(failure_of(error))
             return
         self.items = items
         self.changed.emit()

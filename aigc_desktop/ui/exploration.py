@@ -13,9 +13,8 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from aigc_desktop.core.collected import Collected
 from aigc_desktop.core.directions import Direction, read_directions
-from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.errors import UserError, failure_of
 from aigc_desktop.core.events import Failed
-from aigc_desktop.core.i18n import _
 from aigc_desktop.core.place import Move, Place, latent_place, mixed, places_text, seed_place
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.run import Run
@@ -24,8 +23,11 @@ from aigc_desktop.ui.collecting import Collecting, Look
 
 if TYPE_CHECKING:
     from aigc_desktop.ui.page import Services
+    from aigc_desktop.ui.works import Work
 
 VARIANTS = 12
+AGAIN = "again "
+"""Before the kind of question that makes pictures again to keep them."""
 REST_MS = 180
 """After so long without a change the picture is made in full quality."""
 
@@ -63,10 +65,14 @@ class Exploration(QObject):
     look_changed = Signal()
     variants_changed = Signal()
     directions_changed = Signal()
+    made_again = Signal(object)
+    """Collected pictures with their pixels in full quality: a list of pairs."""
+    rested = Signal()
+    """Sliders and wildness are in the middle."""
     progressed = Signal(str, object)
     """Kind of question and Progress."""
     failed = Signal(object)
-    """A Failed or a UserError, to be shown."""
+    """A Failed, to be shown."""
 
     def __init__(self, services: Services, parent: QObject) -> None:
         super().__init__(parent)
@@ -99,7 +105,8 @@ class Exploration(QObject):
         self._rest.stop()
         self.run, self.version = run, version
         self.map = self.base = self.look = None
-        self.variants, self.moves = [], {}
+        self.variants = []
+        self.rest_sliders()
         self.read_directions()
         self.shelf.open(run, version)
         self.opened.emit()
@@ -140,10 +147,22 @@ class Exploration(QObject):
         self._refresh()
 
     def look_at_collected(self, items: Sequence[Collected], weights: Sequence[float]) -> None:
-        """Look at a collected picture, or at a mixture of several."""
+        """Look at a collected picture, or at a mixture of several, as they are: sliders begin anew from there."""
         places = [latent_place(item.latent) for item in items]
         if places and sum(weights) > 0:
+            self.rest_sliders()
             self.look_at(mixed(places, weights), [i.id for i, w in zip(items, weights, strict=True) if w > 0])
+
+    def look_at_variant(self, number: int) -> None:
+        """Look at one of the variants."""
+        variant = self.variants[number]
+        self.rest_sliders()
+        self.look_at(latent_place(variant.latent), variant.parents)
+
+    def rest_sliders(self) -> None:
+        """Put sliders and wildness in the middle."""
+        self.moves, self.wildness = {}, 1.0
+        self.rested.emit()
 
     def move(self, amounts: Mapping[str, float]) -> None:
         """Move along directions, by their ids."""
@@ -194,6 +213,26 @@ class Exploration(QObject):
         """Collect the picture looked at and return it; the same picture is collected once."""
         return None if self.look is None else self.shelf.add(self.look, title, card)
 
+    def make_again(self, items: Sequence[Collected]) -> None:
+        """Make collected pictures in full quality, to be kept; `made_again` gives them."""
+        ids = tuple(item.id for item in items)
+        places = [latent_place(item.latent) for item in items]
+        self._ask(f"{AGAIN}{ids}", "explore.decode", {"places": places_text(places)}, _About(ids))
+
+    def work(self, item: Collected, pixels: Any) -> Work:
+        """Return a collected picture as a work with its origin, for the library."""
+        from aigc_desktop.ui.works import Work
+
+        assert self.run is not None
+        info = self.run.info
+        origin = {
+            "task": "explore.decode", "model": self.run.id, "model_title": info.title, "checkpoint": item.checkpoint,
+            "dataset": info.dataset, "dataset_hash": info.dataset_hash, "seed": None, "label": item.label,
+            "settings": {**self.values(), "places": places_text([latent_place(item.latent)])},
+            "parents": self.shelf.cards_of(item.parents),
+        }  # fmt: skip
+        return Work("image", f"{info.title} · {item.title}", 0, label=item.label, pixels=pixels, origin=origin)
+
     # directions
 
     def find_directions(self) -> None:
@@ -215,7 +254,7 @@ class Exploration(QObject):
             self.directions = read_directions(self.run, self.version)
         except UserError as error:
             self.directions = []
-            self.failed.emit(error)
+            self.failed.emit(failure_of(error))
         self.directions_changed.emit()
 
     # asking
@@ -245,6 +284,10 @@ class Exploration(QObject):
                 self.shelf.show(dict(zip(answer.about.parents, answer.pictures, strict=True)))
             case "directions":
                 self.read_directions()
+            case again if again.startswith(AGAIN):
+                items = [self.shelf.get(item) for item in answer.about.parents]
+                made = [(i, p) for i, p in zip(items, answer.pictures, strict=True) if i is not None]
+                self.made_again.emit(made)
             case _:
                 [self.look] = _looks(answer)
                 self.look_changed.emit()
@@ -257,8 +300,3 @@ def _looks(answer: Answer) -> list[Look]:
     about: _About = answer.about
     made = zip(answer.pictures, answer.data["latents"], answer.labels, strict=True)
     return [Look(pixels, latent, label, about.parents, about.final) for pixels, latent, label in made]
-
-
-def failed_words(error: object) -> str:
-    """Return what to show of a Failed or an error."""
-    return str(getattr(error, "message", "") or error) or _("Something went wrong.")
