@@ -256,13 +256,13 @@ def explore(stage: Stage) -> None:
     window = stage.window
     window.navigate("explore")
     page = window.pages["explore"]
+    exploration = page.exploration
     families = {task.family for task in window.services.jobs.catalogue.values() if task.explored}
     for run in window.services.workspace.runs():
         family = run.info.task.split(".")[0]
         if family not in families or not run.checkpoints():
             continue
         window.navigate("explore", run=run.id)
-        exploration = page.exploration
         stage.wait(lambda: exploration.map is not None and exploration.look is not None)
         if not exploration.directions:
             page.sliders.find_button.click()

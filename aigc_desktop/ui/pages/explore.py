@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QStackedLayout, QVBoxLayout
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Failed
 from aigc_desktop.core.i18n import N_, _, ngettext
-from aigc_desktop.core.place import Place, read_places, seed_place
+from aigc_desktop.core.place import Place, latent_place, read_places, seed_place
 from aigc_desktop.ui.page import Page
 from aigc_desktop.ui.widgets.controls import label
 from aigc_desktop.ui.widgets.empty_state import EmptyState
@@ -52,13 +52,20 @@ class ExplorePage(Page):
 
     def _make_panel(self) -> None:
         from aigc_desktop.ui.widgets.explore_panel import ExplorePanel
+        from aigc_desktop.ui.widgets.film_panel import FilmPanel
         from aigc_desktop.ui.widgets.mix_panel import MixPanel
+        from aigc_desktop.ui.widgets.photo_panel import PhotoPanel
         from aigc_desktop.ui.widgets.sliders_panel import SlidersPanel
 
         collected = self.view.collected
         self.sliders = SlidersPanel(self.services, self.exploration, collected)
         self.mix = MixPanel(self.services.theme, self.exploration, collected)
-        tabs = [("sliders", _("Sliders"), self.sliders), ("mix", _("Mix"), self.mix)]
+        self.film = FilmPanel(self.services, self.exploration, collected)
+        self.photo = PhotoPanel(self.services, self.exploration)
+        tabs = [
+            ("sliders", _("Sliders"), self.sliders), ("mix", _("Mix"), self.mix), ("film", _("Film"), self.film),
+            ("photo", _("Own"), self.photo),
+        ]  # fmt: skip
         self.panel = ExplorePanel(self.services, tabs)
 
     def _make_rest(self) -> None:
@@ -90,6 +97,8 @@ class ExplorePage(Page):
         self.exploration.failed.connect(self._failed)
         self.exploration.look_changed.connect(self._look_changed)
         self.exploration.made_again.connect(self._keep_made)
+        self.film.frame.connect(self.view.look.show_image)
+        self.photo.found.connect(self._photo_found)
         for keys, action in (("A", self.exploration.collect), ("V", self.show_variants), ("Ctrl+Return", self.keep)):
             QShortcut(QKeySequence(keys), self, action, context=Qt.ShortcutContext.WidgetWithChildrenShortcut)
 
@@ -171,6 +180,12 @@ class ExplorePage(Page):
             self.exploration.collect(**self.visit)
             self.visit = {}
             self.show_variants()
+
+    def _photo_found(self, latent: str, name: str) -> None:
+        self.visit = {"title": name, "card": ""}
+        self.view.map.forget_place()
+        self.exploration.rest_sliders()
+        self.exploration.look_at(latent_place(latent))
 
     # keeping
 

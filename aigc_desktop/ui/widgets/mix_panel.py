@@ -31,7 +31,7 @@ class MixPanel(QWidget):
         self.rows.setVerticalSpacing(theme.px(8))
         self.rows.setColumnStretch(1, 1)
         box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
+        box.setContentsMargins(0, 0, theme.px(8), 0)
         box.setSpacing(theme.px(12))
         box.addWidget(self.hint)
         box.addLayout(self.rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLineEdit, QVBoxLayout, QWidget
 
 from aigc_desktop.core.directions import add_direction, remove_direction, rename_direction
 from aigc_desktop.core.errors import UserError
@@ -13,7 +13,7 @@ from aigc_desktop.core.fields import FieldKind, FieldSpec
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.ui.exploration import Exploration
 from aigc_desktop.ui.page import Services
-from aigc_desktop.ui.widgets.cards import Card
+from aigc_desktop.ui.widgets.cards import Card, FlowLayout
 from aigc_desktop.ui.widgets.collected_view import CollectedView
 from aigc_desktop.ui.widgets.controls import button, label
 from aigc_desktop.ui.widgets.direction_sliders import DirectionSliders
@@ -40,12 +40,11 @@ class SlidersPanel(QWidget):
         self.middle = button(theme, _("All to the middle"), "rotate-ccw", "flat", _("Undo what the sliders changed"))
         self.state = label("", "hint")
         box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
+        box.setContentsMargins(0, 0, theme.px(8), 0)
         box.setSpacing(theme.px(12))
-        row = QHBoxLayout()
+        row = FlowLayout(theme.px(8))
         row.addWidget(self.find_button)
         row.addWidget(self.middle)
-        row.addStretch(1)
         for item in (self.wild, self.sliders):
             box.addWidget(item)
         box.addLayout(row)

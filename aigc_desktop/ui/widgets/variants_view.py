@@ -33,7 +33,7 @@ class VariantsView(QWidget):
         self.more = button(theme, _("Others"), "dices", "", _("Make other variants of the same picture"))
         self.hint = label(_("Choose a variant to look at it; variants of a variant lead further."), "hint")
         self.grid = ThumbnailGrid(theme)
-        self.grid.set_cell_size(theme.px(96))
+        self.grid.set_cell_size(theme.px(72))
         self.grid.setAccessibleName(_("Variants"))
         row = QHBoxLayout()
         row.setSpacing(theme.px(8))
