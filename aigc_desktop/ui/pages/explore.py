@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt
@@ -46,6 +47,7 @@ class ExplorePage(Page):
 
         self.waiting: dict[str, Any] = {}
         self.visit: dict[str, Any] = {}
+        self.visit_varies = False
         self.keeper = Keeper(self, self.services.workspace)
         self.exploration: Exploration = Exploration(self.services, self)
         self.view = ExploreView(self.services.theme, self.exploration)
@@ -105,7 +107,7 @@ class ExplorePage(Page):
     def shown(self, **arguments: Any) -> None:
         """Explore model `run` in its version `checkpoint`; a `seed` or `places` is collected and varied.
 
-        With it come `label` and `wildness`, and the `title` and `card` of a kept picture.
+        With it come `label` and `wildness`, and the `title` and `card` of a kept picture; the file `picture` is put in.
         """
         if not self.services.jobs.catalogue:
             self.waiting = arguments or self.waiting
@@ -137,9 +139,18 @@ class ExplorePage(Page):
         """Look at the picture that another page asks variants of."""
         place = visited_place(arguments)
         if place is not None and self.exploration.run is not None:
-            self.visit = {"title": str(arguments.get("title", "")), "card": str(arguments.get("card", ""))}
-            self.exploration.rest_sliders()
-            self.exploration.look_at(place)
+            self._look_and_collect(place, str(arguments.get("title", "")), str(arguments.get("card", "")), vary=True)
+        elif arguments.get("picture"):
+            self.panel.show_tab("photo")
+            self.photo.put_in(Path(str(arguments["picture"])), str(arguments.get("title", "")))
+
+    def _look_and_collect(self, place: Place, title: str, card: str = "", vary: bool = False) -> None:
+        """Look at a place; when the picture is there it is collected, and varied if that is wanted."""
+        self.visit = {"title": title, "card": card}
+        self.visit_varies = vary
+        self.view.map.forget_place()
+        self.exploration.rest_sliders()
+        self.exploration.look_at(place)
 
     # what is asked for
 
@@ -179,13 +190,11 @@ class ExplorePage(Page):
         if self.visit and look is not None and look.final:
             self.exploration.collect(**self.visit)
             self.visit = {}
-            self.show_variants()
+            if self.visit_varies:
+                self.show_variants()
 
     def _photo_found(self, latent: str, name: str) -> None:
-        self.visit = {"title": name, "card": ""}
-        self.view.map.forget_place()
-        self.exploration.rest_sliders()
-        self.exploration.look_at(latent_place(latent))
+        self._look_and_collect(latent_place(latent), name)
 
     # keeping
 
