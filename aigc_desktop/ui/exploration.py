@@ -133,11 +133,10 @@ class Exploration(QObject):
         assert self.map is not None
         last = self.map.columns - 1
         across, down = min(max(across, 0.0), float(last)), min(max(down, 0.0), float(last))
-        left, above = min(int(across), last), min(int(down), last)
-        right, below = min(left + 1, last), min(above + 1, last)
+        left, above = min(int(across), last - 1), min(int(down), last - 1)
         x, y = across - left, down - above
-        corners = {(above, left): (1 - x) * (1 - y), (above, right): x * (1 - y), (below, left): (1 - x) * y,
-                   (below, right): x * y}  # fmt: skip
+        corners = {(above, left): (1 - x) * (1 - y), (above, left + 1): x * (1 - y), (above + 1, left): (1 - x) * y,
+                   (above + 1, left + 1): x * y}  # fmt: skip
         seeds = [self.map.seeds[row * self.map.columns + column] for row, column in corners]
         return mixed([seed_place(seed) for seed in seeds], [round(weight, 4) for weight in corners.values()])
 

@@ -37,6 +37,11 @@ def variants_of(origin: Mapping[str, Any], file: Path | None, card: str = "", ti
     return found | {"picture": "" if file is None else str(file)}
 
 
+def can_vary(services: Services, card: Card) -> bool:
+    """Return whether a kept work is a picture of a model with a latent space."""
+    return card.kind == "image" and is_explored(services, origin_of_card(card))
+
+
 def origin_of_card(card: Card) -> dict[str, Any]:
     """Return what `variants_of` and `is_explored` need to know of a kept work."""
     return {
