@@ -155,8 +155,8 @@ class Library:
     def family(self, item: str, limit: int = 12) -> FamilyTree:
         """Return where a work comes from and what came of it."""
         card = self.get(item)
-        above = self._followed(card, self._parents)
-        below = self._followed(card, lambda each: self._read(lambda index: index.children(each.id)))
+        above = _followed(card, self._parents)
+        below = _followed(card, lambda each: self._read(lambda index: index.children(each.id)))
         parents = [above[parent] for parent in card.parents if parent in above]
         children = [each for each in below.values() if item in each.parents]
         siblings = self._read(lambda index: index.siblings(card, limit))
@@ -167,17 +167,6 @@ class Library:
         for parent in card.parents:
             with contextlib.suppress(UserError):
                 found.append(self.get(parent))
-        return found
-
-    def _followed(self, card: Card, step: Callable[[Card], list[Card]]) -> dict[str, Card]:
-        """Return the works that steps lead to from a work, by id, the nearest first; MOST_RELATIVES at most."""
-        found: dict[str, Card] = {}
-        waiting = [card]
-        while waiting and len(found) < MOST_RELATIVES:
-            for each in step(waiting.pop(0)):
-                if each.id not in found and each.id != card.id:
-                    found[each.id] = each
-                    waiting.append(each)
         return found
 
     # deleting
@@ -325,3 +314,15 @@ class Library:
 def _put_all(index: LibraryIndex, cards: list[Card]) -> None:
     for card in cards:
         index.put(card)
+
+
+def _followed(card: Card, step: Callable[[Card], list[Card]]) -> dict[str, Card]:
+    """Return the works that steps lead to from a work, by id, the nearest first; MOST_RELATIVES at most."""
+    found: dict[str, Card] = {}
+    waiting = [card]
+    while waiting and len(found) < MOST_RELATIVES:
+        for each in step(waiting.pop(0)):
+            if each.id not in found and each.id != card.id:
+                found[each.id] = each
+                waiting.append(each)
+    return found

@@ -18,6 +18,11 @@ def is_explored(services: Services, origin: Mapping[str, Any]) -> bool:
     return bool(origin.get("model")) and family in (explored | {"explore"} if explored else explored)
 
 
+def was_explored(origin: Mapping[str, Any]) -> bool:
+    """Return whether a picture was made on the Explore page, where it is made again, too."""
+    return str(origin.get("task", "")).startswith("explore.")
+
+
 def variants_of(origin: Mapping[str, Any], file: Path | None, card: str = "", title: str = "") -> dict[str, Any]:
     """Return the arguments that make the Explore page show variants of a picture with this origin.
 

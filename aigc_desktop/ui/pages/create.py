@@ -14,7 +14,7 @@ from aigc_desktop.core.events import Event, Failed, Finished, Note, Sample, Stop
 from aigc_desktop.core.i18n import N_, _, ngettext
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.run import Run
-from aigc_desktop.ui.explored import variants_of
+from aigc_desktop.ui.explored import variants_of, was_explored
 from aigc_desktop.ui.jobs import JobHandle
 from aigc_desktop.ui.page import Page
 from aigc_desktop.ui.recall_gate import RecallGate
@@ -222,8 +222,7 @@ class CreatePage(Page):
         if self.batch is None or not places:
             return
         work = self.batch.works[places[0]]
-        explored = str(work.origin.get("task", "")).startswith("explore.")
-        if action == "variants" or (action == "like" and explored):
+        if action == "variants" or (action == "like" and was_explored(work.origin)):
             self.services.navigate("explore", **variants_of(work.origin, work.file))
         elif action == "like":
             self.like_this(work.origin)

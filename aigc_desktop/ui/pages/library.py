@@ -147,8 +147,7 @@ class LibraryPage(Page):
         card = self.shelf.card(rows[0]) if self.shelf is not None and len(rows) == 1 else None
         if card is not None and self.library is not None:
             try:
-                self.panel.show_card(card, self.library.family(card.id), self.library.path(card))
-                self.panel.buttons["variants"].setVisible(can_vary(self.services, card))
+                self.panel.show_card(card, self.library, can_vary(self.services, card))
             except UserError as error:
                 self.services.notify(error.message)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QImage
@@ -21,7 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from aigc_desktop.core.i18n import _, ngettext
-from aigc_desktop.core.library import Card, FamilyTree
+from aigc_desktop.core.library import Card, FamilyTree, Library
 from aigc_desktop.core.rating import reasons_text
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.cards import FlowLayout
@@ -94,9 +93,11 @@ class CardPanel(QWidget):
         self.star.clicked.connect(self._star)
         self.tree.itemActivated.connect(self._open)
 
-    def show_card(self, card: Card, family: FamilyTree, path: Path) -> None:
-        """Show one work."""
+    def show_card(self, card: Card, library: Library, varied: bool = False) -> None:
+        """Show one work of a library; `varied` offers variants of it. UserError when it is gone."""
+        family, path = library.family(card.id), library.path(card)
         self.card = card
+        self.buttons["variants"].setVisible(varied)
         self.many.hide()
         self.room.show()
         self.title.setText(card.title)
