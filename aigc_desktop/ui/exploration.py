@@ -29,7 +29,8 @@ VARIANTS = 12
 AGAIN = "again "
 """Before the kind of question that makes pictures again to keep them."""
 REST_MS = 180
-"""After so long without a change the picture is made in full quality."""
+RESTED = 3
+"""After so long without a change, and so many times what a quick look takes, the picture is made in full quality."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,9 @@ class Exploration(QObject):
         self.asker.answered.connect(self._answered)
         self.asker.failed.connect(self._not_answered)
         self.asker.progressed.connect(self.progressed)
+        self._quick_ms = 0.0
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
-        self._rest.setInterval(REST_MS)
         self._rest.timeout.connect(self._make_final)
 
     # the model
@@ -184,7 +185,7 @@ class Exploration(QObject):
 
     def _refresh(self) -> None:
         if self.base is not None:
-            self._rest.start()
+            self._rest.start(REST_MS + round(RESTED * self._quick_ms))
             self._ask_look(quick=True)
 
     def _make_final(self) -> None:
@@ -289,6 +290,8 @@ class Exploration(QObject):
                 self.made_again.emit(made)
             case _:
                 [self.look] = _looks(answer)
+                if not self.look.final:
+                    self._quick_ms = answer.seconds * 1000
                 self.look_changed.emit()
 
     def _not_answered(self, _kind: str, failed: Failed) -> None:

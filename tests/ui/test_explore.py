@@ -76,7 +76,7 @@ class Engine:
     def project(self, request):
         yield Progress(1, 2, "Coming nearer")
         yield Sample(0, pictures(2), role="reconstruction")
-        yield Result("projection", {"latent": latent(7), "psnr": 21.0, "chance_psnr": 12.5, "label": ""})
+        yield Result("projection", {"latent": latent(7), "psnr": 21.0, "chance_psnr": 12.5, "tried": 64, "label": ""})
         yield Finished()
 
     def film(self, request):
@@ -332,7 +332,7 @@ def test_an_own_picture_is_collected_and_its_nearness_is_told(qtbot, page, tmp_p
 
 
 def test_nearness_is_called_what_it_is():
-    words = [nearness_words(psnr, 10.0) for psnr in (30.0, 22.0, 12.0)]
+    words = [nearness_words({"psnr": psnr, "chance_psnr": 10.0, "tried": 256}) for psnr in (30.0, 22.0, 12.0)]
     assert len(set(words)) == 3
     assert "cannot show" in words[2]
 
