@@ -106,6 +106,9 @@ def check_family(workspace: Any, family: Any, dataset: str) -> None:
         events: list[Any] = []
         run_task(workspace, f"{name}.{task}", values, result, events)
         assert any(isinstance(event, Sample | Text) for event in events), "nothing was made"
+    if family.latents is not None:
+        found = run_task(workspace, "explore.map", {"run": run.id, "columns": 2})
+        assert sorted(found["order"]) == [0, 1, 2, 3], found
 
 
 def check_evaluation(workspace: Any, dataset: str) -> None:

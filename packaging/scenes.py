@@ -280,6 +280,17 @@ def explore(stage: Stage) -> None:
         page.panel.show_tab("mix")
         stage.settle(1)
         stage.shoot(f"explore-mix-{family}")
+        page.panel.show_tab("film")
+        page.film.frames.setValue(8)
+        page.film.make.click()
+        stage.wait(lambda: page.film.progress.handle is None and bool(page.film.images))
+        stage.shoot(f"explore-film-{family}")
+        page.film.export.click()
+        stage.dialog(f"explore-export-{family}")
+        page.panel.show_tab("photo")
+        page.photo.put_in(next((resources() / "samples" / "emoji").glob("*/*.png")))
+        stage.wait(lambda: page.photo.progress.handle is None)
+        stage.shoot(f"explore-photo-{family}")
         page.panel.show_tab("sliders")
 
 

@@ -167,6 +167,34 @@ def test_pictures_are_labelled_by_folder(folder, tmp_path, capsys):
     assert not list((tmp_path / "no").glob("*.png"))
 
 
+def test_a_model_is_explored(tmp_path, folder, capsys):
+    (tmp_path / "cups").mkdir()
+    for i in range(32):
+        picture = Image.new("RGB", (32, 32), "white")
+        picture.paste((8 * i, 90, 250 - 7 * i), (i % 16, i // 2, 16 + i % 16, 16 + i // 2))
+        picture.save(tmp_path / "cups" / f"{i}.png")
+    assert main(["data", "import", str(tmp_path / "cups"), "--size", "32"]) == 0
+    small = ["--steps", "3", "--width", "8", "--batch-size", "4", "--device", "cpu", "--resolution", "32"]
+    assert main(["train", "image_vae", "--dataset", "cups", *small]) == 0
+    run = Workspace(folder).runs()[0].id
+    out = str(tmp_path / "out")
+    assert main(["explore", "map", run, "--columns", "2", "--out", out]) == 0
+    assert len(list((tmp_path / "out").glob("*.png"))) == 4
+    assert main(["explore", "path", run, "--places", "[1, 2]", "--frames", "2", "--out", out, "--fps", "10"]) == 0
+    [film] = (tmp_path / "out").glob("*.gif")
+    with Image.open(film) as opened:
+        assert opened.n_frames == 4
+    assert main(["explore", "directions", run, "--count", "2", "--samples", "16"]) == 0
+    capsys.readouterr()
+    assert main(["explore", "slider", run, "--name", "red", "--more", "[1]", "--less", "[2]", "--json"]) == 0
+    assert json_lines(capsys)[-1]["ids"]
+    Image.new("RGB", (50, 40), "green").save(tmp_path / "绿.png")
+    assert main(["explore", "project", run, "--picture", str(tmp_path / "绿.png"), "--steps", "2", "--json"]) == 0
+    assert json_lines(capsys)[-1]["psnr"] > 0
+    assert main(["explore", "decode", run, "--places", "no places"]) == 1
+    assert main(["explore", "path", "no_such_run", "--places", "[1, 2]"]) == 1
+
+
 def test_a_published_model_is_imported_listed_and_writes(tmp_path, folder, capsys):
     write_tiny_model(tmp_path / "小 tiny")
     assert main(["models", "import", str(tmp_path / "小 tiny")]) == 0

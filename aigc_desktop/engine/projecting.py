@@ -30,7 +30,7 @@ from aigc_desktop.engine.pictures import Pictures, open_picture
 
 NEAREST = 8  # of these are tried as a start
 RIDGE = 0.03  # of the fitted encoder, as a share of the mean variance
-LR, PRIOR, FEATURE_WEIGHT = 0.05, 1e-4, 0.3
+LR, PRIOR, FEATURE_WEIGHT = 0.15, 1e-4, 0.3
 FEATURE_SIZE = 64  # pixels; half of that of the metrics is four times as quick
 FEATURE_BLOCKS = (0, 2, 4)  # whose outputs are compared: 16, 24 and 40 channels
 

@@ -176,7 +176,7 @@ class ExplorePage(Page):
         items = self.view.collected.items()
         match action:
             case "variants":
-                self.show_variants()
+                self._look_and_collect(latent_place(items[0].latent), items[0].title, vary=True)
             case "keep":
                 self.exploration.make_again(items)
             case "remove":

@@ -16,7 +16,7 @@ from aigc_desktop.ui.widgets.thumbnails import Source
 from aigc_desktop.ui.widgets.works_view import action_button
 
 MARKS = {"more": "+", "less": "−", "kept": "✓"}
-CELL_PX, STRIP_PX = 56, 104
+CELL_PX, STRIP_PX = 64, 112
 ACTIONS = (
     ("variants", "shuffle", "V"), ("keep", "library", "Space"), ("more", "thumbs-up", "+"),
     ("less", "thumbs-down", "-"), ("remove", "trash-2", "Delete"),

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QMenu,
     QPushButton,
     QSizePolicy,
+    QSpinBox,
     QStyle,
     QStyleOptionButton,
     QStylePainter,
@@ -194,6 +195,17 @@ def guard_wheel(widget: QComboBox | QAbstractSpinBox | QAbstractSlider) -> None:
     """Let the wheel scroll the page, not this input, unless the input has the focus."""
     widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     widget.installEventFilter(WheelGuard(widget))
+
+
+def spin_box(least: int, most: int, value: int) -> QSpinBox:
+    """Return an input of whole numbers with these limits."""
+    made = QSpinBox()
+    made.setRange(least, most)
+    made.setValue(value)
+    margin = made.fontMetrics().averageCharWidth()
+    made.lineEdit().setTextMargins(margin, 0, 0, 0)  # the style sheet does not reach the inner line
+    guard_wheel(made)
+    return made
 
 
 def clear(layout: QLayout) -> None:

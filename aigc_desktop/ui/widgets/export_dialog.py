@@ -16,7 +16,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLineEdit,
     QProgressBar,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
@@ -28,7 +27,7 @@ from aigc_desktop.export.label import MARKS
 from aigc_desktop.export.piece import LEAST
 from aigc_desktop.ui.background import Background
 from aigc_desktop.ui.page import Services
-from aigc_desktop.ui.widgets.controls import button, guard_wheel, icon_button, label
+from aigc_desktop.ui.widgets.controls import button, icon_button, label, spin_box
 
 if TYPE_CHECKING:
     from aigc_desktop.export.piece import Piece
@@ -123,7 +122,7 @@ class ExportDialog(QDialog):
         folder.addWidget(self.folder_line, 1)
         folder.addWidget(browse)
         self.pattern_line = QLineEdit("{title}")
-        self.quality_box, self.fps_box = _spin_box(100, 92), _spin_box(50, 12)
+        self.quality_box, self.fps_box = spin_box(1, 100, 92), spin_box(1, 50, 12)
         self.size_box = QComboBox()
         for least in SIZES:
             words = _("At least {size} px").format(size=f"{least:,}") if least else _("As it was made")
@@ -244,14 +243,6 @@ class ExportDialog(QDialog):
         chosen = QFileDialog.getExistingDirectory(self, _("Choose a folder"), self.folder_line.text())
         if chosen:
             self.folder_line.setText(chosen)
-
-
-def _spin_box(most: int, value: int) -> QSpinBox:
-    made = QSpinBox()
-    made.setRange(1, most)
-    made.setValue(value)
-    guard_wheel(made)
-    return made
 
 
 def export_works(

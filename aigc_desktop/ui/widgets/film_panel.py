@@ -6,7 +6,7 @@ from typing import Any
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QImage
-from PySide6.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QVBoxLayout, QWidget
 
 from aigc_desktop.core.collected import Collected
 from aigc_desktop.core.errors import UserError, failure_of
@@ -18,7 +18,7 @@ from aigc_desktop.core.run import Run
 from aigc_desktop.ui.exploration import Exploration
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.widgets.collected_view import CollectedView
-from aigc_desktop.ui.widgets.controls import button, guard_wheel, label
+from aigc_desktop.ui.widgets.controls import button, label, spin_box
 from aigc_desktop.ui.widgets.job_progress import JobProgress
 from aigc_desktop.ui.widgets.thumbnails import to_image
 
@@ -38,11 +38,8 @@ class FilmPanel(QWidget):
         self.images: list[QImage] = []
         self.at = 0
         self.hint = label("", "hint")
-        self.frames = QSpinBox()
-        self.frames.setRange(1, 240)
-        self.frames.setValue(24)
+        self.frames = spin_box(1, 240, 24)
         self.frames.setToolTip(_("More frames make the film longer and calmer"))
-        guard_wheel(self.frames)
         self.loop = QCheckBox(_("Loop"))
         self.loop.setChecked(True)
         self.loop.setToolTip(_("Goes back to the first picture, so that the film repeats without a jump"))
