@@ -45,7 +45,7 @@ class CardActions:
     def like(self, card: Card) -> None:
         """Go to Create and make the work again; without a seed of its own, with the settings of all its batch."""
         if was_explored({"task": card.task}):
-            self.vary(card)
+            self.vary(card, vary=False)
             return
         count = {} if card.seed is None else {"count": 1}
         self.services.navigate(
@@ -53,10 +53,10 @@ class CardActions:
             settings=card.settings, **count,
         )  # fmt: skip
 
-    def vary(self, card: Card) -> None:
-        """Go to Explore and make variants of a picture."""
-        origin = origin_of_card(card)
-        self.services.navigate("explore", **variants_of(origin, self.library.path(card), card.id, card.title))
+    def vary(self, card: Card, vary: bool = True) -> None:
+        """Go to Explore and look at a picture or, by `vary`, make variants of it."""
+        told = variants_of(origin_of_card(card), self.library.path(card), card.id, card.title)
+        self.services.navigate("explore", **told, vary=vary)
 
     def export(self, cards: list[Card]) -> None:
         """Ask how, then export the works of the first one's kind."""

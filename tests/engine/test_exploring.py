@@ -14,10 +14,11 @@ from aigc_desktop.core.events import Failed, Finished, Result, Sample
 from aigc_desktop.core.place import latent_place, mixed, places_text, seed_place
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.engine import latent
+from aigc_desktop.engine import directing, latent, projecting
 from aigc_desktop.engine.catalog import load_families
 from aigc_desktop.engine.host import execute
 from aigc_desktop.engine.latent import LatentModel, decoded, mixture, resolve
+from aigc_desktop.engine.nn.flow import walk, walk_back
 from aigc_desktop.engine.picture_map import arrange, looks, principal
 from tests.engine.families.shapes import shapes
 
@@ -262,3 +263,39 @@ def test_a_kept_text_is_the_very_numbers():
     with pytest.raises(UserError):
         latent.unpack(latent.pack(torch.tensor([float("nan")] * 6)), 6)
     assert zlib.crc32(latent.pack(torch.zeros(2)).encode()) == zlib.crc32(b"AAAAAAAAAAA=")
+
+
+def test_a_direction_moves_what_it_was_found_in_one_way():
+    model = toy(12)
+    points = torch.stack([model.draw(seed, -1, 1.0) for seed in range(200)])
+    scores = principal(looks(decoded(model, points)), 1)
+    vector = directing._carried_back(model, points, scores.scores[:, 0])
+    vector = vector * directing._scale(model, points[:8], vector, scores, 0)
+    steps = torch.stack([points[0] + amount * vector for amount in (-2, -1, 0, 1, 2)])
+    brightness = decoded(model, steps).astype(float).mean((1, 2, 3))
+    assert (np.diff(brightness) > 0).all()
+
+
+def test_the_point_of_a_picture_of_the_model_is_found():
+    model = toy(32)
+    points = torch.stack([model.draw(seed, -1, 1.0) for seed in range(64)])
+    target = torch.tensor([0.6, -0.4, 0, 0, 1.0, 0.0])
+    image = model.decode(target[None], 0)
+    start = projecting.best_start(model, image, points, decoded(model, points))
+    steps = projecting.refined(model, image, start, points, 25)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found = end.value
+            break
+    error = [float((model.decode(point[None], 0) - image).square().mean()) for point in (start, found)]
+    assert error[1] <= error[0] < 0.05
+    assert float((found[:2] - target[:2]).abs().max()) < 0.3
+
+
+def test_the_way_back_ends_where_the_way_began():
+    noise = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    field = lambda x, time: torch.cos(3 * x) + time  # noqa: E731
+    picture = walk(field, noise, 64)
+    assert torch.allclose(walk_back(field, picture, 64), noise, atol=5e-3)

@@ -223,7 +223,7 @@ class CreatePage(Page):
             return
         work = self.batch.works[places[0]]
         if action == "variants" or (action == "like" and was_explored(work.origin)):
-            self.services.navigate("explore", **variants_of(work.origin, work.file))
+            self.services.navigate("explore", **variants_of(work.origin, work.file), vary=action == "variants")
         elif action == "like":
             self.like_this(work.origin)
         else:

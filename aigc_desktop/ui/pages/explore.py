@@ -105,7 +105,7 @@ class ExplorePage(Page):
             QShortcut(QKeySequence(keys), self, action, context=Qt.ShortcutContext.WidgetWithChildrenShortcut)
 
     def shown(self, **arguments: Any) -> None:
-        """Explore model `run` in its version `checkpoint`; a `seed` or `places` is collected and varied.
+        """Explore model `run` in its version `checkpoint`; a `seed` or `places` is collected and, by `vary`, varied.
 
         With it come `label` and `wildness`, and the `title` and `card` of a kept picture; the file `picture` is put in.
         """
@@ -139,7 +139,8 @@ class ExplorePage(Page):
         """Look at the picture that another page asks variants of."""
         place = visited_place(arguments)
         if place is not None and self.exploration.run is not None:
-            self._look_and_collect(place, str(arguments.get("title", "")), str(arguments.get("card", "")), vary=True)
+            title, card = str(arguments.get("title", "")), str(arguments.get("card", ""))
+            self._look_and_collect(place, title, card, vary=bool(arguments.get("vary", True)))
         elif arguments.get("picture"):
             self.panel.show_tab("photo")
             self.photo.put_in(Path(str(arguments["picture"])), str(arguments.get("title", "")))
