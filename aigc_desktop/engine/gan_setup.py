@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from aigc_desktop.core.config import param
+from aigc_desktop.core.config import again, param
 from aigc_desktop.core.dataset import Dataset
-from aigc_desktop.core.family import Plan, Preset
+from aigc_desktop.core.family import Plan
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.machine import Machine
 from aigc_desktop.engine.nn.convnet import Discriminator, Generator, stages_of
 from aigc_desktop.engine.picture_plan import automatic_size, cost_of, seconds_per_gigaflop
+from aigc_desktop.engine.picture_setup import LabelledConfig, preset, size_notes
 from aigc_desktop.engine.planning import Draft, choose_preset, training_megabytes
-from aigc_desktop.engine.trainee import TrainConfig
 from aigc_desktop.engine.warm_start import shipped_extra
 
 WARM_MODEL = "image_gan_emoji32"
@@ -23,35 +23,19 @@ WARM_SHARE = 0.25  # of these that a warm start leaves to be done
 GOOD_IMAGES = {32: 400_000, 64: 1_000_000, 128: 2_000_000}  # shown to the networks until pictures are good
 
 
-class ImageGanConfig(TrainConfig):
+class ImageGanConfig(LabelledConfig):
     """Settings of training an image GAN; the presets choose them."""
 
-    resolution: Literal["32", "64", "128"] = param(
-        "32", N_("Picture size"), N_("Side of the pictures in pixels; each doubling takes about four times as long."),
-        unit="px",
-    )  # fmt: skip
-    use_labels: bool = param(
-        True, N_("Use labels"), N_("Learn the classes of the data apart, so that you can ask for one of them.")
-    )
-    flip: bool = param(
-        False, N_("Mirror pictures"), N_("Shows each picture mirrored half of the time; not for letters or logos.")
-    )
     warm_start: bool = param(
         False, N_("Warm start"),
         N_("Begin from weights that ship with the program, trained on emoji at 32 px; much faster on slow machines."),
     )  # fmt: skip
-    steps: int = param(
-        12_000, N_("Steps"), N_("How many updates the weights get; more steps take longer and give better pictures."),
-        ge=1, le=999_999,
-    )  # fmt: skip
-    batch_size: int = param(
-        16, N_("Batch size"), N_("Pictures per update; more is steadier and needs more memory."), ge=1, le=4096
-    )
+    steps: int = again(LabelledConfig, "steps", 12_000)
+    batch_size: int = again(LabelledConfig, "batch_size", 16)
     width: int = param(
         64, N_("Width"), N_("Channels at the finest stage; coarser stages have up to four times as many."),
         ge=8, le=512, advanced=True,
     )  # fmt: skip
-    blocks: int = param(1, N_("Depth"), N_("Residual blocks at each stage."), ge=1, le=8, advanced=True)
     latent: int = param(
         64, N_("Latent size"), N_("Numbers that a picture is made from; 64 suits most data."),
         ge=2, le=1024, advanced=True,
@@ -60,10 +44,7 @@ class ImageGanConfig(TrainConfig):
         2e-4, N_("Learning rate"), N_("How far an update goes; too high breaks the balance of both networks."),
         ge=1e-7, le=1.0, advanced=True,
     )  # fmt: skip
-    schedule: Literal["constant", "cosine", "wsd"] = param(
-        "wsd", N_("Schedule"), N_("How the learning rate goes down; “late fall” is good for most."),
-        labels={"constant": N_("constant"), "cosine": N_("cosine"), "wsd": N_("late fall")}, advanced=True,
-    )  # fmt: skip
+    schedule: Literal["constant", "cosine", "wsd"] = again(LabelledConfig, "schedule", "wsd")
     weight_decay: float = param(
         0.0, N_("Weight decay"), N_("Pulls weights towards zero; GANs do better without."),
         ge=0.0, le=10.0, advanced=True,
@@ -102,33 +83,29 @@ class ImageGanConfig(TrainConfig):
     )  # fmt: skip
 
 
-def _preset(name: str, title: str, summary: str, **values: Any) -> Preset:
-    return Preset(name, title, summary, values)
-
-
 PRESETS = [
-    _preset(
+    preset(
         "cpu32", N_("Small, 32 px"),
         N_("For a machine without graphics card: shapes and colours in ten minutes, details in hours."),
         resolution="32", width=64, blocks=1, batch_size=16, steps=12_000, warm_start=True,
     ),
-    _preset(
+    preset(
         "cpu64", N_("Medium, 64 px"), N_("For a machine without graphics card and a night of time."),
         resolution="64", width=48, blocks=1, batch_size=16, steps=40_000, gamma=2.0, warm_start=False,
     ),
-    _preset(
+    preset(
         "cpu128", N_("Large, 128 px, slow"), N_("Possible without graphics card, but it takes days."),
         resolution="128", width=32, blocks=1, batch_size=8, steps=120_000, gamma=4.0, warm_start=False,
     ),
-    _preset(
+    preset(
         "gpu32", N_("32 px on a graphics card"), N_("Small pictures, many tries."),
         resolution="32", width=128, blocks=2, batch_size=64, steps=30_000, penalty_every=4, warm_start=False,
     ),
-    _preset(
+    preset(
         "gpu64", N_("64 px on a graphics card"), N_("The usual choice for icons and small pictures."),
         resolution="64", width=96, blocks=2, batch_size=64, steps=40_000, gamma=2.0, penalty_every=4, warm_start=False,
     ),
-    _preset(
+    preset(
         "gpu128", N_("128 px on a graphics card"), N_("The most detail; an evening or more."),
         resolution="128", width=64, blocks=2, batch_size=32, steps=100_000, gamma=8.0, penalty_every=4,
         warm_start=False,
@@ -181,12 +158,9 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
 
 
 def _notes(config: ImageGanConfig, dataset: Dataset | None, seconds: float) -> list[str]:
-    notes = []
+    notes = size_notes(config, dataset)
     if dataset is not None:
         info = dataset.info
-        if info.size and info.size < int(config.resolution):
-            smaller = _("The pictures are smaller than {size} px and will be enlarged.")
-            notes.append(smaller.format(size=config.resolution))
         if info.validation < 16:
             notes.append(_("Too few pictures are held out to measure quality while training."))
         if config.use_labels and info.classes and info.train < LEAST_PER_CLASS * len(info.classes):
