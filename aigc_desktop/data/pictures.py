@@ -104,16 +104,21 @@ def inspect_picture(data: bytes) -> PictureFacts:
 
 
 def square_picture(data: bytes, side: int) -> npt.NDArray[np.uint8]:
-    """Return a picture as uint8 (side, side, 3): the short side fitted, the centre cut out, with antialiasing."""
+    """Return a picture as uint8 (side, side, 3), its middle."""
+    return cut_picture(data, side, side)
+
+
+def cut_picture(data: bytes, width: int, height: int) -> npt.NDArray[np.uint8]:
+    """Return the middle of a picture as uint8 (height, width, 3), as much of it as fits, with antialiasing."""
     with _guarded(data) as (image, _format):
-        image.draft(None, (2 * side, 2 * side))  # JPEG decodes at a fraction of its size where that is enough
+        least = 2 * max(width, height)
+        image.draft(None, (least, least))  # JPEG decodes at a fraction of its size where that is enough
         rgb = _upright_rgb(image)
-        width, height = rgb.size
-        short = min(width, height)
-        left, top = (width - short) / 2, (height - short) / 2
-        filter_ = Image.Resampling.LANCZOS if short >= side else Image.Resampling.BICUBIC
-        box = (left, top, left + short, top + short)
-        return np.asarray(rgb.resize((side, side), filter_, box))
+        scale = min(rgb.width / width, rgb.height / height)  # of the picture to what is asked for
+        left, top = (rgb.width - scale * width) / 2, (rgb.height - scale * height) / 2
+        filter_ = Image.Resampling.LANCZOS if scale >= 1 else Image.Resampling.BICUBIC
+        box = (left, top, left + scale * width, top + scale * height)
+        return np.asarray(rgb.resize((width, height), filter_, box))
 
 
 def fit_picture(data: bytes, side: int, max_pixels: int = MAX_PIXELS) -> npt.NDArray[np.uint8]:

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from aigc_desktop.core.aspect import CELLS
 from aigc_desktop.core.config import again, param
 from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.family import Plan
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.machine import Machine
-from aigc_desktop.engine.nn.convnet import Discriminator, Generator, stages_of
+from aigc_desktop.engine.nn.convnet import SQUARE, Discriminator, Generator, PictureFormat, stages_of
 from aigc_desktop.engine.picture_plan import automatic_size, cost_of, seconds_per_gigaflop
 from aigc_desktop.engine.picture_setup import LabelledConfig, preset, size_notes
 from aigc_desktop.engine.planning import Draft, choose_preset, training_megabytes
 from aigc_desktop.engine.warm_start import shipped_extra
 
 WARM_MODEL = "image_gan_emoji32"
-GROWTH = (1.0, 1.5, 2.0, 3.0, 4.0)  # channels of each stage, fine to coarse, in units of the finest
+GROWTH = (1.0, 1.5, 2.0, 3.0, 4.0, 4.0)  # channels of each stage, fine to coarse, in units of the finest
 LEAST_ITEMS = 16
 LEAST_PER_CLASS = 10  # with fewer pictures a class of its own teaches nothing
 WARM_SHARE = 0.25  # of these that a warm start leaves to be done
-GOOD_IMAGES = {32: 400_000, 64: 1_000_000, 128: 2_000_000}  # shown to the networks until pictures are good
+GOOD_IMAGES = {32: 400_000, 64: 1_000_000, 128: 2_000_000, 256: 4_000_000}  # shown until they are good
 
 
 class ImageGanConfig(LabelledConfig):
@@ -110,6 +111,11 @@ PRESETS = [
         resolution="128", width=64, blocks=2, batch_size=32, steps=100_000, gamma=8.0, penalty_every=4,
         warm_start=False,
     ),
+    preset(
+        "gpu256", N_("256 px on a graphics card"), N_("For large cards and a day or more of time."),
+        resolution="256", width=32, blocks=2, batch_size=32, steps=150_000, gamma=16.0, penalty_every=4,
+        warm_start=False,
+    ),
 ]  # fmt: skip
 
 
@@ -119,11 +125,17 @@ def widths_of(config: ImageGanConfig) -> tuple[int, ...]:
     return tuple(round(config.width * factor) for factor in GROWTH[:stages])
 
 
-def warm_fits(config: ImageGanConfig) -> bool:
+def format_of(dataset: Dataset | None) -> PictureFormat:
+    """Return the format of pictures like those of the data; square ones while there are none."""
+    return SQUARE if dataset is None else PictureFormat(*CELLS[dataset.info.aspect])
+
+
+def warm_fits(config: ImageGanConfig, picture: PictureFormat) -> bool:
     """Return whether the shipped weights have the shapes of these networks."""
     extra = shipped_extra(WARM_MODEL)
     own = (int(config.resolution), list(widths_of(config)[::-1]), config.blocks, config.latent)
-    return extra is not None and own == (extra["resolution"], extra["widths"], extra["blocks"], extra["latent"])
+    known = extra is not None and own == (extra["resolution"], extra["widths"], extra["blocks"], extra["latent"])
+    return known and picture == SQUARE
 
 
 def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: Machine) -> Plan:
@@ -135,13 +147,14 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
     config = draft.config
     if config is None:
         return Plan(chosen.name, PRESETS, draft.values, problems=draft.problems, device=machine.device)
-    if config.warm_start and not warm_fits(config):
+    picture = format_of(dataset)
+    if config.warm_start and not warm_fits(config, picture):
         draft.values["warm_start"] = bool(values.get("warm_start", False))
         config = config.model_copy(update={"warm_start": draft.values["warm_start"]})
     classes = len(dataset.info.classes) if dataset is not None and config.use_labels else 0
     size, widths = int(config.resolution), widths_of(config)
-    painter = cost_of(lambda: Generator(size, widths[::-1], config.blocks, config.latent, classes))
-    critic = cost_of(lambda: Discriminator(size, widths, config.blocks, classes))
+    painter = cost_of(lambda: Generator(size, widths[::-1], config.blocks, config.latent, classes, picture))
+    critic = cost_of(lambda: Discriminator(size, widths, config.blocks, classes, picture))
     activations = 4.0 * config.batch_size * 6 * (painter.activations + 2 * critic.activations)
     memory, disk = training_megabytes(painter.parameters + critic.parameters, painter.parameters, activations)
     draft.check_machine(machine, memory)
@@ -159,13 +172,18 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
 
 def _notes(config: ImageGanConfig, dataset: Dataset | None, seconds: float) -> list[str]:
     notes = size_notes(config, dataset)
+    picture = format_of(dataset)
     if dataset is not None:
         info = dataset.info
+        if picture != SQUARE:
+            height, width = picture.pixels(int(config.resolution))
+            shape = _("Pictures will have the shape of the data, {width} × {height} pixels.")
+            notes.append(shape.format(width=width, height=height))
         if info.validation < 16:
             notes.append(_("Too few pictures are held out to measure quality while training."))
         if config.use_labels and info.classes and info.train < LEAST_PER_CLASS * len(info.classes):
             notes.append(_("There are few pictures per class; without labels the result may be better."))
-    if config.warm_start and warm_fits(config):
+    if config.warm_start and warm_fits(config, picture):
         notes.append(_("Begins from weights trained on emoji, so the first pictures look like emoji."))
     elif config.warm_start:
         notes.append(_("The shipped weights do not have these sizes; only the parts that fit are used."))

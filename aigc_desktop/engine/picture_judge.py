@@ -36,12 +36,13 @@ from aigc_desktop.engine.metrics.picture_quality import (
     percentile,
     reasons,
 )
+from aigc_desktop.engine.pictures import fitted
 
 Pictures = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
 FOLDER = "quality"
-VERSION = 1  # of what is kept; another one is computed anew
+VERSION = 2  # of what is kept; another one is computed anew
 MOST_TRAINING, MOST_UNSEEN = 2000, 500
 FEWEST = 8  # training pictures; with fewer nothing is usual or odd
 AT_ONCE = 64
@@ -140,8 +141,7 @@ def training_pictures(dataset: Dataset, rows: NDArray[np.int64], size: tuple[int
     pictures = opaque(np.asarray(dataset.image_map[rows]))
     if pictures.shape[1:3] == size:
         return pictures
-    images = to_model(torch.from_numpy(pictures))
-    return to_pictures(F.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False))
+    return to_pictures(fitted(to_model(torch.from_numpy(pictures)), size))
 
 
 def _compute(dataset: Dataset, size: tuple[int, int]) -> Generator[Event, None, Reference]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from aigc_desktop.core.aspect import SQUARE
 from aigc_desktop.core.config import again, param
 from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.family import Preset
@@ -14,7 +15,7 @@ from aigc_desktop.engine.trainee import TrainConfig
 class PictureConfig(TrainConfig):
     """Sizes of the pictures and of the network, and how long it learns; families override defaults."""
 
-    resolution: Literal["32", "64", "128"] = param(
+    resolution: Literal["32", "64", "128", "256"] = param(
         "32", N_("Picture size"), N_("Side of the pictures in pixels; each doubling takes about four times as long."),
         unit="px",
     )  # fmt: skip
@@ -59,6 +60,13 @@ def size_notes(config: PictureConfig, dataset: Dataset | None) -> list[str]:
     if dataset is None or not 0 < dataset.info.size < int(config.resolution):
         return []
     return [_("The pictures are smaller than {size} px and will be enlarged.").format(size=config.resolution)]
+
+
+def square_notes(dataset: Dataset | None) -> list[str]:
+    """Return what the plan of a family that only knows squares tells of other shapes."""
+    if dataset is None or dataset.info.aspect == SQUARE:
+        return []
+    return [_("This model makes square pictures: it learns from the middle of each picture.")]
 
 
 def best_version_notes(dataset: Dataset | None) -> list[str]:

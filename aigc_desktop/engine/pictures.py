@@ -27,7 +27,6 @@ from aigc_desktop.engine.device import DEVICES, choose_device, set_up
 from aigc_desktop.engine.metrics.features import iter_image_features
 from aigc_desktop.engine.metrics.image import quick_kid
 
-RESOLUTIONS = (32, 64, 128)
 MOST_MEASURED = 300  # pictures a side of the quick KID; more cost more time than they tell
 FEWEST_MEASURED = 16  # below this KID is noise
 CHUNK = 16  # pictures made between two events
@@ -77,20 +76,21 @@ def one_by_one(make: Callable[[int], Tensor], seeds: Sequence[int]) -> Pictures:
 
 
 class ResizedSource:
-    """Pictures of a split as batches in the size of the model."""
+    """Pictures of a split as batches in the size of the model: the side of squares, or (height, width)."""
 
     def __init__(
-        self, dataset: Dataset, split: Literal["train", "validation"], device: torch.device, size: int,
-        flip: bool = False,
+        self, dataset: Dataset, split: Literal["train", "validation"], device: torch.device,
+        size: int | tuple[int, int], flip: bool = False,
     ) -> None:  # fmt: skip
-        self.source, self.size = ImageSource(dataset, split, device, flip), size
+        self.source = ImageSource(dataset, split, device, flip)
+        self.size = (size, size) if isinstance(size, int) else size
 
     def __len__(self) -> int:
         return len(self.source)
 
     def images(self, indices: Indices) -> Tensor:
-        """Return pictures (B, 3, size, size) in [-1, 1]."""
-        return resized(as_colour(self.source.images(indices)), self.size)
+        """Return pictures (B, 3, height, width) in [-1, 1]."""
+        return fitted(as_colour(self.source.images(indices)), self.size)
 
     def labels(self, indices: Indices) -> Tensor:
         """Return the classes (B,) int64, -1 without a label."""
@@ -102,22 +102,27 @@ def as_colour(images: Tensor) -> Tensor:
     return images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images[:, :3]
 
 
-def resized(images: Tensor, size: int) -> Tensor:
-    """Return (B, C, H, W) as (B, C, size, size): means of areas when smaller, bilinear when larger."""
-    if images.shape[-1] == size:
+def fitted(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return the middle of (B, C, H, W) as (B, C, *size): means of areas when smaller, bilinear when larger."""
+    (height, width), (rows, columns) = size, images.shape[2:]
+    scale = min(rows / height, columns / width)
+    kept_rows, kept_columns = round(scale * height), round(scale * width)
+    top, left = (rows - kept_rows) // 2, (columns - kept_columns) // 2
+    images = images[..., top : top + kept_rows, left : left + kept_columns]
+    if images.shape[2:] == size:
         return images
-    if images.shape[-1] % size == 0:
-        return F.avg_pool2d(images, images.shape[-1] // size)
-    return F.interpolate(images, (size, size), mode="bilinear", antialias=True, align_corners=False)
+    if images.shape[2] % height == 0 and images.shape[3] == images.shape[2] // height * width:
+        return F.avg_pool2d(images, images.shape[2] // height)
+    return F.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
 
 
 class KidMeter:
     """KID of generated pictures against held-out ones, with few pictures, as a validation metric."""
 
-    def __init__(self, dataset: Dataset, size: int) -> None:
+    def __init__(self, dataset: Dataset, size: tuple[int, int]) -> None:
         indices = dataset.indices("validation")[:MOST_MEASURED]
         pictures = np.asarray(dataset.image_map[indices])
-        self.held_out = to_pictures(resized(as_colour(to_model(torch.from_numpy(pictures))), size))
+        self.held_out = to_pictures(fitted(as_colour(to_model(torch.from_numpy(pictures))), size))
         self._features: npt.NDArray[np.float32] | None = None
 
     @property

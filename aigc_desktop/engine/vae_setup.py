@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from aigc_desktop.core.config import again, param
 from aigc_desktop.core.dataset import Dataset
@@ -12,7 +12,7 @@ from aigc_desktop.core.machine import Machine
 from aigc_desktop.engine.nn.convnet import stages_of
 from aigc_desktop.engine.nn.resnet import GROUPS, PictureDecoder, PictureEncoder
 from aigc_desktop.engine.picture_plan import automatic_size, cost_of, seconds_per_gigaflop
-from aigc_desktop.engine.picture_setup import PictureConfig, best_version_notes, preset, size_notes
+from aigc_desktop.engine.picture_setup import PictureConfig, best_version_notes, preset, size_notes, square_notes
 from aigc_desktop.engine.planning import Draft, choose_preset, training_megabytes
 from aigc_desktop.engine.trainee import TrainConfig
 
@@ -24,6 +24,7 @@ GOOD_IMAGES = {32: 100_000, 64: 400_000, 128: 800_000}  # shown to the networks 
 class ImageVaeConfig(PictureConfig):
     """Settings of training an image VAE; the presets choose them."""
 
+    resolution: Literal["32", "64", "128"] = again(PictureConfig, "resolution", "32")
     shift: int = param(
         2, N_("Shift pictures"), N_("Moves each picture by up to so many pixels; helps with few pictures."),
         unit="px", ge=0, le=8, advanced=True,
@@ -111,4 +112,4 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
 
 def _notes(config: ImageVaeConfig, dataset: Dataset | None) -> list[str]:
     soft = _("Pictures of a VAE are soft; for sharp ones train an image GAN.")
-    return [soft, *size_notes(config, dataset), *best_version_notes(dataset)]
+    return [soft, *size_notes(config, dataset), *square_notes(dataset), *best_version_notes(dataset)]

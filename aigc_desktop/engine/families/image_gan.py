@@ -10,6 +10,7 @@ the generator draws from in the game is then a Gaussian per class, fitted to the
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,10 +27,10 @@ from aigc_desktop.core.run import Run
 from aigc_desktop.engine.checkpoint import Card, part, read_model
 from aigc_desktop.engine.data import Sampler, open_dataset
 from aigc_desktop.engine.device import choose_device
-from aigc_desktop.engine.gan_setup import WARM_MODEL, ImageGanConfig, plan, widths_of
+from aigc_desktop.engine.gan_setup import WARM_MODEL, ImageGanConfig, format_of, plan, widths_of
 from aigc_desktop.engine.making import MakeConfig, stream_samples
 from aigc_desktop.engine.nn.adversarial import decayed, gradient_penalty, pairing_loss
-from aigc_desktop.engine.nn.convnet import Discriminator, Encoder
+from aigc_desktop.engine.nn.convnet import Discriminator, Encoder, PictureFormat
 from aigc_desktop.engine.nn.convnet import Generator as Painter
 from aigc_desktop.engine.nn.diffaugment import diff_augment
 from aigc_desktop.engine.nn.variational import draw, kl_per_dimension, reconstruction_nats
@@ -96,8 +97,9 @@ def load_painter(card: Card, weights: dict[str, Tensor], device: torch.device) -
     """Return the generator of a checkpoint, in evaluation mode on `device`."""
     extra = card.extra
     painter = Painter(
-        extra["resolution"], tuple(extra["widths"]), extra["blocks"], extra["latent"], len(extra["classes"])
-    )
+        extra["resolution"], tuple(extra["widths"]), extra["blocks"], extra["latent"], len(extra["classes"]),
+        PictureFormat(**extra.get("format", {})),
+    )  # fmt: skip
     painter.load_state_dict(part(weights, "generator"))
     return painter.to(device).eval().requires_grad_(False)
 
@@ -138,8 +140,12 @@ class GanTrainee(Trainee):
         self.config, self.device = config, device
         self.size, self.widths = int(config.resolution), widths_of(config)
         self.classes, self.shares = class_names(dataset, config.use_labels)
-        self.painter = Painter(self.size, self.widths[::-1], config.blocks, config.latent, len(self.classes)).to(device)
-        self.critic = Discriminator(self.size, self.widths, config.blocks, len(self.classes)).to(device)
+        self.format, classes = format_of(dataset), len(self.classes)
+        pixels = self.format.pixels(self.size)
+        self.painter = Painter(self.size, self.widths[::-1], config.blocks, config.latent, classes, self.format)
+        self.critic = Discriminator(self.size, self.widths, config.blocks, classes, self.format)
+        self.painter.to(device)
+        self.critic.to(device)
         self.encoder = Encoder(self.critic.trunk.features, config.latent).to(device)
         self.modules = {"generator": self.painter, "discriminator": self.critic, "encoder": self.encoder}
         self.optimizers = {
@@ -147,10 +153,10 @@ class GanTrainee(Trainee):
             "discriminator": adamw([self.critic], config.lr, config.weight_decay, betas=(0.0, 0.99)),
             "copying": adamw([self.painter, self.critic.trunk, self.encoder], config.copy_lr),
         }
-        self.pictures = ResizedSource(dataset, "train", device, self.size, config.flip)
+        self.pictures = ResizedSource(dataset, "train", device, pixels, config.flip)
         self.sampler = Sampler(len(self.pictures), config.batch_size, config.seed)
         self.units_per_step = config.batch_size
-        self.kid = KidMeter(dataset, self.size)
+        self.kid = KidMeter(dataset, pixels)
         self.copying_steps = 0 if config.warm_start else round(config.copy_share * config.steps)
         remembered = min(MOST_CODES, len(self.pictures))
         self.codes = torch.zeros(remembered, config.latent)  # the latest code of each picture while copying
@@ -166,7 +172,7 @@ class GanTrainee(Trainee):
         return self._discriminator_step(step) | self._generator_step(step)
 
     def _batch(self, indices: Any) -> tuple[Tensor, Tensor]:
-        """Return pictures (B, 3, R, R) and their classes (B,)."""
+        """Return pictures (B, 3, H, W) and their classes (B,)."""
         return self.pictures.images(indices), self._classes(indices)
 
     def _classes(self, indices: Any) -> Tensor:
@@ -289,6 +295,7 @@ class GanTrainee(Trainee):
         return {
             "resolution": self.size, "widths": list(self.widths[::-1]), "blocks": self.config.blocks,
             "latent": self.config.latent, "classes": self.classes, "shares": self.shares,
+            "format": asdict(self.format),
         }  # fmt: skip
 
 

@@ -37,14 +37,14 @@ def shift(images: Tensor, offsets: Tensor, reach: int, mode: str = "constant") -
 
 
 def _translation(images: Tensor, probability: float) -> Tensor:
-    """Move each picture by up to 1/8 of its size; what comes in is mid-grey, so a shift can be told from content."""
+    """Move each picture by up to 1/8 of its height; what comes in is mid-grey, so a shift can be told from content."""
     reach = images.shape[2] // 8
     chosen = _chosen(images, probability).view(-1, 1).long()
     return shift(images, torch.randint(-reach, reach + 1, (len(images), 2), device=images.device) * chosen, reach)
 
 
 def _cutout(images: Tensor, probability: float) -> Tensor:
-    """Replace a square of half the size, anywhere and partly outside too, by mid-grey."""
+    """Replace a square of half the height, anywhere and partly outside too, by mid-grey."""
     batch, _, height, width = images.shape
     half = height // 4
     centre = torch.rand(batch, 2, device=images.device) * images.new_tensor([height, width])

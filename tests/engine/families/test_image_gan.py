@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from aigc_desktop.core.events import Checkpoint, Metric, Note, Sample
 from aigc_desktop.core.files import write_json
 from aigc_desktop.core.machine import Machine
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.engine import gan_setup, warm_start
+from aigc_desktop.engine import flow_setup, gan_setup, vae_setup, warm_start
 from aigc_desktop.engine.checkpoint import read_model
 from aigc_desktop.engine.families import image_gan
 from aigc_desktop.engine.gan_setup import ImageGanConfig, plan
@@ -138,6 +139,28 @@ def test_data_without_labels_train_without_classes(workspace):
     assert card.extra["classes"] == [] and not any("embedding" in name for name in weights)
     (sample,) = (event for event in events if isinstance(event, Sample))
     assert sample.labels == ()
+
+
+def test_pictures_have_the_shape_of_the_data(workspace):
+    dataset = shapes(workspace, wide=2, aspect="auto")
+    run, events = trained(workspace, steps=4)
+    (sample,) = (event for event in events if isinstance(event, Sample))
+    assert sample.images.shape == (32, 32, 64, 3)
+    assert np.array_equal(made(workspace, run, count=1, seed=sample.seeds[3])[0], sample.images[3])
+    found = plan({**TINY, "dataset": dataset.id}, "cpu32", dataset, LAPTOP)
+    assert any("64 × 32 pixels" in note for note in found.notes) and not found.values["warm_start"]
+    for other in (flow_setup, vae_setup):
+        notes = other.plan({"dataset": dataset.id}, "cpu32", dataset, LAPTOP).notes
+        assert any("makes square pictures" in note for note in notes)
+
+
+def test_versions_from_before_pictures_had_formats_still_load(story):
+    _workspace, run, _events = story
+    card, weights = read_model(run.checkpoint("last"))
+    extra = {name: value for name, value in card.extra.items() if name != "format"}
+    old = image_gan.load_painter(replace(card, extra=extra), weights, torch.device("cpu"))
+    new = image_gan.load_painter(card, weights, torch.device("cpu"))
+    assert np.array_equal(image_gan.paint(old, extra, [3])[0], image_gan.paint(new, card.extra, [3])[0])
 
 
 def test_the_plan_fits_data_and_machine(workspace):
