@@ -61,6 +61,11 @@ class FreezeConfig(TaskConfig):
             "3:4": N_("3:4, portrait"), "2:3": N_("2:3, poster"), "9:16": N_("9:16, phone"), "1:2": N_("1:2, bookmark"),
         },
     )  # fmt: skip
+    transparency: Literal["white", "keep"] = param(
+        "white", N_("Transparency"),
+        N_("Whether models learn what is transparent, or white in its place; drawings often gain from keeping it."),
+        labels={"white": N_("On white"), "keep": N_("Keep")},
+    )  # fmt: skip
     validation: float = param(
         0.1, N_("Validation share"), N_("Part of the items that is kept apart to check the training."), ge=0.0, le=0.5
     )
@@ -89,6 +94,7 @@ class _Frozen:
     left_out_count: int = 0
     characters: int = 0
     bytes: int = 0
+    channels: int = 0
 
     def add(self, row: int, label: int, record: ItemRecord) -> None:
         self.rows.append(row)
@@ -123,15 +129,17 @@ def freeze(config: FreezeConfig, run: Run) -> EventStream:
     info = yield from _with_corrections(dataset, corrections)
     selected = yield from _select(dataset, config)
     if pictures:
-        info = replace(info, size=int(config.size), aspect=_aspect(dataset, selected, config))
+        channels = 4 if config.transparency == "keep" else 3
+        info = replace(info, size=int(config.size), aspect=_aspect(dataset, selected, config), channels=channels)
     width, height = info.pixels
-    need_space(dataset.folder, (width * height * 3 * len(selected) if pictures else info.bytes) + 32 * len(selected))
+    needed = width * height * info.channels * len(selected) if pictures else info.bytes
+    need_space(dataset.folder, needed + 32 * len(selected))
     shutil.rmtree(dataset.snapshot, ignore_errors=True)  # of a freeze that was killed before its last line
     with atomic_folder(dataset.snapshot) as folder:
         chosen = _chosen(dataset, selected, info, corrections)
         pace = Pace(_("Freezing"), len(selected), _("pictures") if pictures else _("texts"))
         if pictures:
-            frozen = yield from _freeze_pictures(dataset, chosen, folder, (width, height), pace)
+            frozen = yield from _freeze_pictures(dataset, chosen, folder, info, pace)
         else:
             frozen = yield from _freeze_texts(dataset, chosen, folder, bool(info.span_classes), pace)
             yield from _freeze_attributes(dataset, frozen, folder)
@@ -210,22 +218,22 @@ def _chosen(dataset: Dataset, selected: set[int] | range, info: DatasetInfo, cor
 
 
 def _freeze_pictures(
-    dataset: Dataset, chosen: Chosen, folder: Path, pixels: tuple[int, int], pace: Pace
+    dataset: Dataset, chosen: Chosen, folder: Path, info: DatasetInfo, pace: Pace
 ) -> Generator[Event, str | None, _Frozen]:
-    frozen = _Frozen()
-    width, height = pixels
-    done = 0
+    frozen = _Frozen(channels=info.channels)
+    width, height = info.pixels
+    done = clear = 0
 
     def prepare(item: tuple[int, int, ItemRecord]) -> tuple[tuple[int, int, ItemRecord], Any]:
         try:
             data = read_file(dataset.path_of(item[2]))
             if hashlib.sha256(data).hexdigest() != item[2].sha256:
                 return item, ItemProblem("changed")
-            return item, cut_picture(data, width, height)
+            return item, cut_picture(data, width, height, info.channels == 4)
         except ItemProblem as problem:
             return item, ItemProblem("changed") if problem.code in ("unreadable", "empty") else problem
 
-    with ArrayWriter(folder / "images.npy", np.dtype(np.uint8), (height, width, 3)) as images:
+    with ArrayWriter(folder / "images.npy", np.dtype(np.uint8), (height, width, info.channels)) as images:
         for result in ordered_map(prepare, chosen):
             if result is not None:
                 (row, label, record), outcome = result
@@ -234,11 +242,27 @@ def _freeze_pictures(
                     frozen.leave_out(record, outcome)
                 else:
                     images.append(outcome)
+                    clear += info.channels == 4 and bool((outcome[..., 3] < 255).any())
                     frozen.add(row, label, record)
             if pace.due():
                 yield pace.progress(done)
+    if info.channels == 4 and not clear:
+        yield Note(_("No picture is transparent, so there is no transparency to keep."))
+        frozen.channels = 3
+        _drop_cover(folder / "images.npy")
     yield pace.progress(done)
     return frozen
+
+
+def _drop_cover(path: Path) -> None:
+    """Write pictures of four channels again with the first three."""
+    whole = np.load(path, mmap_mode="r", allow_pickle=False)
+    smaller = path.with_suffix(".opaque")
+    with ArrayWriter(smaller, whole.dtype, (*whole.shape[1:3], 3)) as images:
+        for pixels in whole:
+            images.append(np.ascontiguousarray(pixels[..., :3]))
+    del whole  # Windows replaces no file that is mapped
+    smaller.replace(path)
 
 
 def _freeze_texts(
@@ -323,7 +347,7 @@ def _updated(info: DatasetInfo, frozen: _Frozen, parts: npt.NDArray[np.uint8]) -
     counts = np.bincount(labels[labels >= 0], minlength=len(info.classes))
     validation = int(parts.sum())
     return replace(
-        info, frozen=True, channels=3 if info.size else 0, train=len(parts) - validation, validation=validation,
+        info, frozen=True, channels=frozen.channels, train=len(parts) - validation, validation=validation,
         class_counts=[int(count) for count in counts], characters=frozen.characters, bytes=frozen.bytes,
     )  # fmt: skip
 

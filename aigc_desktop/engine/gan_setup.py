@@ -127,7 +127,9 @@ def widths_of(config: ImageGanConfig) -> tuple[int, ...]:
 
 def format_of(dataset: Dataset | None) -> PictureFormat:
     """Return the format of pictures like those of the data; square ones while there are none."""
-    return SQUARE if dataset is None else PictureFormat(*CELLS[dataset.info.aspect])
+    if dataset is None:
+        return SQUARE
+    return PictureFormat(*CELLS[dataset.info.aspect], 4 if dataset.info.channels == 4 else 3)
 
 
 def warm_fits(config: ImageGanConfig, picture: PictureFormat) -> bool:
@@ -175,10 +177,12 @@ def _notes(config: ImageGanConfig, dataset: Dataset | None, seconds: float) -> l
     picture = format_of(dataset)
     if dataset is not None:
         info = dataset.info
-        if picture != SQUARE:
+        if info.aspect != "1:1":
             height, width = picture.pixels(int(config.resolution))
             shape = _("Pictures will have the shape of the data, {width} × {height} pixels.")
             notes.append(shape.format(width=width, height=height))
+        if picture.channels == 4:
+            notes.append(_("Transparent parts stay transparent."))
         if info.validation < 16:
             notes.append(_("Too few pictures are held out to measure quality while training."))
         if config.use_labels and info.classes and info.train < LEAST_PER_CLASS * len(info.classes):

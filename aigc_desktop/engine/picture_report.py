@@ -12,11 +12,12 @@ from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.events import Event, Note, Progress, Sample
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.report import REAL, UNSEEN, Figure, Mark, Report, Section
+from aigc_desktop.engine.alpha import opaque
 from aigc_desktop.engine.figures import figure
 from aigc_desktop.engine.metrics.estimate import Estimate
 from aigc_desktop.engine.metrics.features import iter_image_features
 from aigc_desktop.engine.metrics.image import ImageReport, Memorisation, measure_images, pixel_vectors
-from aigc_desktop.engine.picture_judge import opaque, training_pictures
+from aigc_desktop.engine.picture_judge import training_pictures
 from aigc_desktop.engine.samples_made import make_samples
 
 MOST_REAL = 5_000

@@ -62,11 +62,14 @@ def size_notes(config: PictureConfig, dataset: Dataset | None) -> list[str]:
     return [_("The pictures are smaller than {size} px and will be enlarged.").format(size=config.resolution)]
 
 
-def square_notes(dataset: Dataset | None) -> list[str]:
-    """Return what the plan of a family that only knows squares tells of other shapes."""
-    if dataset is None or dataset.info.aspect == SQUARE:
-        return []
-    return [_("This model makes square pictures: it learns from the middle of each picture.")]
+def plain_notes(dataset: Dataset | None) -> list[str]:
+    """Return what the plan of a family that only knows squares without transparency tells of other data."""
+    notes = []
+    if dataset is not None and dataset.info.aspect != SQUARE:
+        notes.append(_("This model makes square pictures: it learns from the middle of each picture."))
+    if dataset is not None and dataset.info.channels == 4:
+        notes.append(_("This model knows no transparency: what is transparent becomes white."))
+    return notes
 
 
 def best_version_notes(dataset: Dataset | None) -> list[str]:

@@ -21,6 +21,7 @@ from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.pictures import read_file, square_picture
 from aigc_desktop.data.problems import ItemProblem, describe_problem, shown_name
+from aigc_desktop.engine.alpha import on_colour, opaque, premultiplied, straight
 from aigc_desktop.engine.checkpoint import Card, read_model
 from aigc_desktop.engine.data import ImageSource, Indices, to_model, to_pictures
 from aigc_desktop.engine.device import DEVICES, choose_device, set_up
@@ -67,30 +68,34 @@ def seeded(seed: int) -> torch.Generator:
 
 
 def one_by_one(make: Callable[[int], Tensor], seeds: Sequence[int]) -> Pictures:
-    """Return the pictures (N, H, W, 3) of `seeds`, each from `make(seed) -> (1, 3, H, W)` on its own.
+    """Return the pictures (N, H, W, 3 or 4) of `seeds`, each from `make(seed) -> (1, C, H, W)` on its own.
 
     Convolutions round differently in batches of different sizes; alone, a picture is the same to the bit every time.
     """
     with torch.inference_mode():
-        return np.concatenate([to_pictures(make(seed)) for seed in seeds])
+        return np.concatenate([to_pictures(straight(make(seed))) for seed in seeds])
 
 
 class ResizedSource:
-    """Pictures of a split as batches in the size of the model: the side of squares, or (height, width)."""
+    """Pictures of a split as batches in the size of the model: the side of squares, or (height, width).
+
+    With four channels they are premultiplied; with three, what is transparent is white.
+    """
 
     def __init__(
         self, dataset: Dataset, split: Literal["train", "validation"], device: torch.device,
-        size: int | tuple[int, int], flip: bool = False,
+        size: int | tuple[int, int], flip: bool = False, channels: int = 3,
     ) -> None:  # fmt: skip
-        self.source = ImageSource(dataset, split, device, flip)
+        self.source, self.channels = ImageSource(dataset, split, device, flip), channels
         self.size = (size, size) if isinstance(size, int) else size
 
     def __len__(self) -> int:
         return len(self.source)
 
     def images(self, indices: Indices) -> Tensor:
-        """Return pictures (B, 3, height, width) in [-1, 1]."""
-        return fitted(as_colour(self.source.images(indices)), self.size)
+        """Return pictures (B, channels, height, width) in [-1, 1]."""
+        images = self.source.images(indices)
+        return fitted(as_colour(images) if self.channels == 3 else premultiplied(images), self.size)
 
     def labels(self, indices: Indices) -> Tensor:
         """Return the classes (B,) int64, -1 without a label."""
@@ -98,8 +103,10 @@ class ResizedSource:
 
 
 def as_colour(images: Tensor) -> Tensor:
-    """Return (B, 1 or 3, H, W) with three channels."""
-    return images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images[:, :3]
+    """Return pictures (B, 1, 3 or 4, H, W) of a data set with three channels, transparent ones on white."""
+    if images.shape[1] == 4:
+        return on_colour(premultiplied(images))
+    return images.expand(-1, 3, -1, -1)
 
 
 def fitted(images: Tensor, size: tuple[int, int]) -> Tensor:
@@ -138,7 +145,7 @@ class KidMeter:
         for start in range(0, MOST_MEASURED, CHUNK):
             made.append(make(range(first_seed + start, first_seed + min(MOST_MEASURED, start + CHUNK))))
             yield
-        features = yield from self._of(np.concatenate(made))
+        features = yield from self._of(opaque(np.concatenate(made)))
         return quick_kid(self._features, features)
 
     def _of(self, pictures: Pictures) -> Generator[None, None, npt.NDArray[np.float32]]:

@@ -12,7 +12,7 @@ from aigc_desktop.core.machine import Machine
 from aigc_desktop.engine.nn.convnet import stages_of
 from aigc_desktop.engine.nn.resnet import GROUPS, PictureDecoder, PictureEncoder
 from aigc_desktop.engine.picture_plan import automatic_size, cost_of, seconds_per_gigaflop
-from aigc_desktop.engine.picture_setup import PictureConfig, best_version_notes, preset, size_notes, square_notes
+from aigc_desktop.engine.picture_setup import PictureConfig, best_version_notes, plain_notes, preset, size_notes
 from aigc_desktop.engine.planning import Draft, choose_preset, training_megabytes
 from aigc_desktop.engine.trainee import TrainConfig
 
@@ -112,4 +112,4 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
 
 def _notes(config: ImageVaeConfig, dataset: Dataset | None) -> list[str]:
     soft = _("Pictures of a VAE are soft; for sharp ones train an image GAN.")
-    return [soft, *size_notes(config, dataset), *square_notes(dataset), *best_version_notes(dataset)]
+    return [soft, *size_notes(config, dataset), *plain_notes(dataset), *best_version_notes(dataset)]

@@ -74,6 +74,33 @@ def test_the_shape_of_most_pictures_is_found(do_scan: Import, do_freeze, source:
     assert do_freeze(do_scan(source).dataset, size=64, aspect="auto").dataset.info.pixels == (48, 64)
 
 
+def test_transparency_is_kept_when_asked_and_white_otherwise(do_scan: Import, do_freeze, source: Path) -> None:
+    half = Image.new("RGBA", (64, 64), (255, 0, 0, 0))
+    half.paste((0, 0, 255, 255), (0, 0, 32, 64))
+    half.paste((0, 255, 0, 128), (32, 0, 64, 32))
+    (source / "half.png").write_bytes(encoded(half))
+    (source / "plain.png").write_bytes(encoded(picture(side=64)))
+    white = do_freeze(do_scan(source).dataset, size=64).dataset
+    assert white.info.channels == 3 and (np.asarray(white.image_map)[0, 40:, 40:] == 255).all()
+    kept = do_freeze(do_scan(source).dataset, size=64, transparency="keep").dataset
+    assert kept.info.channels == 4 and kept.image_map.shape == (2, 64, 64, 4)
+    clear, plain = np.asarray(kept.image_map)
+    assert (clear[..., 3] == np.asarray(half)[..., 3]).all() and (plain[..., 3] == 255).all()
+    assert (clear[:30, 40:, :3] == (0, 255, 0)).all()  # no colour of clear parts bleeds in
+    kept.check_snapshot()
+
+
+def test_without_transparent_pictures_there_is_nothing_to_keep(do_scan: Import, do_freeze, source: Path) -> None:
+    fill(source, 4)
+    frozen = do_freeze(do_scan(source).dataset, size=32, transparency="keep")
+    plain = do_freeze(do_scan(source).dataset, size=32)
+    assert any("no transparency to keep" in note for note in frozen.notes)
+    assert frozen.dataset.info.channels == 3
+    assert (np.asarray(frozen.dataset.image_map) == np.asarray(plain.dataset.image_map)).all()
+    files = [{path.name for path in one.dataset.snapshot.iterdir()} for one in (frozen, plain)]
+    assert files[0] == files[1]
+
+
 def test_manifest_names_every_file_with_its_hash(do_scan: Import, do_freeze, source: Path) -> None:
     fill(source, 4)
     dataset = do_freeze(do_scan(source).dataset).dataset

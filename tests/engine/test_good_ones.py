@@ -17,9 +17,10 @@ from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.recorder import record
 from aigc_desktop.data.samples import read_pictures
 from aigc_desktop.engine import picture_judge
+from aigc_desktop.engine.alpha import opaque
 from aigc_desktop.engine.making import TRIES, MakeConfig, stream_samples
 from aigc_desktop.engine.metrics.picture_quality import GAUGES
-from aigc_desktop.engine.picture_judge import VERSION, Judge, known_reference, opaque
+from aigc_desktop.engine.picture_judge import VERSION, Judge, known_reference
 from aigc_desktop.export.results import keep_result, pieces_of
 from tests.engine.toy import write_dataset
 

@@ -105,7 +105,7 @@ def load_painter(card: Card, weights: dict[str, Tensor], device: torch.device) -
 
 
 def sampler(folder: Path, device: str) -> Callable[[int, int], Pictures]:
-    """Return a function (count, seed) -> pictures (count, H, W, 3) of a checkpoint, for evaluation."""
+    """Return a function (count, seed) -> pictures (count, H, W, C) of a checkpoint, for evaluation."""
     card, weights = read_model(folder)
     painter = load_painter(card, weights, choose_device(device))
     return lambda count, seed: paint(painter, card.extra, range(seed, seed + count))[0]
@@ -153,7 +153,7 @@ class GanTrainee(Trainee):
             "discriminator": adamw([self.critic], config.lr, config.weight_decay, betas=(0.0, 0.99)),
             "copying": adamw([self.painter, self.critic.trunk, self.encoder], config.copy_lr),
         }
-        self.pictures = ResizedSource(dataset, "train", device, pixels, config.flip)
+        self.pictures = ResizedSource(dataset, "train", device, pixels, config.flip, self.format.channels)
         self.sampler = Sampler(len(self.pictures), config.batch_size, config.seed)
         self.units_per_step = config.batch_size
         self.kid = KidMeter(dataset, pixels)
@@ -172,7 +172,7 @@ class GanTrainee(Trainee):
         return self._discriminator_step(step) | self._generator_step(step)
 
     def _batch(self, indices: Any) -> tuple[Tensor, Tensor]:
-        """Return pictures (B, 3, H, W) and their classes (B,)."""
+        """Return pictures (B, C, H, W) and their classes (B,)."""
         return self.pictures.images(indices), self._classes(indices)
 
     def _classes(self, indices: Any) -> Tensor:

@@ -24,10 +24,14 @@ _BRANCH = 0.1  # how much a residual branch adds at the start
 
 @dataclass(frozen=True)
 class PictureFormat:
-    """What pictures are like besides their resolution: `columns` and `rows` of the coarsest stage."""
+    """What pictures are like besides their resolution: `columns` and `rows` of the coarsest stage.
+
+    The fourth of `channels` is cover (alpha), by which the others are multiplied.
+    """
 
     columns: int = COARSEST
     rows: int = COARSEST
+    channels: int = 3
 
     @property
     def cells(self) -> int:
@@ -65,7 +69,7 @@ class Residual(nn.Module):
 
 
 class Generator(nn.Module):
-    """From codes (B, Z) and classes (B,) to pictures (B, 3, H, W), about in [-1, 1]; `widths` are coarse to fine.
+    """From codes (B, Z) and classes (B,) to pictures (B, C, H, W), about in [-1, 1]; `widths` are coarse to fine.
 
     It keeps the distribution its codes are drawn from: a Gaussian per class, N(0, I) until `fit_codes`.
     """
@@ -86,10 +90,10 @@ class Generator(nn.Module):
         self.first = scaled_linear(latent * (2 if classes else 1), widths[0] * picture.cells)
         self.stages = nn.ModuleList(nn.Sequential(*(Residual(width) for _ in range(blocks))) for width in widths)
         self.changes = nn.ModuleList(scaled_conv(a, b, 1) for a, b in pairwise(widths))
-        self.last = scaled_conv(widths[-1], 3 * BLOCK**2, 3)
+        self.last = scaled_conv(widths[-1], picture.channels * BLOCK**2, 3)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Return pictures (B, 3, H, W); classes are not looked at when there are none."""
+        """Return pictures (B, C, H, W); classes are not looked at when there are none."""
         if self.embedding is not None:
             z = torch.cat([z, self.embedding(labels)], 1)
         x = self.first(z).view(len(z), -1, self.picture.rows, self.picture.columns)
@@ -136,7 +140,7 @@ class Generator(nn.Module):
 
 
 class Trunk(nn.Module):
-    """From pictures (B, 3, H, W) to features (B, F); `widths` are fine to coarse."""
+    """From pictures (B, C, H, W) to features (B, F); `widths` are fine to coarse."""
 
     def __init__(
         self, resolution: int, widths: tuple[int, ...], blocks: int, picture: PictureFormat = SQUARE
@@ -144,7 +148,7 @@ class Trunk(nn.Module):
         super().__init__()
         _check(resolution, widths)
         self.resolution, self.picture, self.features = resolution, picture, widths[-1] * picture.cells
-        self.first = scaled_conv(3 * BLOCK**2, widths[0], 3)
+        self.first = scaled_conv(picture.channels * BLOCK**2, widths[0], 3)
         self.stages = nn.ModuleList(nn.Sequential(*(Residual(width) for _ in range(blocks))) for width in widths)
         self.changes = nn.ModuleList(scaled_conv(a, b, 1) for a, b in pairwise(widths))
         self.last = scaled_conv(widths[-1], widths[-1], 3, gain=math.sqrt(2))
@@ -158,7 +162,7 @@ class Trunk(nn.Module):
 
     def example(self) -> tuple[Tensor]:
         """Return inputs for one picture."""
-        return (torch.zeros(1, 3, *self.picture.pixels(self.resolution)),)
+        return (torch.zeros(1, self.picture.channels, *self.picture.pixels(self.resolution)),)
 
 
 class Discriminator(nn.Module):

@@ -154,6 +154,29 @@ def test_pictures_have_the_shape_of_the_data(workspace):
         assert any("makes square pictures" in note for note in notes)
 
 
+def test_transparency_goes_from_the_data_to_the_pictures(workspace):
+    dataset = shapes(workspace, ground="#00000000", transparency="keep")
+    run, events = trained(workspace, steps=6, copy_share=0.5)
+    (sample,) = (event for event in events if isinstance(event, Sample))
+    assert sample.images.shape == (32, 32, 32, 4)
+    clear = sample.images[sample.images[..., 3] == 0]
+    assert (clear == (255, 255, 255, 0)).all()
+    assert np.array_equal(made(workspace, run, count=1, seed=sample.seeds[3], rate=True)[0], sample.images[3])
+    assert any("validation_kid" in event.values for event in events if isinstance(event, Metric))
+    found = plan({"dataset": dataset.id}, "cpu32", dataset, LAPTOP)
+    assert any("stay transparent" in note for note in found.notes)
+    for other in (flow_setup, vae_setup):
+        notes = other.plan({"dataset": dataset.id}, "cpu32", dataset, LAPTOP).notes
+        assert any("becomes white" in note for note in notes)
+
+
+def test_transparent_pictures_are_white_unless_transparency_is_kept(workspace):
+    shapes(workspace, ground="#00000000")
+    _run, events = trained(workspace, steps=1)
+    (sample,) = (event for event in events if isinstance(event, Sample))
+    assert sample.images.shape[3] == 3
+
+
 def test_versions_from_before_pictures_had_formats_still_load(story):
     _workspace, run, _events = story
     card, weights = read_model(run.checkpoint("last"))

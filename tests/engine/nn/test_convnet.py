@@ -28,6 +28,13 @@ def test_pictures_of_other_shapes(columns, rows, pixels):
     assert critic(images).shape == (2,) and critic.example()[0].shape == (1, 3, *pixels)
 
 
+def test_the_fourth_channel_is_cover():
+    picture = PictureFormat(channels=4)
+    painter, critic = Generator(32, (8,) * 3, 1, 4, picture=picture), Discriminator(32, (8,) * 3, 1, picture=picture)
+    images = painter(torch.randn(2, 4))
+    assert images.shape == (2, 4, 32, 32) and critic(images).shape == (2,)
+
+
 def test_widths_that_do_not_match_are_refused():
     with pytest.raises(ValueError, match="3 widths"):
         Generator(32, (8, 8), 1, 4)
