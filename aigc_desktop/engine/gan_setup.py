@@ -65,8 +65,13 @@ class ImageGanConfig(LabelledConfig):
     )  # fmt: skip
     augmentation: float = param(
         0.6, N_("Augmentation"),
-        N_("How often the discriminator sees changed colours, places and holes at the end; it starts at 0."),
+        N_("How often the discriminator sees changed colours, places and holes at most; it starts at 0."),
         ge=0.0, le=1.0, advanced=True,
+    )  # fmt: skip
+    adaptive: bool = param(
+        False, N_("Adaptive augmentation"),
+        N_("Augments more while the discriminator learns pictures by heart, less otherwise; off, it rises evenly."),
+        advanced=True,
     )  # fmt: skip
     copy_share: float = param(
         0.25, N_("Copying first"),

@@ -29,6 +29,7 @@ from aigc_desktop.engine.data import Sampler, open_dataset
 from aigc_desktop.engine.device import choose_device
 from aigc_desktop.engine.gan_setup import WARM_MODEL, ImageGanConfig, format_of, plan, widths_of
 from aigc_desktop.engine.making import MakeConfig, stream_samples
+from aigc_desktop.engine.nn.adaptive import AdaptiveProbability
 from aigc_desktop.engine.nn.adversarial import decayed, gradient_penalty, pairing_loss
 from aigc_desktop.engine.nn.convnet import Discriminator, Encoder, PictureFormat
 from aigc_desktop.engine.nn.convnet import Generator as Painter
@@ -48,11 +49,12 @@ from aigc_desktop.engine.pictures import (
 )
 from aigc_desktop.engine.step import Step
 from aigc_desktop.engine.training import Trainee, begin, fit
-from aigc_desktop.engine.warm_start import shipped_tensors, take_over
+from aigc_desktop.engine.warm_start import NETWORKS, shipped_tensors, take_over
 
 GAMMA_FALL = 5.0  # the penalties end at this part of their start
 PREVIEW_CELLS = 32
 MOST_CODES = 20_000  # pictures whose codes are remembered while copying
+ADAPTING_SHARE = 0.2  # of the steps in which adaptive augmentation may go from never to always
 VALIDATION_SEED = 1_000_000  # far from the seeds of previews
 
 
@@ -76,8 +78,8 @@ def train(config: ImageGanConfig, run: Run) -> EventStream:
     dataset = open_dataset(run, config.dataset, "image")
     trainee = GanTrainee(config, dataset, device)
     if config.warm_start and not run.checkpoints():
-        for name, module in trainee.modules.items():
-            yield Note(take_over(module, name, WARM_MODEL))
+        for name in NETWORKS:
+            yield Note(take_over(trainee.modules[name], name, WARM_MODEL))
         shipped = shipped_tensors("generator", WARM_MODEL)
         fits = shipped["code_means"].shape[1] == config.latent
         if fits and shipped["code_means"].shape != trainee.painter.code_means.shape:
@@ -147,7 +149,12 @@ class GanTrainee(Trainee):
         self.painter.to(device)
         self.critic.to(device)
         self.encoder = Encoder(self.critic.trunk.features, config.latent).to(device)
-        self.modules = {"generator": self.painter, "discriminator": self.critic, "encoder": self.encoder}
+        span = max(1, round(ADAPTING_SHARE * config.steps * config.batch_size))
+        self.adaptive = AdaptiveProbability(config.augmentation, span).to(device)
+        self.modules = {
+            "generator": self.painter, "discriminator": self.critic, "encoder": self.encoder,
+            "augmentation": self.adaptive,
+        }  # fmt: skip
         self.optimizers = {
             "generator": adamw([self.painter], config.lr, config.weight_decay, betas=(0.0, 0.99)),
             "discriminator": adamw([self.critic], config.lr, config.weight_decay, betas=(0.0, 0.99)),
@@ -217,6 +224,7 @@ class GanTrainee(Trainee):
 
     def _discriminator_step(self, step: Step) -> dict[str, Tensor]:
         config, values = self.config, dict[str, Tensor | None]()
+        scores = []
         penalised = step.number % config.penalty_every == 0
         gamma = decayed(config.gamma, config.gamma / GAMMA_FALL, step.progress) * config.penalty_every
 
@@ -229,6 +237,7 @@ class GanTrainee(Trainee):
                 fakes = self._fakes(labels).float()
             images, fakes = images.requires_grad_(penalised), fakes.requires_grad_(penalised)
             real, fake = self._judge(step, torch.cat([images, fakes]), labels, exact=penalised).chunk(2)
+            scores.append(torch.stack([real.detach(), fake.detach()]))
             loss = pairing_loss(real, fake)
             report("d_loss", loss)
             report("d_accuracy", (real > fake).float().mean())
@@ -239,6 +248,9 @@ class GanTrainee(Trainee):
                 loss = loss + 0.5 * gamma * (r1 + r2)
             step.backward(loss)
         step.optimize(self.optimizers["discriminator"])
+        if config.adaptive:
+            self.adaptive.observe(*torch.cat(scores, 1))
+            values |= {"augmentation": self.adaptive.probability.clone(), "overfitting": self.adaptive.r.clone()}
         return {name: value for name, value in values.items() if value is not None}
 
     def _generator_step(self, step: Step) -> dict[str, Tensor]:
@@ -261,7 +273,8 @@ class GanTrainee(Trainee):
     def _judge(self, step: Step, images: Tensor, labels: Tensor, exact: bool = False) -> Tensor:
         """Return the scores (B,) of augmented pictures; `exact` in float32, since second derivatives need it."""
         labels = labels.repeat(len(images) // len(labels))
-        augmented = diff_augment(images, self.config.augmentation * step.progress)
+        often = self.adaptive.probability if self.config.adaptive else self.config.augmentation * step.progress
+        augmented = diff_augment(images, often)
         if exact:
             return self.critic(augmented, labels)
         with step.autocast():

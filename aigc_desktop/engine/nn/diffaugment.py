@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def diff_augment(images: Tensor, probability: float = 1.0) -> Tensor:
+def diff_augment(images: Tensor, probability: float | Tensor = 1.0) -> Tensor:
     """Return (B, C, H, W) after colour, translation and cutout, each drawn per picture with this probability.
 
     Pictures with four channels are premultiplied and stay so: what is clear has no colour, and holes are clear.
@@ -21,7 +21,7 @@ def diff_augment(images: Tensor, probability: float = 1.0) -> Tensor:
     return _cutout(_translation(images, probability), probability) - ground
 
 
-def _colour(images: Tensor, probability: float) -> Tensor:
+def _colour(images: Tensor, probability: float | Tensor) -> Tensor:
     """Shift brightness by ±0.5, scale saturation by 0 … 2 and contrast by 0.5 … 1.5."""
     chosen = _chosen(images, probability)
     light, cover = images[:, :3] + 1, (images[:, 3:] + 1) / 2  # black is 0, times cover where there is any
@@ -44,14 +44,14 @@ def shift(images: Tensor, offsets: Tensor, reach: int, mode: str = "constant") -
     return padded[item, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
-def _translation(images: Tensor, probability: float) -> Tensor:
+def _translation(images: Tensor, probability: float | Tensor) -> Tensor:
     """Move each picture by up to 1/8 of its height; what comes in is 0, so a shift can be told from content."""
     reach = images.shape[2] // 8
     chosen = _chosen(images, probability).view(-1, 1).long()
     return shift(images, torch.randint(-reach, reach + 1, (len(images), 2), device=images.device) * chosen, reach)
 
 
-def _cutout(images: Tensor, probability: float) -> Tensor:
+def _cutout(images: Tensor, probability: float | Tensor) -> Tensor:
     """Replace a square of half the height, anywhere and partly outside too, by 0."""
     batch, _, height, width = images.shape
     half = height // 4
@@ -62,7 +62,7 @@ def _cutout(images: Tensor, probability: float) -> Tensor:
     return images * ~(hole & (_chosen(images, probability) > 0))
 
 
-def _chosen(images: Tensor, probability: float) -> Tensor:
+def _chosen(images: Tensor, probability: float | Tensor) -> Tensor:
     """Return 1 for the pictures an operation applies to and 0 for the others, (B, 1, 1, 1)."""
     return (torch.rand(len(images), 1, 1, 1, device=images.device) < probability).to(images.dtype)
 

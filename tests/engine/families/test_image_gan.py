@@ -11,7 +11,7 @@ from aigc_desktop.core.files import write_json
 from aigc_desktop.core.machine import Machine
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine import flow_setup, gan_setup, vae_setup, warm_start
-from aigc_desktop.engine.checkpoint import read_model
+from aigc_desktop.engine.checkpoint import read_model, read_state
 from aigc_desktop.engine.families import image_gan
 from aigc_desktop.engine.gan_setup import ImageGanConfig, plan
 from aigc_desktop.engine.weights import write_tensors
@@ -114,6 +114,22 @@ def test_stopped_training_goes_on_to_the_same_weights(workspace):
     list(image_gan.train(config, cut))
     one, two = (read_model(run.checkpoint("last"))[1] for run in (straight, cut))
     assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_adaptive_augmentation_is_reported_and_goes_on_where_it_was(workspace):
+    straight, events = trained(workspace, steps=8, copy_share=0.0, adaptive=True, augmentation=1.0)
+    told = [event.values for event in events if isinstance(event, Metric) and "augmentation" in event.values]
+    assert len(told) == 8 and all(0 <= values["augmentation"] <= 1 for values in told)
+    assert all(-1 <= values["overfitting"] <= 1 for values in told)
+    cut = workspace.new_run("image_gan.train", straight.config_values)
+    config = ImageGanConfig(**straight.config_values)
+    first = image_gan.train(config, cut)
+    next(event for event in first if isinstance(event, Metric) and event.step == 5)
+    first.close()
+    list(image_gan.train(config, cut))
+    one, two = (read_state(run.checkpoint("last")).tensors for run in (straight, cut))
+    for name in ("probability", "r"):
+        assert torch.equal(one[f"module.augmentation.{name}"], two[f"module.augmentation.{name}"])
 
 
 def test_small_pieces_of_a_batch_give_about_the_same_gradient(workspace):
