@@ -8,6 +8,7 @@ from aigc_desktop.core.aspect import CELLS
 from aigc_desktop.core.config import again, param
 from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.family import Plan
+from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.machine import Machine
 from aigc_desktop.engine.nn.convnet import SQUARE, Discriminator, Generator, PictureFormat, stages_of
@@ -33,6 +34,11 @@ class ImageGanConfig(LabelledConfig):
     )  # fmt: skip
     steps: int = again(LabelledConfig, "steps", 12_000)
     batch_size: int = again(LabelledConfig, "batch_size", 16)
+    start_from: str = param(
+        "", N_("Start from"),
+        N_("An earlier training of an image GAN; all of its weights that fit are taken, instead of those that ship."),
+        kind=FieldKind.RUN, advanced=True,
+    )  # fmt: skip
     width: int = param(
         64, N_("Width"), N_("Channels at the finest stage; coarser stages have up to four times as many."),
         ge=8, le=512, advanced=True,
@@ -169,7 +175,7 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
     passes = 4 * painter.gigaflops + (9 + 24 / config.penalty_every) * critic.gigaflops
     pace = seconds_per_gigaflop(size, config.width, config.device, machine)
     seconds = pace and pace * passes * config.steps * config.batch_size
-    good = pace and pace * passes * GOOD_IMAGES[size] * (WARM_SHARE if config.warm_start else 1.0)
+    good = pace and pace * passes * GOOD_IMAGES[size] * (WARM_SHARE if config.warm_start or config.start_from else 1.0)
     return Plan(
         chosen.name, PRESETS, draft.values, painter.parameters + critic.parameters,
         dataset.info.train if dataset is not None else 0, config.steps, seconds, good, memory, disk,
@@ -192,7 +198,9 @@ def _notes(config: ImageGanConfig, dataset: Dataset | None, seconds: float) -> l
             notes.append(_("Too few pictures are held out to measure quality while training."))
         if config.use_labels and info.classes and info.train < LEAST_PER_CLASS * len(info.classes):
             notes.append(_("There are few pictures per class; without labels the result may be better."))
-    if config.warm_start and warm_fits(config, picture):
+    if config.start_from:
+        notes.append(_("Begins with the weights of an earlier training, as far as they fit."))
+    elif config.warm_start and warm_fits(config, picture):
         notes.append(_("Begins from weights trained on emoji, so the first pictures look like emoji."))
     elif config.warm_start:
         notes.append(_("The shipped weights do not have these sizes; only the parts that fit are used."))

@@ -9,7 +9,7 @@ the generator draws from in the game is then a Gaussian per class, fitted to the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
@@ -24,6 +24,7 @@ from aigc_desktop.core.family import Family, Task
 from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_
 from aigc_desktop.core.run import Run
+from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.checkpoint import Card, part, read_model
 from aigc_desktop.engine.data import Sampler, open_dataset
 from aigc_desktop.engine.device import choose_device
@@ -49,7 +50,7 @@ from aigc_desktop.engine.pictures import (
 )
 from aigc_desktop.engine.step import Step
 from aigc_desktop.engine.training import Trainee, begin, fit
-from aigc_desktop.engine.warm_start import NETWORKS, shipped_tensors, take_over
+from aigc_desktop.engine.warm_start import NETWORKS, Origin, earlier, shipped
 
 GAMMA_FALL = 5.0  # the penalties end at this part of their start
 PREVIEW_CELLS = 32
@@ -77,13 +78,11 @@ def train(config: ImageGanConfig, run: Run) -> EventStream:
     device = begin(config)
     dataset = open_dataset(run, config.dataset, "image")
     trainee = GanTrainee(config, dataset, device)
-    if config.warm_start and not run.checkpoints():
-        for name in NETWORKS:
-            yield Note(take_over(trainee.modules[name], name, WARM_MODEL))
-        shipped = shipped_tensors("generator", WARM_MODEL)
-        fits = shipped["code_means"].shape[1] == config.latent
-        if fits and shipped["code_means"].shape != trainee.painter.code_means.shape:
-            trainee.painter.pool_codes(shipped["code_means"], shipped["code_factors"])
+    if not run.checkpoints():
+        if config.start_from:
+            yield from trainee.begin_with(earlier(Workspace(run.workspace), config.start_from, trainee.family))
+        elif config.warm_start:
+            yield from trainee.begin_with(shipped(WARM_MODEL))
     yield from fit(config, run, trainee)
 
 
@@ -164,10 +163,24 @@ class GanTrainee(Trainee):
         self.sampler = Sampler(len(self.pictures), config.batch_size, config.seed)
         self.units_per_step = config.batch_size
         self.kid = KidMeter(dataset, pixels)
-        self.copying_steps = 0 if config.warm_start else round(config.copy_share * config.steps)
+        shipped_start = config.warm_start and not config.start_from
+        self.copying_steps = 0 if shipped_start else round(config.copy_share * config.steps)
         remembered = min(MOST_CODES, len(self.pictures))
         self.codes = torch.zeros(remembered, config.latent)  # the latest code of each picture while copying
         self.coded = torch.zeros(remembered, dtype=torch.bool)
+
+    def begin_with(self, origin: Origin) -> Iterator[Event]:
+        """Take over weights; tells of each network how much of it fits."""
+        left = {}
+        for name in NETWORKS:
+            left[name], sentence = origin.take_over(self.modules[name], name)
+            yield Note(sentence)
+        if not left["generator"]:
+            self.copying_steps = 0
+        means, factors = (origin.tensors.get(f"generator.code_{name}") for name in ("means", "factors"))
+        own = self.painter.code_means
+        if means is not None and factors is not None and means.shape[1] == own.shape[1] and means.shape != own.shape:
+            self.painter.pool_codes(means, factors)
 
     def train_step(self, step: Step) -> dict[str, Tensor]:
         """Copy pictures at first; then one step of the discriminator and one of the generator."""
@@ -296,12 +309,13 @@ class GanTrainee(Trainee):
 
     def state(self) -> dict[str, Tensor]:
         """Return the codes seen so far, which decide what the generator draws from after copying."""
-        return {"codes": self.codes, "coded": self.coded}
+        return {"codes": self.codes, "coded": self.coded, "copying_steps": torch.tensor(self.copying_steps)}
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
         """Take them back."""
         self.codes.copy_(tensors["codes"])
         self.coded.copy_(tensors["coded"])
+        self.copying_steps = int(tensors.get("copying_steps", self.copying_steps))
 
     def card(self) -> dict[str, Any]:
         """Return what `load_painter` and `paint` need."""

@@ -12,7 +12,7 @@ from aigc_desktop.core.machine import Machine
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine import flow_setup, gan_setup, vae_setup, warm_start
 from aigc_desktop.engine.checkpoint import read_model, read_state
-from aigc_desktop.engine.families import image_gan
+from aigc_desktop.engine.families import image_gan, image_vae
 from aigc_desktop.engine.gan_setup import ImageGanConfig, plan
 from aigc_desktop.engine.weights import write_tensors
 from tests.engine.families.shapes import shapes
@@ -247,9 +247,9 @@ def test_warm_start_takes_what_fits_and_counts_it(workspace, tmp_path, monkeypat
     tensors = shipped(tmp_path / "resources", monkeypatch)
     painter = image_gan.Painter(32, (16, 12, 8), 1, 8, 2)  # two classes instead of three
     before = painter.embedding.weight.clone()
-    sentence = warm_start.take_over(painter, "generator", "image_gan_emoji32")
+    left, sentence = warm_start.shipped("image_gan_emoji32").take_over(painter, "generator")
     total = len(painter.state_dict())
-    assert f"{total - 3} of {total}" in sentence  # all but the embedding and the codes of the classes
+    assert left == 3 and f"{total - 3} of {total}" in sentence  # all but the embedding and the codes of the classes
     assert torch.equal(painter.embedding.weight, before)
     assert torch.allclose(painter.first.weight, tensors["generator.first.weight"], atol=1e-3)
 
@@ -276,3 +276,38 @@ def test_a_warm_start_is_told_for_every_network(workspace, tmp_path, monkeypatch
     _run, events = trained(workspace, steps=2, warm_start=True)
     assert sum(isinstance(event, Note) and "Warm start" in event.message for event in events) == 3
     assert not any("copy_error" in event.values for event in events if isinstance(event, Metric))
+
+
+def notes(events) -> list[str]:
+    return [event.message for event in events if isinstance(event, Note)]
+
+
+def test_a_training_starts_from_an_earlier_one(story):
+    workspace, first, _events = story
+    run, events = trained(workspace, steps=1, start_from=first.id, ema=0.0, lr=1e-7, copy_lr=1e-7)
+    told = [note for note in notes(events) if "Warm start" in note]
+    assert len(told) == 3 and all(f"begins with the weights of “{first.info.title}”" in note for note in told)
+    assert not any("copy_error" in event.values for event in events if isinstance(event, Metric))
+    before, after = (read_model(one.checkpoint("best"))[1] for one in (first, run))
+    assert all(torch.allclose(before[name], after[name], atol=1e-5) for name in before)
+
+
+def test_of_an_earlier_training_with_other_sizes_only_parts_fit_and_copying_comes_first(story):
+    workspace, first, _events = story
+    run, events = trained(workspace, steps=3, start_from=first.id, latent=4, warm_start=True)
+    (told,) = (note for note in notes(events) if "of the generator come from" in note)
+    assert first.info.title in told and "the rest begins new" in told
+    assert any("copy_error" in event.values for event in events if isinstance(event, Metric))
+    list(image_gan.train(ImageGanConfig(**run.config_values), run))  # nothing is taken over twice
+
+
+def test_a_training_of_another_kind_cannot_be_started_from(workspace):
+    dataset = shapes(workspace)
+    values = {"dataset": dataset.id, "steps": 1, "device": "cpu", "threads": 1, "width": 8, "validate_every": 0}
+    config = vae_setup.ImageVaeConfig(**values)
+    other = workspace.new_run("image_vae.train", config.model_dump(mode="json"))
+    list(image_vae.train(config, other))
+    with pytest.raises(UserError, match="another kind"):
+        trained(workspace, steps=1, start_from=other.id)
+    with pytest.raises(UserError):
+        trained(workspace, steps=1, start_from="gone")
