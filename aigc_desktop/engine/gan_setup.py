@@ -28,6 +28,10 @@ GOOD_IMAGES = {32: 400_000, 64: 1_000_000, 128: 2_000_000, 256: 4_000_000}  # sh
 class ImageGanConfig(LabelledConfig):
     """Settings of training an image GAN; the presets choose them."""
 
+    seamless: bool = param(
+        False, N_("Seamless tiles"),
+        N_("Pictures whose edges join, to cover a ground with copies; for patterns and textures, not for things."),
+    )  # fmt: skip
     warm_start: bool = param(
         False, N_("Warm start"),
         N_("Begin from weights that ship with the program, trained on emoji at 32 px; much faster on slow machines."),
@@ -136,11 +140,11 @@ def widths_of(config: ImageGanConfig) -> tuple[int, ...]:
     return tuple(round(config.width * factor) for factor in GROWTH[:stages])
 
 
-def format_of(dataset: Dataset | None) -> PictureFormat:
+def format_of(config: ImageGanConfig, dataset: Dataset | None) -> PictureFormat:
     """Return the format of pictures like those of the data; square ones while there are none."""
     if dataset is None:
-        return SQUARE
-    return PictureFormat(*CELLS[dataset.info.aspect], 4 if dataset.info.channels == 4 else 3)
+        return PictureFormat(seamless=config.seamless)
+    return PictureFormat(*CELLS[dataset.info.aspect], 4 if dataset.info.channels == 4 else 3, config.seamless)
 
 
 def warm_fits(config: ImageGanConfig, picture: PictureFormat) -> bool:
@@ -160,7 +164,7 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
     config = draft.config
     if config is None:
         return Plan(chosen.name, PRESETS, draft.values, problems=draft.problems, device=machine.device)
-    picture = format_of(dataset)
+    picture = format_of(config, dataset)
     if config.warm_start and not warm_fits(config, picture):
         draft.values["warm_start"] = bool(values.get("warm_start", False))
         config = config.model_copy(update={"warm_start": draft.values["warm_start"]})
@@ -185,7 +189,7 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
 
 def _notes(config: ImageGanConfig, dataset: Dataset | None, seconds: float) -> list[str]:
     notes = size_notes(config, dataset)
-    picture = format_of(dataset)
+    picture = format_of(config, dataset)
     if dataset is not None:
         info = dataset.info
         if info.aspect != "1:1":
@@ -198,6 +202,8 @@ def _notes(config: ImageGanConfig, dataset: Dataset | None, seconds: float) -> l
             notes.append(_("Too few pictures are held out to measure quality while training."))
         if config.use_labels and info.classes and info.train < LEAST_PER_CLASS * len(info.classes):
             notes.append(_("There are few pictures per class; without labels the result may be better."))
+    if config.seamless:
+        notes.append(_("Copies of a picture will join without a seam."))
     if config.start_from:
         notes.append(_("Begins with the weights of an earlier training, as far as they fit."))
     elif config.warm_start and warm_fits(config, picture):

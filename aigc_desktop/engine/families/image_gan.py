@@ -35,6 +35,7 @@ from aigc_desktop.engine.nn.adversarial import decayed, gradient_penalty, pairin
 from aigc_desktop.engine.nn.convnet import Discriminator, Encoder, PictureFormat
 from aigc_desktop.engine.nn.convnet import Generator as Painter
 from aigc_desktop.engine.nn.diffaugment import diff_augment
+from aigc_desktop.engine.nn.tiling import roll, roll_tiles
 from aigc_desktop.engine.nn.variational import draw, kl_per_dimension, reconstruction_nats
 from aigc_desktop.engine.optim import adamw
 from aigc_desktop.engine.pictures import (
@@ -141,7 +142,7 @@ class GanTrainee(Trainee):
         self.config, self.device = config, device
         self.size, self.widths = int(config.resolution), widths_of(config)
         self.classes, self.shares = class_names(dataset, config.use_labels)
-        self.format, classes = format_of(dataset), len(self.classes)
+        self.format, classes = format_of(config, dataset), len(self.classes)
         pixels = self.format.pixels(self.size)
         self.painter = Painter(self.size, self.widths[::-1], config.blocks, config.latent, classes, self.format)
         self.critic = Discriminator(self.size, self.widths, config.blocks, classes, self.format)
@@ -200,9 +201,15 @@ class GanTrainee(Trainee):
         labels = self.pictures.labels(indices)
         return torch.where(labels < 0, max(0, len(self.classes) - 1), labels)
 
+    def _real(self, indices: Any) -> tuple[Tensor, Tensor]:
+        """Return pictures as the discriminator sees them, and their classes."""
+        images, labels = self._batch(indices)
+        return roll_tiles(images) if self.format.seamless else images, labels
+
     def _fakes(self, labels: Tensor) -> Tensor:
         noise = torch.randn(len(labels), self.config.latent, device=self.device)
-        return self.painter(self.painter.codes(noise, labels), labels)
+        images = self.painter(self.painter.codes(noise, labels), labels)
+        return roll(images) if self.format.seamless else images
 
     def _copy_step(self, step: Step) -> dict[str, Tensor]:
         """Encode with the discriminator's trunk, decode with the generator; a σ-VAE in all but name."""
@@ -245,7 +252,7 @@ class GanTrainee(Trainee):
             values[name] = step.mean(values.get(name), value)
 
         for indices in step.micro_batches():
-            images, labels = self._batch(indices)
+            images, labels = self._real(indices)
             with torch.no_grad(), step.autocast():
                 fakes = self._fakes(labels).float()
             images, fakes = images.requires_grad_(penalised), fakes.requires_grad_(penalised)
@@ -270,7 +277,7 @@ class GanTrainee(Trainee):
         total: Tensor | None = None
         self.critic.requires_grad_(False)
         for indices in step.micro_batches():
-            images, labels = self._batch(indices)
+            images, labels = self._real(indices)
             with torch.no_grad():
                 real = self._judge(step, images, labels)
             with step.autocast():

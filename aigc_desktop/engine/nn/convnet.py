@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from aigc_desktop.engine.nn.tiling import doubled
 from aigc_desktop.engine.nn.variational import LIMITS
 
 BLOCK = 2  # pixels on a side that are folded into channels at the finest stage
@@ -26,12 +27,13 @@ _BRANCH = 0.1  # how much a residual branch adds at the start
 class PictureFormat:
     """What pictures are like besides their resolution: `columns` and `rows` of the coarsest stage.
 
-    The fourth of `channels` is cover (alpha), by which the others are multiplied.
+    The fourth of `channels` is cover (alpha), by which the others are multiplied. `seamless` pictures tile a plane.
     """
 
     columns: int = COARSEST
     rows: int = COARSEST
     channels: int = 3
+    seamless: bool = False
 
     @property
     def cells(self) -> int:
@@ -57,10 +59,10 @@ def stages_of(resolution: int) -> int:
 class Residual(nn.Module):
     """x + conv(act(conv(act(x)))), both 3×3."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, around: bool = False) -> None:
         super().__init__()
-        self.first = scaled_conv(channels, channels, 3, gain=math.sqrt(2))
-        self.second = scaled_conv(channels, channels, 3, gain=_BRANCH)
+        self.first = scaled_conv(channels, channels, 3, gain=math.sqrt(2), around=around)
+        self.second = scaled_conv(channels, channels, 3, gain=_BRANCH, around=around)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, C, H, W)."""
@@ -88,9 +90,12 @@ class Generator(nn.Module):
         self.register_buffer("code_factors", torch.eye(latent).repeat(max(1, classes), 1, 1))
         self.embedding = nn.Embedding(classes, latent) if classes else None
         self.first = scaled_linear(latent * (2 if classes else 1), widths[0] * picture.cells)
-        self.stages = nn.ModuleList(nn.Sequential(*(Residual(width) for _ in range(blocks))) for width in widths)
+        around = picture.seamless
+        self.stages = nn.ModuleList(
+            nn.Sequential(*(Residual(width, around) for _ in range(blocks))) for width in widths
+        )
         self.changes = nn.ModuleList(scaled_conv(a, b, 1) for a, b in pairwise(widths))
-        self.last = scaled_conv(widths[-1], picture.channels * BLOCK**2, 3)
+        self.last = scaled_conv(widths[-1], picture.channels * BLOCK**2, 3, around=around)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return pictures (B, C, H, W); classes are not looked at when there are none."""
@@ -99,8 +104,8 @@ class Generator(nn.Module):
         x = self.first(z).view(len(z), -1, self.picture.rows, self.picture.columns)
         x = self.stages[0](x)
         for change, stage in zip(self.changes, self.stages[1:], strict=False):
-            x = stage(F.interpolate(change(x), scale_factor=2, mode="bilinear", align_corners=False))
-        return smooth(F.pixel_shuffle(self.last(act(x)), BLOCK))
+            x = stage(doubled(change(x), self.picture.seamless))
+        return smooth(F.pixel_shuffle(self.last(act(x)), BLOCK), self.picture.seamless)
 
     def codes(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return codes (B, Z) of the classes from standard normal noise (B, Z)."""
@@ -214,19 +219,26 @@ def act(x: Tensor) -> Tensor:
     return F.leaky_relu(x, 0.2)
 
 
-def smooth(images: Tensor) -> Tensor:
-    """Return pictures (B, C, H, W) filtered with [1, 2, 1] / 4 along both sides, edges repeated.
+def smooth(images: Tensor, around: bool = False) -> Tensor:
+    """Return pictures (B, C, H, W) filtered with [1, 2, 1] / 4 along both sides, edges repeated or taken from `around`.
 
     It takes away the one frequency at which the channels of a folded block can disagree: a grain of 2×2 pixels.
     """
-    x = F.pad(images, (1, 1, 1, 1), mode="replicate")
+    x = F.pad(images, (1, 1, 1, 1), mode="circular" if around else "replicate")
     x = (x[:, :, :-2] + 2 * x[:, :, 1:-1] + x[:, :, 2:]) / 4
     return (x[..., :-2] + 2 * x[..., 1:-1] + x[..., 2:]) / 4
 
 
-def scaled_conv(channels_in: int, channels_out: int, kernel: int, gain: float = 1.0) -> nn.Conv2d:
-    """Return a convolution that keeps the size of the picture and multiplies the spread of its input by `gain`."""
-    conv = nn.Conv2d(channels_in, channels_out, kernel, padding=kernel // 2)
+def scaled_conv(
+    channels_in: int, channels_out: int, kernel: int, gain: float = 1.0, around: bool = False
+) -> nn.Conv2d:
+    """Return a convolution that keeps the size of the picture and multiplies the spread of its input by `gain`.
+
+    What lies beyond an edge is 0, or with `around` the other side.
+    """
+    conv = nn.Conv2d(
+        channels_in, channels_out, kernel, padding=kernel // 2, padding_mode="circular" if around else "zeros"
+    )
     nn.init.normal_(conv.weight, 0, gain / math.sqrt(channels_in * kernel**2))
     nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
     return conv

@@ -11,9 +11,11 @@ from aigc_desktop.core.files import write_json
 from aigc_desktop.core.machine import Machine
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine import flow_setup, gan_setup, vae_setup, warm_start
-from aigc_desktop.engine.checkpoint import read_model, read_state
+from aigc_desktop.engine.checkpoint import read_card, read_model, read_state
+from aigc_desktop.engine.data import to_model
 from aigc_desktop.engine.families import image_gan, image_vae
 from aigc_desktop.engine.gan_setup import ImageGanConfig, plan
+from aigc_desktop.engine.nn.tiling import seam_ratio
 from aigc_desktop.engine.weights import write_tensors
 from tests.engine.families.shapes import shapes
 
@@ -191,6 +193,17 @@ def test_transparent_pictures_are_white_unless_transparency_is_kept(workspace):
     _run, events = trained(workspace, steps=1)
     (sample,) = (event for event in events if isinstance(event, Sample))
     assert sample.images.shape[3] == 3
+
+
+def test_seamless_pictures_tile_and_their_model_remembers_it(workspace):
+    run, events = trained(workspace, steps=6, copy_share=0.5, seamless=True)
+    (sample,) = (event for event in events if isinstance(event, Sample))
+    assert read_card(run.checkpoint("last")).extra["format"]["seamless"]
+    assert np.array_equal(made(workspace, run, count=1, seed=sample.seeds[2])[0], sample.images[2])
+    assert seam_ratio(to_model(torch.from_numpy(sample.images))).median() < 1.2
+    dataset = workspace.datasets()[0]
+    found = plan({**TINY, "dataset": dataset.id, "seamless": True}, "cpu32", dataset, LAPTOP)
+    assert any("without a seam" in note for note in found.notes)
 
 
 def test_versions_from_before_pictures_had_formats_still_load(story):
