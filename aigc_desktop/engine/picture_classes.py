@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from aigc_desktop.core.events import Event, Progress
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.report import UNSEEN, Section, Table
+from aigc_desktop.engine.alpha import opaque
 from aigc_desktop.engine.figures import figure, mark
 from aigc_desktop.engine.labelling import confusion_table
 from aigc_desktop.engine.metrics.distances import Vectors
@@ -53,7 +54,7 @@ def class_section(
         for start in range(0, each, CHUNK):
             yield Progress(place * each + start, each * len(known), _("Making pictures of each class"))
             pictures = make(classes[number], min(CHUNK, each - start), seed + start)
-            seen = np.append(seen, judge(image_features(pictures[..., :3])))
+            seen = np.append(seen, judge(image_features(opaque(pictures))))
             asked = np.append(asked, np.full(len(pictures), place))
     names = [classes[number] for number in known]
     vectors, truth = _of_classes(unseen, known)

@@ -12,11 +12,13 @@ from aigc_desktop.core.dataset import Dataset, Split
 from aigc_desktop.core.events import Event, Note, Progress, Sample
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.report import REAL, UNSEEN, Figure, Mark, Report, Section
+from aigc_desktop.engine.alpha import opaque
 from aigc_desktop.engine.figures import figure
 from aigc_desktop.engine.metrics.estimate import Estimate
 from aigc_desktop.engine.metrics.features import iter_image_features
 from aigc_desktop.engine.metrics.image import ImageReport, Memorisation, measure_images, pixel_vectors
 from aigc_desktop.engine.picture_classes import OfClass, class_section
+from aigc_desktop.engine.picture_judge import training_pictures
 from aigc_desktop.engine.samples_made import make_samples
 
 MOST_REAL = 5_000
@@ -40,12 +42,13 @@ def measure_pictures(
     fake = np.concatenate(made)
     side = int(min(len(fake), _SHOWN) ** 0.5)
     yield Sample(0, fake[: side * side])  # a square sheet has no empty cells
-    side = fake.shape[1]
-    train = _real(dataset, SPLITS[0], side)
+    fake = opaque(fake)
+    size = (fake.shape[1], fake.shape[2])
+    train = _real(dataset, SPLITS[0], size)
     sets = []
-    for images in (train, _real(dataset, SPLITS[1], side), fake):
+    for images in (train, _real(dataset, SPLITS[1], size), fake):
         features = yield from _features(images)
-        sets.append((features, pixel_vectors(_colour(images))))
+        sets.append((features, pixel_vectors(images)))
     found: ImageReport | None = None
     measuring = measure_images(sets[0], sets[1], sets[2])
     while found is None:
@@ -57,7 +60,7 @@ def measure_pictures(
             yield Progress(0, 0, _("Measuring {name}").format(name=_(PHASES[name])))
     if found.memorisation is None:
         yield Note(_("No pictures were held out, so copying cannot be measured."), "warning")
-    elif train.shape[1:] == fake.shape[1:]:
+    else:
         nearest = np.argsort(found.memorisation.distances[:, 0], kind="stable")[:_PAIRS]
         pairs = [picture for i in nearest for picture in (train[found.memorisation.nearest[i, 0]], fake[i])]
         yield Sample(0, np.stack(pairs), role="reconstruction")
@@ -138,24 +141,13 @@ def _copying(found: Memorisation | None, names: tuple[str, str], headline: bool)
 def _features(images: Images) -> Generator[Event, str | None, Vectors]:
     parts = [np.empty((0, 1280), np.float32)]
     done = 0
-    for part in iter_image_features(_colour(images)):
+    for part in iter_image_features(images):
         parts.append(part)
         done += len(part)
         yield Progress(done, len(images), _("Looking at pictures"))
     return np.concatenate(parts)
 
 
-def _real(dataset: Dataset, split: Any, side: int) -> Images:
-    """Return at most MOST_REAL pictures of a split, averaged down to the size of the samples."""
-    images = np.asarray(dataset.image_map[dataset.indices(split)[:MOST_REAL]])
-    factor = images.shape[1] // side
-    if factor > 1 and len(images):
-        count, _height, _width, channels = images.shape
-        blocks = images.reshape(count, side, factor, side, factor, channels).astype(np.float32)
-        images = np.rint(blocks.mean((2, 4))).astype(np.uint8)
-    return images
-
-
-def _colour(images: Images) -> Images:
-    """Return pictures with three channels: grey repeated, transparency left out."""
-    return np.repeat(images, 3, 3) if images.shape[3] == 1 else images[..., :3]
+def _real(dataset: Dataset, split: Any, size: tuple[int, int]) -> Images:
+    """Return at most MOST_REAL pictures of a split, as a model of this size (height, width) sees them."""
+    return training_pictures(dataset, dataset.indices(split)[:MOST_REAL], size)

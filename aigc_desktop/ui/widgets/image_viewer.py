@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from aigc_desktop.core.i18n import _
 from aigc_desktop.ui.theme import Theme
+from aigc_desktop.ui.widgets.checks import paint_picture
 from aigc_desktop.ui.widgets.controls import button, icon_button, label
 
 GRIP = 8
@@ -96,7 +97,7 @@ class ImageCanvas(QWidget):
             # enlarged pixels stay square: that is what the model made
             painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self.scale < 1)
             target = self.target()
-            painter.drawImage(target, self.first)
+            paint_picture(painter, target, self.first)
             if self.comparing:
                 self._paint_second(painter, target)
 
@@ -105,7 +106,7 @@ class ImageCanvas(QWidget):
         painter.save()
         painter.setClipRect(QRectF(x, 0, self.width() - x, self.height()))
         painter.fillRect(target, self.theme.colour("window"))
-        painter.drawImage(target, self.second)
+        paint_picture(painter, target, self.second)
         painter.restore()
         painter.setPen(QPen(self.theme.colour("surface"), 4))
         painter.drawLine(QPointF(x, 0), QPointF(x, self.height()))
