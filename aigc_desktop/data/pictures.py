@@ -1,4 +1,4 @@
-"""Decode foreign pictures: by content, within limits, upright, in sRGB, without transparency.
+"""Decode foreign pictures: by content, within limits, upright, in sRGB.
 
 Every picture is decoded whole, so a damaged one is found before training. What a damaged file can make Pillow
 raise is a fixed list; each becomes an ItemProblem.
@@ -22,7 +22,7 @@ from PIL import Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401 - two form
 
 from aigc_desktop.core.errors import readable_size
 from aigc_desktop.core.i18n import N_, _
-from aigc_desktop.data.colours import to_rgb
+from aigc_desktop.data.colours import to_rgb, to_rgba
 from aigc_desktop.data.problems import ItemProblem
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP")
@@ -127,6 +127,12 @@ def fit_picture(data: bytes, side: int, max_pixels: int = MAX_PIXELS) -> npt.NDA
         return np.asarray(rgb)
 
 
+def rgba_picture(data: bytes) -> npt.NDArray[np.uint8]:
+    """Return a whole picture as uint8 (H, W, 4), with its transparency; of an animated one the first frame."""
+    with _guarded(data) as (image, _format):
+        return np.asarray(_upright(image, to_rgba(image)))
+
+
 def sniff(data: bytes) -> str:
     """Return one of FORMATS for bytes that begin like a picture, else ""."""
     if data.startswith(b"\x89PNG"):
@@ -191,9 +197,12 @@ class _guarded:  # noqa: N801 - used like a function
 
 
 def _upright_rgb(image: Image.Image) -> Image.Image:
+    return _upright(image, to_rgb(image))
+
+
+def _upright(image: Image.Image, decoded: Image.Image) -> Image.Image:
     orientation = _orientation(image)
-    rgb = to_rgb(image)
-    return rgb.transpose(_TURNS[orientation]) if orientation > 1 else rgb
+    return decoded.transpose(_TURNS[orientation]) if orientation > 1 else decoded
 
 
 def _orientation(image: Image.Image) -> int:

@@ -222,8 +222,8 @@ class JobCenter(QObject):
         super().__init__(parent)
         self.pool = EnginePool(start_engine)
         self.handles: list[JobHandle] = []
-        """The jobs that run, for the queue; plans, which take a moment, are not among them."""
-        self._plans: list[JobHandle] = []
+        """The jobs that run, for the queue; plans and looks, which take a moment, are not among them."""
+        self._asides: list[JobHandle] = []
         self.catalogue: dict[str, TaskSpec] = {}
         self._machine: Machine | None = None
         self._warming: JobThread | None = None
@@ -250,7 +250,7 @@ class JobCenter(QObject):
         """Start a job at once and return its handle; texts come in the language of the window."""
         thread = JobThread(self.pool, replace(request, language=language()))
         handle = JobHandle(request, thread, self)
-        (self._plans if request.mode == "plan" else self.handles).append(handle)
+        (self.handles if request.mode == "run" else self._asides).append(handle)
         thread.start()
         self._timer.start()
         self.changed.emit()
@@ -262,7 +262,7 @@ class JobCenter(QObject):
 
     def shut_down(self, patience_ms: int = 20_000) -> None:
         """Stop all jobs, wait for what they save, end the engines; the window closes after this."""
-        running = [*self.handles, *self._plans]
+        running = [*self.handles, *self._asides]
         for handle in running:
             handle.stop()
         threads = [*(handle.thread_ for handle in running), *self._ended]
@@ -284,9 +284,9 @@ class JobCenter(QObject):
 
     def _deliver(self) -> None:
         deadline = time.monotonic() + BATCH_BUDGET_S
-        for handle in [*self.handles, *self._plans]:
+        for handle in [*self.handles, *self._asides]:
             if handle.deliver():
-                (self._plans if handle in self._plans else self.handles).remove(handle)
+                (self._asides if handle in self._asides else self.handles).remove(handle)
                 self._ended.append(handle.thread_)
                 handle.deleteLater()
                 self.changed.emit()
@@ -296,7 +296,7 @@ class JobCenter(QObject):
                 break
         self._look_at_warm_up()
         self._ended = [thread for thread in self._ended if not thread.wait(0)]
-        if not self.handles and not self._plans and not self._ended and self._warming is None:
+        if not self.handles and not self._asides and not self._ended and self._warming is None:
             self._timer.stop()
 
     def _look_at_warm_up(self) -> None:

@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QGuiApplication, QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
+from PySide6.QtGui import (
+    QBrush,
+    QGuiApplication,
+    QImage,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QPixmap,
+    QWheelEvent,
+)
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from aigc_desktop.core.i18n import _
@@ -69,6 +80,14 @@ class ImageCanvas(QWidget):
         """Show each pixel of the picture as one of the screen."""
         self._set(1.0, self.centre)
 
+    def zoom_in(self) -> None:
+        """Zoom in by a step."""
+        self.zoom_by(1.25)
+
+    def zoom_out(self) -> None:
+        """Zoom out by a step."""
+        self.zoom_by(0.8)
+
     def zoom_by(self, factor: float, at: QPointF | None = None) -> None:
         """Zoom around a point of the window."""
         at = at or QPointF(self.rect().center())
@@ -96,15 +115,28 @@ class ImageCanvas(QWidget):
             # enlarged pixels stay square: that is what the model made
             painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self.scale < 1)
             target = self.target()
+            self._paint_behind(painter, target, self.first)
             painter.drawImage(target, self.first)
             if self.comparing:
                 self._paint_second(painter, target)
+
+    def _paint_behind(self, painter: QPainter, target: QRectF, image: QImage) -> None:
+        """Paint what shows through transparent parts: a pattern that is no part of the picture."""
+        if image.hasAlphaChannel():
+            side = self.theme.px(8)
+            pattern = QPixmap(2 * side, 2 * side)
+            pattern.fill(self.theme.colour("surface"))
+            with QPainter(pattern) as inner:
+                inner.fillRect(0, 0, side, side, self.theme.colour("line"))
+                inner.fillRect(side, side, side, side, self.theme.colour("line"))
+            painter.fillRect(target, QBrush(pattern))
 
     def _paint_second(self, painter: QPainter, target: QRectF) -> None:
         x = self._divider_x()
         painter.save()
         painter.setClipRect(QRectF(x, 0, self.width() - x, self.height()))
         painter.fillRect(target, self.theme.colour("window"))
+        self._paint_behind(painter, target, self.second)
         painter.drawImage(target, self.second)
         painter.restore()
         painter.setPen(QPen(self.theme.colour("surface"), 4))
@@ -138,9 +170,9 @@ class ImageCanvas(QWidget):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         match event.key():
             case Qt.Key.Key_Plus | Qt.Key.Key_Equal:
-                self.zoom_by(1.25)
+                self.zoom_in()
             case Qt.Key.Key_Minus:
-                self.zoom_by(0.8)
+                self.zoom_out()
             case Qt.Key.Key_F | Qt.Key.Key_0:
                 self.fit()
             case Qt.Key.Key_1:
@@ -192,7 +224,7 @@ class ImageViewer(QWidget):
         bar.addWidget(self.caption, 1)
         bar.addWidget(self.percent)
         for icon, name, slot in (
-            ("zoom-out", _("Smaller (−)"), self._zoom_out), ("zoom-in", _("Larger (+)"), self._zoom_in),
+            ("zoom-out", _("Smaller (−)"), self.canvas.zoom_out), ("zoom-in", _("Larger (+)"), self.canvas.zoom_in),
             ("maximize", _("Fit into the room (F)"), self.canvas.fit),
             ("grid-2x2", _("One to one (1)"), self.canvas.one_to_one), ("copy", _("Copy the picture"), self.copy),
         ):  # fmt: skip
@@ -242,12 +274,6 @@ class ImageViewer(QWidget):
 
     def _act(self) -> None:
         self.acted.emit(str(self.sender().property("key")))
-
-    def _zoom_in(self) -> None:
-        self.canvas.zoom_by(1.25)
-
-    def _zoom_out(self) -> None:
-        self.canvas.zoom_by(0.8)
 
     def _show_percent(self) -> None:
         self.percent.setText(f"{self.canvas.scale * self.devicePixelRatioF():.0%}")
