@@ -29,7 +29,8 @@ class Operation:
 
     `apply` gets a picture, the checked configuration and a network that doubles; it raises UserError when the picture
     does not allow it, and never changes its argument. `frames` says that it chooses what part is seen, so that a
-    picture from before is only comparable after it.
+    picture from before is only comparable after it; `rectangle` that its settings left, top, width, height and ratio
+    are a part of the picture, which can be drawn.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Operation:
     apply: Callable[[Pixels, Any, Doubler], Pixels]
     order: int
     frames: bool = False
+    rectangle: bool = False
 
 
 def need_room(width: int, height: int) -> None:

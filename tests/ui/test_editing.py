@@ -241,3 +241,27 @@ def test_the_real_engine_enlarges_with_its_network(qtbot, services, library, cen
     assert (card.width, card.height, card.edits[0]["method"]) == (48, 32, "network")
     settle(qtbot)
     page.library.close()
+
+
+def test_a_rectangle_is_drawn_with_the_mouse_and_keeps_the_ratio(qtbot, page):
+    dialog = open_dialog(qtbot, page, [1])
+    dialog.steps.add("crop")
+    looked(qtbot, dialog)
+    dialog.steps.draw_button.click()
+    qtbot.waitUntil(lambda: dialog.stack.currentWidget() is dialog.picker, timeout=5000)
+    room = dialog.picker._room()
+    corner, far = room.topLeft().toPoint(), (room.topLeft() + (room.center() - room.topLeft()) * 1.5).toPoint()
+    qtbot.mousePress(dialog.picker, Qt.MouseButton.LeftButton, pos=corner)
+    qtbot.mouseMove(dialog.picker, far)
+    qtbot.mouseRelease(dialog.picker, Qt.MouseButton.LeftButton, pos=far)
+    step = dialog.steps.chain.steps[0]
+    assert (step["left"], step["top"]) == (0, 0) and step["width"] == step["height"] > 8
+    assert dialog.stack.currentWidget() is dialog.view
+    looked(qtbot, dialog)
+    assert dialog.view.after.text() == f"After: {step['width']} × {step['width']}"
+    dialog.steps.draw_button.click()
+    qtbot.waitUntil(lambda: dialog.stack.currentWidget() is dialog.picker, timeout=5000)
+    qtbot.keyClick(dialog.picker, Qt.Key.Key_Escape)
+    assert dialog.stack.currentWidget() is dialog.view and dialog.isVisible()
+    looked(qtbot, dialog)
+    dialog.reject()

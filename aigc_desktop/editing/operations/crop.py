@@ -74,5 +74,5 @@ def fitting(width: int, height: int, ratio: str, place: str = "centre") -> tuple
 
 OPERATION = Operation(
     "crop", N_("Crop"), N_("Cut out a part: a ratio such as 1:1 or 16:9, or a rectangle."), "crop", CropConfig, crop,
-    10, frames=True,
+    10, frames=True, rectangle=True,
 )  # fmt: skip

@@ -53,12 +53,12 @@ def recolour(pixels: Pixels, config: RecolourConfig, _double: Doubler) -> Pixels
     factors = factors * np.minimum(1, STRONGEST / np.abs(factors))
     factors = 1 + config.strength * (factors - 1)
     lifts = np.where(grey, 0, config.strength * config.lightness * (targets[:, 0] - own.colours[:, 0]))
+    table = np.stack([factors.real, factors.imag, lifts], axis=1).astype(np.float32)  # (K, 3)
 
     def change(lab: Lab) -> Lab:
-        share = weights(lab, own.colours)
-        turned = _complex(lab) * (share @ factors)
-        lifted = lab[..., 0] + share @ lifts
-        return np.stack([lifted, turned.real, turned.imag], axis=-1).astype(np.float32)
+        real, imaginary, lift = np.moveaxis(weights(lab, own.colours) @ table, -1, 0)
+        light, a, b = np.moveaxis(lab, -1, 0)
+        return np.stack([light + lift, a * real - b * imaginary, a * imaginary + b * real], axis=-1)
 
     return repaint(pixels, change)
 

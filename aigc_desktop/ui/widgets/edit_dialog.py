@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtCore import QRect, QSize, Qt, Signal
+from PySide6.QtWidgets import QDialog, QHBoxLayout, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
 from aigc_desktop.core.events import Event, Failed, Finished, Result, Sample, Stopped
 from aigc_desktop.core.files import PARTIAL
@@ -27,6 +27,7 @@ from aigc_desktop.ui.widgets.before_after import BeforeAfter
 from aigc_desktop.ui.widgets.controls import button, icon_button, label
 from aigc_desktop.ui.widgets.edit_steps import EditSteps
 from aigc_desktop.ui.widgets.job_progress import JobProgress
+from aigc_desktop.ui.widgets.rectangle_picker import RectanglePicker
 from aigc_desktop.ui.widgets.side_by_side import SideBySide
 from aigc_desktop.ui.widgets.thumbnails import to_image
 
@@ -58,12 +59,16 @@ class EditDialog(QDialog):
         count = len(self.sources)
         title = ngettext("Edit {count} picture", "Edit {count} pictures", count).format(count=f"{count:,}")
         self.setWindowTitle(title)
-        self.view = BeforeAfter(services.theme)
+        self.view, self.picker = BeforeAfter(services.theme), RectanglePicker(services.theme)
+        self.drawing = False
         self.steps = EditSteps(services)
         self.progress = JobProgress(services.theme)
         self.newest = Newest(services.jobs, self)
         self._lay_out()
         self.steps.changed.connect(self.look)
+        self.steps.draw.connect(self.draw)
+        self.picker.picked.connect(self._picked)
+        self.picker.cancelled.connect(self.look)
         self.newest.answered.connect(self._show_look)
         self.newest.failed.connect(self._look_failed)
         self.progress.ended.connect(self._ended)
@@ -75,8 +80,17 @@ class EditDialog(QDialog):
 
     def look(self) -> None:
         """Show soon what the edits make of the picture that is shown."""
-        steps = self.steps.steps()
+        self.drawing = False
+        self.stack.setCurrentWidget(self.view)
         self._show_state()
+        self._look_at(self.steps.steps())
+
+    def draw(self) -> None:
+        """Show the picture as it is before the chosen edit, to draw a rectangle on it."""
+        self.drawing = True
+        self._look_at(list(self.steps.chain.steps[: self.steps.list.currentRow()]))
+
+    def _look_at(self, steps: list[dict[str, Any]] | None) -> None:
         if steps is None:
             self.newest.forget()
             return
@@ -91,10 +105,21 @@ class EditDialog(QDialog):
     def _show_look(self, events: list[Event]) -> None:
         pictures = [to_image(event.images[0]) for event in events if isinstance(event, Sample)]
         told = next((event.data for event in events if isinstance(event, Result)), None)
-        if told is not None and len(pictures) == 2:
+        if told is not None and self.drawing:
+            ratio = self.steps.chain.steps[self.steps.list.currentRow()].get("ratio", "free")
+            across, _colon, down = ratio.partition(":")
+            self.picker.show_image(pictures[-1], QSize(*told["after"]), int(across) / int(down) if down else 0.0)
+            self.stack.setCurrentWidget(self.picker)
+        elif told is not None:
             sizes = _size_text(told["before"]), _size_text(told["after"])
             self.view.show_pair(pictures[0], pictures[1], sizes, told["palette"])
             self._say("")
+
+    def _picked(self, rectangle: QRect) -> None:
+        before = self.steps.chain.steps
+        self.steps.set_rectangle(rectangle)
+        if self.steps.chain.steps == before:  # the same one again
+            self.look()
 
     def _look_failed(self, failed: Failed) -> None:
         self._say(sentences(failed.message, failed.hint))
@@ -200,26 +225,32 @@ class EditDialog(QDialog):
         left.setContentsMargins(0, 0, 0, 0)
         left.setSpacing(theme.px(8))
         left.addLayout(head)
-        left.addWidget(self.view, 1)
+        self.stack = QStackedWidget()
+        self.stack.addWidget(self.view)
+        self.stack.addWidget(self.picker)
+        left.addWidget(self.stack, 1)
         self.problem = label("", "problem")
         self.problem.hide()
         left.addWidget(self.problem)
-        side = QWidget()
-        right = QVBoxLayout(side)
-        right.setContentsMargins(0, 0, 0, 0)
-        right.setSpacing(theme.px(12))
-        right.addWidget(self.steps, 1)
-        right.addWidget(self.progress)
         self.keep_button = button(theme, _("Keep in the Library"), "library", "primary")
         self.keep_button.setToolTip(_("Make new works; the originals stay"))
         self.export_button = button(theme, _("Export…"), "download")
         self.keep_button.clicked.connect(self.keep)
         self.export_button.clicked.connect(self.export)
-        right.addWidget(self.keep_button)
-        right.addWidget(self.export_button)
+        foot = QHBoxLayout()
+        foot.setSpacing(theme.px(8))
+        foot.addWidget(self.progress, 1)
+        foot.addStretch(0)
+        foot.addWidget(self.export_button, 0, Qt.AlignmentFlag.AlignBottom)
+        foot.addWidget(self.keep_button, 0, Qt.AlignmentFlag.AlignBottom)
+        room = QScrollArea()  # at large text both parts stand one above the other and need more than a screen
+        room.setWidgetResizable(True)
+        room.setWidget(SideBySide(theme, main, self.steps, SIDE_PX))
         outer = QVBoxLayout(self)
         outer.setContentsMargins(*[theme.px(24)] * 4)
-        outer.addWidget(SideBySide(theme, main, side, SIDE_PX))
+        outer.setSpacing(theme.px(16))
+        outer.addWidget(room, 1)
+        outer.addLayout(foot)
 
     def _turn(self) -> None:
         self.show_place(self.place + int(self.sender().property("step")))

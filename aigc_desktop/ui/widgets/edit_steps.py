@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QRect, QSize, Qt, Signal
 from PySide6.QtGui import QAction, QKeySequence, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QListWidget, QListWidgetItem, QMenu, QVBoxLayout, QWidget
 
@@ -26,6 +26,8 @@ class EditSteps(QWidget):
     """Puts a chain of edits together; `changed` when it is another one."""
 
     changed = Signal()
+    draw = Signal()
+    """The user wants to draw the rectangle of the chosen edit."""
 
     def __init__(self, services: Services) -> None:
         super().__init__()
@@ -46,6 +48,7 @@ class EditSteps(QWidget):
         self.up = icon_button(theme, "chevron-up", _("Do it earlier"))
         self.remove = icon_button(theme, "trash-2", _("Remove this edit (Delete)"))
         self.about = label("", "hint")
+        self.draw_button = button(theme, _("Draw the rectangle"), "square", "", _("Draw with the mouse what is kept"))
         self._lay_out()
         self.chain.changed.connect(self._chain_changed)
         self.list.currentRowChanged.connect(self._show_form)
@@ -53,6 +56,7 @@ class EditSteps(QWidget):
         self.redo.clicked.connect(self.chain.redo)
         self.up.clicked.connect(self._raise)
         self.remove.clicked.connect(self._remove)
+        self.draw_button.clicked.connect(self.draw)
         QShortcut(QKeySequence(QKeySequence.StandardKey.Undo), self, self.chain.undo)
         QShortcut(QKeySequence("Ctrl+Shift+Z"), self, self.chain.redo)
         delete = QShortcut(QKeySequence(QKeySequence.StandardKey.Delete), self.list)
@@ -70,6 +74,13 @@ class EditSteps(QWidget):
         """Return the chain as plain data, None while a step has settings that cannot be used."""
         return list(self.chain.steps) if not any(_problems(step) for step in self.chain.steps) else None
 
+    def set_rectangle(self, rectangle: QRect) -> None:
+        """Give the chosen edit a rectangle."""
+        row = self.list.currentRow()
+        left, top, width, height = rectangle.x(), rectangle.y(), rectangle.width(), rectangle.height()
+        drawn = {"left": left, "top": top, "width": width, "height": height}
+        self.chain.set_values(row, {**_values(self.chain.steps[row]), **drawn})
+
     # inside
 
     def _lay_out(self) -> None:
@@ -85,6 +96,7 @@ class EditSteps(QWidget):
         self.holder_box.setContentsMargins(0, 0, theme.px(8), 0)
         self.holder_box.setSpacing(theme.px(12))
         self.holder_box.addWidget(self.about)
+        self.holder_box.addWidget(self.draw_button, 0, Qt.AlignmentFlag.AlignLeft)
         self.holder_box.addStretch(1)
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
@@ -138,12 +150,12 @@ class EditSteps(QWidget):
             self._drop_form()
             return
         step = self.chain.steps[row]
-        values = {name: value for name, value in step.items() if name != "operation"}
+        values = _values(step)
         if self.form is None or self._shown != (row, step["operation"]):
             self._drop_form()
             self.form = ConfigForm(describe(operations()[step["operation"]].config), self.services)
             self.form.changed.connect(self._form_changed)
-            self.holder_box.insertWidget(1, self.form)
+            self.holder_box.insertWidget(2, self.form)
             self._shown = (row, step["operation"])
         if self.form.values() != values:
             self.form.set_values(values)
@@ -167,17 +179,23 @@ class EditSteps(QWidget):
         self.up.setEnabled(row > 0)
         self.remove.setEnabled(row >= 0)
         text = _("Add one or more edits. They are done one after another; the original stays as it is.")
+        self.draw_button.setVisible(False)
         if 0 <= row < count:
             chosen = operations()[self.chain.steps[row]["operation"]]
             text = _(chosen.summary)
+            self.draw_button.setVisible(chosen.rectangle)
         self.about.setText(text)
+
+
+def _values(step: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a step."""
+    return {name: value for name, value in step.items() if name != "operation"}
 
 
 def _problems(step: dict[str, Any]) -> list[Problem]:
     """Return what is wrong with the settings of a step."""
-    values = {name: value for name, value in step.items() if name != "operation"}
     try:
-        check(operations()[step["operation"]].config, values)
+        check(operations()[step["operation"]].config, _values(step))
     except ConfigError as error:
         return [Problem(text, name) for name, text in error.problems.items()]
     return []

@@ -215,7 +215,7 @@ class ExportDialog(QDialog):
 
     def _format_changed(self) -> None:
         chosen = self.format_box.currentData()
-        lossy = chosen in ("jpeg", "webp")
+        lossy = chosen in ("jpeg", "webp", "svg")
         self.quality_box.setVisible(lossy)
         self.quality_title.setVisible(lossy)
         together = next((each.together for each in self.formats if each.name == chosen), False)
