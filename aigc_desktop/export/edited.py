@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aigc_desktop.core.errors import UserError
-from aigc_desktop.core.files import safe_name
+from aigc_desktop.core.files import atomic_file, safe_name
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.library import Card, Library
 from aigc_desktop.data.samples import read_png
@@ -75,13 +75,14 @@ def export_plain(piece: Piece, folder: Path, ending: str, quality: int) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     target = unused(folder / (safe_name(piece.title) + ending))
     options = Options(quality=quality)
-    match ending:
-        case ".svg":
-            target.write_text(drawing(piece, options), encoding="utf-8", newline="\n")
-        case ".jpg":
-            flattened(piece, options).save(target, "JPEG", quality=quality, subsampling=0)
-        case ".webp":
-            to_pillow(piece, options).save(target, "WEBP", quality=quality, method=6)
-        case _:
-            to_pillow(piece, options).save(target, "PNG")
+    with atomic_file(target) as f:
+        match ending:
+            case ".svg":
+                f.write(drawing(piece, options).encode("utf-8"))
+            case ".jpg":
+                flattened(piece, options).save(f, "JPEG", quality=quality, subsampling=0)
+            case ".webp":
+                to_pillow(piece, options).save(f, "WEBP", quality=quality, method=6)
+            case _:
+                to_pillow(piece, options).save(f, "PNG")
     return target

@@ -99,6 +99,18 @@ def test_two_pictures_are_edited_kept_beside_their_originals_and_taken_back(qtbo
     assert library.count(PICTURES) == 3
 
 
+def test_what_is_kept_already_is_not_taken_away_by_undo(qtbot, page, record, library):
+    for _count in range(2):
+        dialog = open_dialog(qtbot, page, [page.grid.count - 1])  # the oldest picture stays last
+        dialog.steps.add("crop")
+        with qtbot.waitSignal(dialog.kept, timeout=5000):
+            dialog.keep()
+        settle(qtbot)
+    text, undo = record.notes[-1]
+    assert "Kept in the Library already." in text and undo is None
+    assert library.count(PICTURES) == 4
+
+
 def _facts(page):
     return [page.panel.facts.itemAt(i).widget().text() for i in range(page.panel.facts.count())]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import uuid
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,7 @@ class EditDialog(QDialog):
         self.services, self.sources, self.library = services, list(sources), library
         self.place = 0
         self.purpose = ""
+        self.keeping = False
         self.folder: Path | None = None
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setSizeGripEnabled(True)
@@ -88,6 +90,7 @@ class EditDialog(QDialog):
     def draw(self) -> None:
         """Show the picture as it is before the chosen edit, to draw a rectangle on it."""
         self.drawing = True
+        self.name.setText(_("Draw with the mouse what is kept"))
         self._look_at(list(self.steps.chain.steps[: self.steps.list.currentRow()]))
 
     def _look_at(self, steps: list[dict[str, Any]] | None) -> None:
@@ -160,20 +163,27 @@ class EditDialog(QDialog):
             self.services.notify("\n".join(self.progress.notes[:TOLD]))
         records = [check_step(step).record() for step in self.steps.steps() or []]
         if self.purpose == "keep":
+            self.keeping = True
             Background(self, partial(_keep_all, self.library, found, records), self._kept, self._not_kept)
         else:
             self._export(found, records)
 
-    def _kept(self, cards: list[Card]) -> None:
+    def _kept(self, outcome: tuple[list[Card], list[str]]) -> None:
+        self.keeping = False
         self._clean_up()
+        cards, new = outcome
         text = ngettext(
-            "{count} edited picture kept in the Library", "{count} edited pictures kept in the Library", len(cards)
+            "{count} edited picture kept in the Library", "{count} edited pictures kept in the Library", len(new)
         )
-        self.services.notify(text.format(count=len(cards)), partial(self.library().delete, [card.id for card in cards]))
+        if new:
+            self.services.notify(text.format(count=len(new)), partial(self.library().delete, new))
+        else:
+            self.services.notify(_("Kept in the Library already."))
         self.kept.emit(cards)
         self.accept()
 
     def _not_kept(self, failed: Failed) -> None:
+        self.keeping = False
         self._clean_up()
         self._say(sentences(failed.message, failed.hint))
         self._show_state()
@@ -193,7 +203,9 @@ class EditDialog(QDialog):
         self._show_state()
 
     def reject(self) -> None:
-        """Close; a job that runs is stopped first."""
+        """Close; a job that runs is stopped first. What is being kept is kept whole."""
+        if self.keeping:
+            return
         self.progress.stop()
         self.newest.forget()
         self._clean_up()
@@ -276,10 +288,11 @@ class EditDialog(QDialog):
 
 def _keep_all(
     library: Callable[[], Library], found: Sequence[tuple[Source, Path]], records: Sequence[dict[str, Any]]
-) -> list[Card]:
-    """Keep edited pictures; called on a thread."""
-    opened = library()
-    return [keep_edited(opened, source, edited_piece(source, file, records), records) for source, file in found]
+) -> tuple[list[Card], list[str]]:
+    """Keep edited pictures; return their cards and the ids of those that were not there before. Called on a thread."""
+    opened, started = library(), datetime.now().astimezone()
+    cards = [keep_edited(opened, source, edited_piece(source, file, records), records) for source, file in found]
+    return cards, [card.id for card in cards if datetime.fromisoformat(card.created) >= started]
 
 
 def _size_text(size: Sequence[int]) -> str:
