@@ -8,11 +8,10 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class JobRequest:
-    """A job to run, a plan to make, or a quick look at what a job would do.
+    """A job to run or a plan to make.
 
     `task` is "family.task"; `run` is the folder of the run, or empty for a job that needs none; `values` are
-    the configuration, for a plan those the user set; `preset` is for plans. A "look" runs like any job but is not
-    worth a place in the queue nor a record.
+    the configuration, for a plan those the user set; `preset` is for plans.
     """
 
     task: str
@@ -20,5 +19,5 @@ class JobRequest:
     workspace: str = ""
     run: str = ""
     language: str = "en"
-    mode: Literal["run", "plan", "look"] = "run"
+    mode: Literal["run", "plan"] = "run"
     preset: str = "auto"

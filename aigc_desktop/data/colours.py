@@ -1,4 +1,4 @@
-"""Bring any mode of Pillow to sRGB, without transparency or with it."""
+"""Bring any mode of Pillow to sRGB, with or without transparency."""
 
 from __future__ import annotations
 
@@ -15,34 +15,28 @@ _PROFILE_MODES = {"RGB", "CMYK", "L", "LAB"}
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """Return the first frame as RGB: ICC profile applied, alpha laid on white, 16 bits and floats scaled to 8."""
-    decoded = _decoded(image)
-    if decoded.mode != "RGBA":
-        return decoded
-    white = Image.new("RGB", decoded.size, (255, 255, 255))
-    white.paste(decoded, mask=decoded.getchannel("A"))
-    return white
-
-
-def to_rgba(image: Image.Image) -> Image.Image:
-    """Return the first frame as RGBA, as `to_rgb` does but with its transparency."""
-    return _decoded(image).convert("RGBA")
-
-
-def _decoded(image: Image.Image) -> Image.Image:
-    """Return the first frame in sRGB with 8 bits, RGBA where it has transparency, else RGB."""
     profile = image.info.get("icc_profile")
     image.load()
     image = _eight_bits(image)
     if image.mode in _ALPHA or "transparency" in image.info:
-        image = image.convert("RGBA")
-        colours = _apply_profile(image.convert("RGB"), profile)
-        colours.putalpha(image.getchannel("A"))
-        return colours
+        return _on_white(image.convert("RGBA"), profile)
     if image.mode in ("P", "1", "HSV", "YCbCr", "RGBX"):
         image = image.convert("RGB")
     if image.mode == "LAB":
         return _from_lab(image)
     return _apply_profile(image, profile).convert("RGB")
+
+
+def to_rgba(image: Image.Image) -> Image.Image:
+    """Return the first frame as RGBA in the same way, but with its transparency."""
+    if image.mode not in _ALPHA and "transparency" not in image.info:
+        return to_rgb(image).convert("RGBA")
+    profile = image.info.get("icc_profile")
+    image.load()
+    image = _eight_bits(image).convert("RGBA")
+    colours = _apply_profile(image.convert("RGB"), profile)
+    colours.putalpha(image.getchannel("A"))
+    return colours
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
@@ -54,6 +48,14 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     top = values.max(initial=0.0)
     white = 1.0 if image.mode == "F" and top <= 1.0 else 255.0 if top <= 255.0 else max(65535.0, top)
     return Image.fromarray(np.clip(values * (255.0 / white), 0, 255).astype(np.uint8))
+
+
+def _on_white(image: Image.Image, profile: bytes | None) -> Image.Image:
+    alpha = image.getchannel("A")
+    colours = _apply_profile(image.convert("RGB"), profile)
+    white = Image.new("RGB", image.size, (255, 255, 255))
+    white.paste(colours, mask=alpha)
+    return white
 
 
 def _apply_profile(image: Image.Image, profile: bytes | None) -> Image.Image:

@@ -28,9 +28,9 @@ def pictures(tmp_path):
     return paths
 
 
-def run(workspace, task, mode="run", **values):
+def run(workspace, task, **values):
     values["steps"] = json.dumps(values["steps"])
-    return list(execute(JobRequest(task, values, str(workspace.folder), mode=mode)))
+    return list(execute(JobRequest(task, values, str(workspace.folder))))
 
 
 def test_each_picture_is_edited_into_the_folder_and_the_original_stays(workspace, pictures, tmp_path):
@@ -69,7 +69,7 @@ def test_a_stop_keeps_what_is_finished(workspace, pictures, tmp_path):
 
 def test_a_look_shows_the_same_part_before_and_after_with_sizes_and_palette(workspace, pictures):
     steps = [*CROP, {"operation": "upscale", "factor": "2", "method": "lanczos"}]
-    events = run(workspace, "edit.look", mode="look", picture=str(pictures[0]), steps=steps)
+    events = run(workspace, "edit.look", picture=str(pictures[0]), steps=steps)
     before, after = (event for event in events if isinstance(event, Sample))
     assert before.role == "real" and before.images.shape == (1, 20, 20, 4) and after.images.shape == (1, 40, 40, 4)
     [result] = [event for event in events if isinstance(event, Result)]

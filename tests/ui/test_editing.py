@@ -60,7 +60,7 @@ def open_dialog(qtbot, page, rows) -> EditDialog:
 
 
 def looked(qtbot, dialog):
-    qtbot.waitUntil(lambda: not dialog.newest.waiting, timeout=5000)
+    qtbot.waitUntil(lambda: not dialog.asker.waiting("look"), timeout=5000)
 
 
 def row_titles(dialog):

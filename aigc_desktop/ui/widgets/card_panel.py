@@ -30,7 +30,7 @@ from aigc_desktop.ui.widgets.controls import button, icon_button, label
 from aigc_desktop.ui.widgets.image_viewer import ImageCanvas
 from aigc_desktop.ui.widgets.side_by_side import Scrolled
 
-_HIDDEN = {"run", "checkpoint", "seed", "device", "count"}
+_HIDDEN = {"run", "checkpoint", "seed", "device", "count", "places"}
 
 
 def _version_words(checkpoint: str) -> str:
@@ -222,7 +222,8 @@ class CardPanel(QWidget):
         self.buttons = {}
         flow = FlowLayout(theme.px(8))
         for key, text, icon, kind in (
-            ("like", _("Generate like this"), "sparkles", "primary"), ("edit", _("Edit…"), "pencil", ""),
+            ("like", _("Generate like this"), "sparkles", "primary"),
+            ("variants", _("Variants of this"), "shuffle", ""), ("edit", _("Edit…"), "pencil", ""),
             ("export", _("Export…"), "download", ""),
             ("copy", _("Copy"), "copy", ""), ("folder", _("Show in folder"), "folder-open", ""),
             ("delete", _("Delete"), "trash-2", ""),

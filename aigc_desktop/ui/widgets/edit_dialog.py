@@ -13,7 +13,7 @@ from typing import Any
 from PySide6.QtCore import QRect, QSize, Qt, Signal
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
-from aigc_desktop.core.events import Event, Failed, Finished, Result, Sample, Stopped
+from aigc_desktop.core.events import Failed, Finished, Stopped
 from aigc_desktop.core.files import PARTIAL
 from aigc_desktop.core.i18n import _, ngettext, sentences
 from aigc_desktop.core.library import Card, Library
@@ -21,8 +21,8 @@ from aigc_desktop.core.request import JobRequest
 from aigc_desktop.data.sources import join_sources
 from aigc_desktop.editing.chain import check_step, steps_text
 from aigc_desktop.export.edited import Source, edited_piece, keep_edited, outcomes
+from aigc_desktop.ui.asking import URGENT, Answer, Asker
 from aigc_desktop.ui.background import Background
-from aigc_desktop.ui.newest import Newest
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.widgets.before_after import BeforeAfter
 from aigc_desktop.ui.widgets.controls import button, icon_button, label
@@ -65,14 +65,14 @@ class EditDialog(QDialog):
         self.drawing = False
         self.steps = EditSteps(services)
         self.progress = JobProgress(services.theme)
-        self.newest = Newest(services.jobs, self)
+        self.asker = Asker(services.jobs, self)
         self._lay_out()
         self.steps.changed.connect(self.look)
         self.steps.draw.connect(self.draw)
         self.picker.picked.connect(self._picked)
         self.picker.cancelled.connect(self.look)
-        self.newest.answered.connect(self._show_look)
-        self.newest.failed.connect(self._look_failed)
+        self.asker.answered.connect(self._show_look)
+        self.asker.failed.connect(self._look_failed)
         self.progress.ended.connect(self._ended)
         self.resize(self._fitting(parent))
         self.steps.add_button.setFocus()
@@ -94,28 +94,25 @@ class EditDialog(QDialog):
         self._look_at(list(self.steps.chain.steps[: self.steps.list.currentRow()]))
 
     def _look_at(self, steps: list[dict[str, Any]] | None) -> None:
-        if steps is None:
-            self.newest.forget()
-            return
-        values = {"picture": str(self.sources[self.place].file), "steps": steps_text(steps)}
-        self.newest.want(JobRequest("edit.look", values, str(self.services.workspace.folder), mode="look"))
+        if steps is not None:
+            values = {"picture": str(self.sources[self.place].file), "steps": steps_text(steps)}
+            self.asker.ask(URGENT, JobRequest("edit.look", values, str(self.services.workspace.folder)))
 
     def show_place(self, place: int) -> None:
         """Show another one of the chosen pictures."""
         self.place = place % len(self.sources)
         self.look()
 
-    def _show_look(self, events: list[Event]) -> None:
-        pictures = [to_image(event.images[0]) for event in events if isinstance(event, Sample)]
-        told = next((event.data for event in events if isinstance(event, Result)), None)
-        if told is not None and self.drawing:
+    def _show_look(self, _kind: str, answer: Answer) -> None:
+        told, (before, after) = answer.data, map(to_image, answer.pictures)
+        if self.drawing:
             ratio = self.steps.chain.steps[self.steps.list.currentRow()].get("ratio", "free")
             across, _colon, down = ratio.partition(":")
-            self.picker.show_image(pictures[-1], QSize(*told["after"]), int(across) / int(down) if down else 0.0)
+            self.picker.show_image(after, QSize(*told["after"]), int(across) / int(down) if down else 0.0)
             self.stack.setCurrentWidget(self.picker)
-        elif told is not None:
+        else:
             sizes = _size_text(told["before"]), _size_text(told["after"])
-            self.view.show_pair(pictures[0], pictures[1], sizes, told["palette"])
+            self.view.show_pair(before, after, sizes, told["palette"])
             self._say("")
 
     def _picked(self, rectangle: QRect) -> None:
@@ -124,7 +121,7 @@ class EditDialog(QDialog):
         if self.steps.chain.steps == before:  # the same one again
             self.look()
 
-    def _look_failed(self, failed: Failed) -> None:
+    def _look_failed(self, _kind: str, failed: Failed) -> None:
         self._say(sentences(failed.message, failed.hint))
 
     # doing
@@ -207,7 +204,7 @@ class EditDialog(QDialog):
         if self.keeping:
             return
         self.progress.stop()
-        self.newest.forget()
+        self.asker.forget()
         self._clean_up()
         super().reject()
 

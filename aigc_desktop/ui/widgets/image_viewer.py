@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
-    QBrush,
     QGuiApplication,
     QImage,
     QKeyEvent,
@@ -12,13 +11,13 @@ from PySide6.QtGui import (
     QPainter,
     QPaintEvent,
     QPen,
-    QPixmap,
     QWheelEvent,
 )
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from aigc_desktop.core.i18n import _
 from aigc_desktop.ui.theme import Theme
+from aigc_desktop.ui.widgets.checks import paint_picture
 from aigc_desktop.ui.widgets.controls import button, icon_button, label
 
 GRIP = 8
@@ -115,29 +114,16 @@ class ImageCanvas(QWidget):
             # enlarged pixels stay square: that is what the model made
             painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self.scale < 1)
             target = self.target()
-            self._paint_behind(painter, target, self.first)
-            painter.drawImage(target, self.first)
+            paint_picture(painter, target, self.first)
             if self.comparing:
                 self._paint_second(painter, target)
-
-    def _paint_behind(self, painter: QPainter, target: QRectF, image: QImage) -> None:
-        """Paint what shows through transparent parts: a pattern that is no part of the picture."""
-        if image.hasAlphaChannel():
-            side = self.theme.px(8)
-            pattern = QPixmap(2 * side, 2 * side)
-            pattern.fill(self.theme.colour("surface"))
-            with QPainter(pattern) as inner:
-                inner.fillRect(0, 0, side, side, self.theme.colour("line"))
-                inner.fillRect(side, side, side, side, self.theme.colour("line"))
-            painter.fillRect(target, QBrush(pattern))
 
     def _paint_second(self, painter: QPainter, target: QRectF) -> None:
         x = self._divider_x()
         painter.save()
         painter.setClipRect(QRectF(x, 0, self.width() - x, self.height()))
         painter.fillRect(target, self.theme.colour("window"))
-        self._paint_behind(painter, target, self.second)
-        painter.drawImage(target, self.second)
+        paint_picture(painter, target, self.second)
         painter.restore()
         painter.setPen(QPen(self.theme.colour("surface"), 4))
         painter.drawLine(QPointF(x, 0), QPointF(x, self.height()))
