@@ -1,4 +1,4 @@
-"""The first minute: the starter model that ships with the program makes pictures in the window, with the real engine."""
+"""The first minute: the starter model that ships with the program makes pictures in the window, by the real engine."""
 
 from __future__ import annotations
 
