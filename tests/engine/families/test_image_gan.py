@@ -49,6 +49,10 @@ def made(workspace, run, **values) -> np.ndarray:
     return np.concatenate([e.images for e in image_gan.generate(config, run) if isinstance(e, Sample)])
 
 
+def notes(events) -> list[str]:
+    return [event.message for event in events if isinstance(event, Note)]
+
+
 def test_it_copies_first_then_plays_and_reports_every_loss(story):
     _workspace, _run, events = story
     names = [set(event.values) for event in events if isinstance(event, Metric)]
@@ -144,7 +148,7 @@ def test_small_pieces_of_a_batch_give_about_the_same_gradient(workspace):
     for pieces in (1, 2):
         torch.manual_seed(0)
         trainee = image_gan.GanTrainee(config, dataset, torch.device("cpu"))
-        trainee.copying_steps = 0
+        trainee.copying.steps = 0
         step = Step(0, 10, np.arange(4), pieces, "float32", 0.0, Guard(trainee.device))
         losses.append(trainee.train_step(step))
     assert losses[0].keys() == losses[1].keys()
@@ -204,6 +208,38 @@ def test_seamless_pictures_tile_and_their_model_remembers_it(workspace):
     dataset = workspace.datasets()[0]
     found = plan({**TINY, "dataset": dataset.id, "seamless": True}, "cpu32", dataset, LAPTOP)
     assert any("without a seam" in note for note in found.notes)
+
+
+def test_a_projected_game_is_played_at_once_and_judged_outside_its_features(workspace):
+    straight, events = trained(workspace, steps=4, projected=True, adaptive=True)
+    told = [event.values for event in events if isinstance(event, Metric)]
+    assert {"d_loss", "g_loss", "augmentation"} <= told[0].keys() and not {"copy_error", "r1"} & set().union(*told)
+    (measured,) = (values for values in told if "validation_kid" in values)
+    assert next(iter(measured)) == "validation_random_kid"
+    cut = workspace.new_run("image_gan.train", straight.config_values)
+    config = ImageGanConfig(**straight.config_values)
+    first = image_gan.train(config, cut)
+    next(event for event in first if isinstance(event, Metric) and event.step == 2)
+    first.close()
+    list(image_gan.train(config, cut))
+    one, two = (read_model(run.checkpoint("last"))[1] for run in (straight, cut))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_projected_game_knows_shapes_and_transparency_and_can_start_from_the_other(workspace):
+    dataset = shapes(workspace, wide=2, ground="#00000000", aspect="auto", transparency="keep")
+    first, _events = trained(workspace, steps=2)
+    _run, events = trained(workspace, steps=1, projected=True, start_from=first.id)
+    (sample,) = (event for event in events if isinstance(event, Sample))
+    assert sample.images.shape == (32, 32, 64, 4)
+    told = [note for note in notes(events) if "Warm start" in note]
+    assert len(told) == 2 and "the generator begins with" in told[0]
+    found = plan({**TINY, "dataset": dataset.id, "projected": True}, "cpu32", dataset, LAPTOP)
+    assert found.problems == [] and found.seconds > 0 and any("random features" in note for note in found.notes)
+    many = replace(dataset.info, train=5000)
+    dataset.info = many
+    noted = plan({**TINY, "dataset": dataset.id, "projected": True}, "cpu32", dataset, LAPTOP).notes
+    assert any("up to 2,000 pictures" in note for note in noted)
 
 
 def test_versions_from_before_pictures_had_formats_still_load(story):
@@ -289,10 +325,6 @@ def test_a_warm_start_is_told_for_every_network(workspace, tmp_path, monkeypatch
     _run, events = trained(workspace, steps=2, warm_start=True)
     assert sum(isinstance(event, Note) and "Warm start" in event.message for event in events) == 3
     assert not any("copy_error" in event.values for event in events if isinstance(event, Metric))
-
-
-def notes(events) -> list[str]:
-    return [event.message for event in events if isinstance(event, Note)]
 
 
 def test_a_training_starts_from_an_earlier_one(story):
