@@ -24,6 +24,7 @@ from aigc_desktop.core.machine import THREADS_VARIABLE, usable_cores
 from aigc_desktop.core.offline import go_offline
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.settings import load_preferences
+from aigc_desktop.core.starters import bring_in, starters
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data_commands import add_data_commands
 from aigc_desktop.flags import add_fields, given
@@ -115,6 +116,18 @@ def models_list(_options: argparse.Namespace, workspace: Workspace, shell: Shell
         size = f"{info.parameters / 1e6:,.0f} M"
         line = "\t".join((model.id, info.kind, info.architecture, size, readable_size(info.bytes), info.licence))
         shell.row({"id": model.id, **asdict(info)}, line)
+    return DONE
+
+
+def models_starter(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
+    """List the models that ship with the program, or copy one into the workspace."""
+    if options.name:
+        run = bring_in(workspace, options.name)
+        shell.row({"run": run.id}, run.id)
+        return DONE
+    for starter in starters():
+        line = "\t".join((starter.name, starter.family, readable_size(starter.bytes), starter.title))
+        shell.row({**asdict(starter), "title": starter.title}, line)
     return DONE
 
 
@@ -252,6 +265,11 @@ def _add_model_commands(commands: Commands, common: argparse.ArgumentParser, fie
     bringing.set_defaults(command=models_import)
     known = commands.add_parser("list", help=_("list the imported models"), parents=[common])
     known.set_defaults(command=models_list)
+    shipped = commands.add_parser(
+        "starter", help=_("list the models that ship with the program, or take one"), parents=[common]
+    )
+    shipped.add_argument("name", nargs="?", default="", metavar="NAME")
+    shipped.set_defaults(command=models_starter)
 
 
 def _common_flags() -> argparse.ArgumentParser:

@@ -1,4 +1,4 @@
-"""The 1,911 base emoji as a data set of 32 px with a fifth held out, and how samples of a model compare with them."""
+"""The 1,911 base emoji as a data set, some of them held out, and how samples of a model compare with them."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ from benchmarks.fetch_data import fetch_emoji, load_emoji
 from benchmarks.report import DATA
 
 SIZE = 32
-HELD_OUT = 0.2
+HELD_OUT = {32: 0.2, 64: 0.5}
 SAMPLES = 1000
 
 
-def emoji_dataset(workspace: Workspace) -> Dataset:
+def emoji_dataset(workspace: Workspace, size: int = SIZE) -> Dataset:
     """Return the frozen data set of the workspace, imported from folders named after the categories when it is new."""
     if found := workspace.datasets():
         return found[0]
     package = fetch_emoji()
     source = workspace.folder / "emoji"
     entries = json.loads((package / "emoji.json").read_text(encoding="utf-8"))
-    for entry, picture in zip(entries, load_emoji(package, SIZE), strict=True):
+    for entry, picture in zip(entries, load_emoji(package, size), strict=True):
         folder = source / entry["category"].replace("/", "-")
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(picture).save(folder / entry["image"])
     config = check(ScanConfig, {"source": str(source), "title": "emoji", "kind": "image", "labels": "folders"})
     run = Run(workspace.folder, workspace.folder)
-    for event in import_dataset(config, {"size": str(SIZE), "validation": HELD_OUT}, run):
+    for event in import_dataset(config, {"size": str(size), "validation": HELD_OUT[size]}, run):
         if isinstance(event, Result):
             return workspace.dataset(str(event.data["id"]))
     raise RuntimeError("the import gave no data set")
@@ -67,7 +67,7 @@ class Quality:
 
 
 def measure(dataset: Dataset, samples: np.ndarray[Any, np.dtype[np.uint8]]) -> Quality:
-    """Return the quality of samples (N, 32, 32, 3), all distances to held-out pictures."""
+    """Return the quality of samples (N, S, S, 3), all distances to held-out pictures."""
     train, held_out, pca = _real_features(dataset)
     fake = image_features(samples)
     around = neighbourhood(held_out, fake[: len(held_out)])

@@ -90,6 +90,7 @@ class Family:
 
     `sampler` is for evaluation: (checkpoint folder, device name) -> a function (count, seed) -> what the model
     makes with default settings, images uint8 (N, H, W, C) or a list of texts; None where nothing is sampled.
+    `of_class` is the same for models that learn classes: a function (class, count, seed) -> images of it.
     `baseline` is the same for a model in the checkpoint that the results have to be compared with. With `tempered`
     these functions also take a temperature. `likelihood` gives a function from texts to the nats of each, summed over
     its tokens and its end; `likelihood_note` is a message that says what is special about these.
@@ -101,6 +102,7 @@ class Family:
     kind: Kind
     tasks: tuple[Task, ...]
     sampler: Callable[[Path, str], Callable[[int, int], Any]] | None = None
+    of_class: Callable[[Path, str], Callable[[str, int, int], Any]] | None = None
     baseline: Callable[[Path, str], Callable[[int, int], Any]] | None = None
     tempered: bool = False
     likelihood: Callable[[Path, str], Likelihood] | None = None

@@ -52,12 +52,12 @@ class ImageFlowConfig(LabelledConfig):
     sample_every: int = again(LabelledConfig, "sample_every", 500)
 
     def shape(self, classes: int) -> UnetShape:
-        """Return the size of the network."""
+        """Return the size of the network; its coarsest stage has 4 places on a side."""
         width = max(GROUPS, self.width // GROUPS * GROUPS)
-        size = int(self.resolution)
+        size, fold = int(self.resolution), int(self.fold)
         return UnetShape(
-            size, tuple(width * factor for factor in GROWTH[: stages_of(size)]), self.blocks, int(self.fold),
-            classes=classes, hints=HINTS if self.augment else 0, dropout=self.dropout,
+            size, tuple(width * factor for factor in GROWTH[: stages_of(2 * size // fold)]), self.blocks, fold,
+            classes=classes, hints=HINTS if self.augment else 0, dropout=self.dropout, predicts="picture",
         )  # fmt: skip
 
 
@@ -68,7 +68,7 @@ PRESETS = [
     ),
     preset(
         "cpu64", N_("Medium, 64 px"), N_("For a machine without graphics card and a night."),
-        resolution="64", width=48, batch_size=32, steps=20_000,
+        resolution="64", width=64, fold="4", batch_size=32, steps=20_000,
     ),
     preset(
         "gpu64", N_("64 px on a graphics card"), N_("The usual choice for icons and small pictures."),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from aigc_desktop.core.dataset import Dataset
+from aigc_desktop.core.dataset import Dataset, Split
 from aigc_desktop.core.events import Event, Note, Progress, Sample
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.report import REAL, UNSEEN, Figure, Mark, Report, Section
@@ -17,11 +17,13 @@ from aigc_desktop.engine.figures import figure
 from aigc_desktop.engine.metrics.estimate import Estimate
 from aigc_desktop.engine.metrics.features import iter_image_features
 from aigc_desktop.engine.metrics.image import ImageReport, Memorisation, measure_images, pixel_vectors
+from aigc_desktop.engine.picture_classes import OfClass, class_section
 from aigc_desktop.engine.picture_judge import training_pictures
 from aigc_desktop.engine.samples_made import make_samples
 
 MOST_REAL = 5_000
 """Real items compared at most: more change the third digit only and cost memory and time."""
+SPLITS: tuple[Split, ...] = ("train", "validation")
 _SHOWN, _PAIRS = 25, 6
 
 Images = np.ndarray[Any, np.dtype[np.uint8]]
@@ -29,18 +31,22 @@ Vectors = np.ndarray[Any, np.dtype[np.float32]]
 
 
 def measure_pictures(
-    sample: Callable[[int, int], Any], dataset: Dataset, report: Report
-) -> Generator[Event, str | None, Report]:
-    """Return the report with its figures; yields samples, and pairs of those that look most copied."""
+    sample: Callable[[int, int], Any], dataset: Dataset, report: Report, of_class: OfClass | None = None,
+    learned: Sequence[str] = (),
+) -> Generator[Event, str | None, Report]:  # fmt: skip
+    """Return the report with its figures; yields samples, and pairs of those that look most copied.
+
+    `of_class` makes pictures of one of the classes the model has `learned`.
+    """
     made: list[Images] = yield from make_samples(sample, report.count, report.seed)
     fake = np.concatenate(made)
     side = int(min(len(fake), _SHOWN) ** 0.5)
     yield Sample(0, fake[: side * side])  # a square sheet has no empty cells
     fake = opaque(fake)
     size = (fake.shape[1], fake.shape[2])
-    train = _real(dataset, "train", size)
+    train = _real(dataset, SPLITS[0], size)
     sets = []
-    for images in (train, _real(dataset, "validation", size), fake):
+    for images in (train, _real(dataset, SPLITS[1], size), fake):
         features = yield from _features(images)
         sets.append((features, pixel_vectors(images)))
     found: ImageReport | None = None
@@ -58,7 +64,17 @@ def measure_pictures(
         nearest = np.argsort(found.memorisation.distances[:, 0], kind="stable")[:_PAIRS]
         pairs = [picture for i in nearest for picture in (train[found.memorisation.nearest[i, 0]], fake[i])]
         yield Sample(0, np.stack(pairs), role="reconstruction")
-    return replace(report, sections=_sections(found), methods=[METHOD])
+    report = replace(report, sections=_sections(found), methods=[METHOD])
+    if of_class is None or not learned:
+        return report
+    labels = [dataset.labels(split)[: len(part[0])] for split, part in zip(SPLITS, sets, strict=False)]
+    judged = yield from class_section(
+        of_class, dataset.info.classes, (sets[0][0], labels[0]), (sets[1][0], labels[1]), report.count, report.seed
+    )
+    if judged is None:
+        yield Note(_("Too few pictures carry a class to judge whether new ones look like theirs."))
+        return report
+    return replace(report, sections=[*report.sections, judged[0]], tables=[*report.tables, judged[1]])
 
 
 PHASES = {
@@ -78,6 +94,7 @@ def _sections(report: ImageReport) -> list[Section]:
         figure(
             N_("Kernel distance (KID × 1000)"), thousand, "lower", digits=2, headline=True,
             explanation=N_("How far the pictures as a whole lie from real ones; near 0 they cannot be told apart."),
+            marks=[Mark(REAL, 1000 * report.kid_floor)],
         ),
         Figure(
             N_("Fréchet distance (FD)"), report.frechet.value,

@@ -233,6 +233,19 @@ def sampler(folder: Path, device: str) -> Callable[[int, int], Pictures]:
     return lambda count, seed: one_by_one(make, range(seed, seed + count))
 
 
+def of_class(folder: Path, device: str) -> Callable[[str, int, int], Pictures]:
+    """Return a function (class, count, seed) -> pictures (count, H, W, 3) of a checkpoint, for evaluation."""
+    card, weights = read_model(folder)
+    model = load_model(card, weights, choose_device(device))
+    steps = FlowConfig.model_fields["walk_steps"].default
+
+    def make(name: str, count: int, seed: int) -> Pictures:
+        label = class_index(card, name)
+        return one_by_one(lambda s: model.paint(model.noise(seeded(s)), label, steps), range(seed, seed + count))
+
+    return make
+
+
 class FlowTrainee(Trainee):
     """The network and one step of training."""
 
@@ -330,4 +343,5 @@ FAMILY = Family(
         Task("interpolate", N_("Blend two pictures"), InterpolateConfig, interpolate),
     ),
     sampler=sampler,
+    of_class=of_class,
 )

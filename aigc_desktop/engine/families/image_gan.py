@@ -134,6 +134,15 @@ def paint(
     return pictures, tuple(extra["classes"][label] for label in labels)
 
 
+def of_class(folder: Path, device: str) -> Callable[[str, int, int], Pictures]:
+    """Return a function (class, count, seed) -> pictures (count, H, W, 3) of a checkpoint, for evaluation."""
+    card, weights = read_model(folder)
+    painter = load_painter(card, weights, choose_device(device))
+    return lambda name, count, seed: paint(
+        painter, card.extra, range(seed, seed + count), class_index(card, name)
+    )[0]
+
+
 class GanTrainee(Trainee):
     """Both networks of the game, and one step of it."""
 
@@ -317,4 +326,5 @@ FAMILY = Family(
         Task("generate", N_("Make pictures"), GenerateConfig, generate),
     ),
     sampler=sampler,
+    of_class=of_class,
 )
