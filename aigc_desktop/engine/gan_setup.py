@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from aigc_desktop.core.aspect import CELLS
 from aigc_desktop.core.config import again, param
-from aigc_desktop.core.dataset import Dataset
+from aigc_desktop.core.dataset import Dataset, DatasetInfo
 from aigc_desktop.core.family import Plan
 from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_, _
@@ -198,6 +198,12 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
     )  # fmt: skip
 
 
+def _rare_classes(info: DatasetInfo) -> list[str]:
+    """Return the classes with the fewest pictures, if these are too few to learn a class from; at most five."""
+    counted = sorted(zip(info.class_counts, info.classes, strict=False))
+    return [name for count, name in counted if count < LEAST_PER_CLASS][:5]
+
+
 def _critic_costs(config: ImageGanConfig, classes: int, picture: PictureFormat) -> tuple[Cost, Cost]:
     """Return the costs of the discriminator and of the network it looks through."""
     size = int(config.resolution)
@@ -222,6 +228,9 @@ def _notes(config: ImageGanConfig, dataset: Dataset | None, seconds: float) -> l
             notes.append(_("Too few pictures are held out to measure quality while training."))
         if config.use_labels and info.classes and info.train < LEAST_PER_CLASS * len(info.classes):
             notes.append(_("There are few pictures per class; without labels the result may be better."))
+        elif config.use_labels and (rare := _rare_classes(info)):
+            alike = _("Of these classes there are few pictures, so new ones will look alike: {names}.")
+            notes.append(alike.format(names=", ".join(rare)))
     if config.projected:
         notes.append(_("It learns in the features of the kernel distance: trust the one in random features."))
         if dataset is not None and dataset.info.train > MOST_PROJECTED:

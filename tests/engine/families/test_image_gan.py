@@ -18,6 +18,7 @@ from aigc_desktop.engine.gan_setup import ImageGanConfig, plan
 from aigc_desktop.engine.nn.tiling import seam_ratio
 from aigc_desktop.engine.weights import write_tensors
 from tests.engine.families.shapes import shapes
+from tests.engine.toy import image_dataset
 
 TINY = {
     "resolution": "32", "width": 8, "latent": 8, "batch_size": 4, "threads": 1, "device": "cpu",
@@ -240,6 +241,19 @@ def test_a_projected_game_knows_shapes_and_transparency_and_can_start_from_the_o
     dataset.info = many
     noted = plan({**TINY, "dataset": dataset.id, "projected": True}, "cpu32", dataset, LAPTOP).notes
     assert any("up to 2,000 pictures" in note for note in noted)
+
+
+@pytest.mark.parametrize("values", [{}, {"projected": True, "adaptive": True}])
+def test_twenty_pictures_and_a_class_of_one_are_enough_to_train(workspace, values):
+    dataset = image_dataset(workspace, count=20, held_out=0, every=20)
+    assert dataset.info.class_counts == [19, 1]
+    _run, events = trained(workspace, steps=4, batch_size=16, **values)
+    (sample,) = (event for event in events if isinstance(event, Sample))
+    assert np.ptp(sample.images) > 0 and set(sample.labels) <= {"blue", "red"}
+    found = plan({**TINY, "dataset": dataset.id}, "cpu32", dataset, LAPTOP)
+    assert found.problems == []
+    assert any("look alike: red" in note for note in found.notes)
+    assert any("Too few pictures are held out" in note for note in found.notes)
 
 
 def test_versions_from_before_pictures_had_formats_still_load(story):
