@@ -27,6 +27,7 @@ from aigc_desktop.core.settings import load_preferences
 from aigc_desktop.core.starters import bring_in, starters
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data_commands import add_data_commands
+from aigc_desktop.explore_commands import add_explore_commands
 from aigc_desktop.flags import add_fields, given
 from aigc_desktop.measuring import Writer, evaluate_run
 from aigc_desktop.terminal import DONE, WRONG, Shell
@@ -241,6 +242,8 @@ def _parser(arguments: Sequence[str], folder: Path) -> argparse.ArgumentParser:
         from aigc_desktop.engine.evaluation import JOBS
 
         add_fields(measuring, JOBS.task("run").config, skip={"run"})
+    exploring = commands.add_parser("explore", help=_("look around in what a trained model of pictures can make"))
+    add_explore_commands(exploring.add_subparsers(required=True), common, wanted)
     listing = commands.add_parser("runs", help=_("list the trained models, or show one"), parents=[common])
     listing.add_argument("run", nargs="?", metavar="RUN")
     listing.set_defaults(command=runs)

@@ -87,9 +87,8 @@ def evaluate(config: EvaluateConfig, run: Run) -> EventStream:
     training = {name: round(value, 5) for name, value in card.metrics.items()}
     report = replace(report, training=training, plots=training_plots(trained))
     if family.kind == "image":
-        of_class = family.of_class(folder, config.device) if family.of_class is not None else None
-        learned = card.extra.get("classes", [])
-        measuring = measure_pictures(family.sampler(folder, config.device), dataset, report, of_class, learned)
+        latents = None if family.latents is None else family.latents(folder, config.device)
+        measuring = measure_pictures(family.sampler(folder, config.device), dataset, report, latents)
     else:
         job = TextJob(
             family, folder, config.device, dataset, workspace, config.encoder, config.sweep, tuple(temperatures)

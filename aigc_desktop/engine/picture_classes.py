@@ -31,13 +31,13 @@ _DECAY, _ITERATIONS = 1e-2, 60
 
 OfClass = Callable[[str, int, int], NDArray[np.uint8]]
 """(class, count, seed) -> pictures (count, H, W, C)."""
-Labels = NDArray[np.int32]
+Known = tuple[Vectors, NDArray[np.int32]]
+"""Features (N, D) of real pictures and their classes (N,), -1 without one."""
 
 
 def class_section(
-    make: OfClass, classes: Sequence[str], train: tuple[Vectors, Labels], unseen: tuple[Vectors, Labels], count: int,
-    seed: int,
-) -> Generator[Event, str | None, tuple[Section, Table] | None]:  # fmt: skip
+    make: OfClass, classes: Sequence[str], train: Known, unseen: Known, count: int, seed: int
+) -> Generator[Event, str | None, tuple[Section, Table] | None]:
     """Return the share of pictures seen as the class they were asked for, and which classes are taken for which.
 
     `count` pictures are made in all, at most MOST_EACH a class. None when fewer than two classes have FEWEST pictures.
@@ -101,7 +101,7 @@ class LinearJudge:
         return (x - self.mean) / self.scale / x.shape[1] ** 0.5
 
 
-def _of_classes(items: tuple[Vectors, Labels], known: Sequence[int]) -> tuple[Vectors, NDArray[np.int64]]:
+def _of_classes(items: Known, known: Sequence[int]) -> tuple[Vectors, NDArray[np.int64]]:
     """Return the vectors that belong to one of the `known` classes, and its place among them."""
     vectors, labels = items
     places = {number: place for place, number in enumerate(known)}

@@ -2,41 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 
 from aigc_desktop.core.dataset import Dataset, Split
 from aigc_desktop.core.events import Event, Note, Progress, Sample
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.report import REAL, UNSEEN, Figure, Mark, Report, Section
 from aigc_desktop.engine.alpha import opaque
+from aigc_desktop.engine.data import to_model
 from aigc_desktop.engine.figures import figure
+from aigc_desktop.engine.latent import LatentModel, decoded, of_class
 from aigc_desktop.engine.metrics.estimate import Estimate
 from aigc_desktop.engine.metrics.features import iter_image_features
 from aigc_desktop.engine.metrics.image import ImageReport, Memorisation, measure_images, pixel_vectors
-from aigc_desktop.engine.picture_classes import OfClass, class_section
+from aigc_desktop.engine.picture_classes import class_section
 from aigc_desktop.engine.picture_judge import training_pictures
 from aigc_desktop.engine.samples_made import make_samples
 
 MOST_REAL = 5_000
 """Real items compared at most: more change the third digit only and cost memory and time."""
 SPLITS: tuple[Split, ...] = ("train", "validation")
-_SHOWN, _PAIRS = 25, 6
+_SHOWN, _PAIRS, _COPIED = 25, 6, 12
 
 Images = np.ndarray[Any, np.dtype[np.uint8]]
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 
 
 def measure_pictures(
-    sample: Callable[[int, int], Any], dataset: Dataset, report: Report, of_class: OfClass | None = None,
-    learned: Sequence[str] = (),
-) -> Generator[Event, str | None, Report]:  # fmt: skip
+    sample: Callable[[int, int], Any], dataset: Dataset, report: Report, model: LatentModel | None = None
+) -> Generator[Event, str | None, Report]:
     """Return the report with its figures; yields samples, and pairs of those that look most copied.
 
-    `of_class` makes pictures of one of the classes the model has `learned`.
+    Of a `model` with classes pictures are judged by class too; of one that copies pictures, copies are yielded.
     """
     made: list[Images] = yield from make_samples(sample, report.count, report.seed)
     fake = np.concatenate(made)
@@ -65,12 +67,15 @@ def measure_pictures(
         pairs = [picture for i in nearest for picture in (train[found.memorisation.nearest[i, 0]], fake[i])]
         yield Sample(0, np.stack(pairs), role="reconstruction")
     report = replace(report, sections=_sections(found), methods=[METHOD])
-    if of_class is None or not learned:
+    if model is not None and model.copies:
+        yield Sample(0, held_out_copies(model, dataset), role="copies")
+    if model is None or not model.classes:
         return report
-    labels = [dataset.labels(split)[: len(part[0])] for split, part in zip(SPLITS, sets, strict=False)]
-    judged = yield from class_section(
-        of_class, dataset.info.classes, (sets[0][0], labels[0]), (sets[1][0], labels[1]), report.count, report.seed
+    known, unseen = (
+        (part[0], dataset.labels(split)[: len(part[0])]) for split, part in zip(SPLITS, sets, strict=False)
     )
+    make = of_class(model)
+    judged = yield from class_section(make, dataset.info.classes, known, unseen, report.count, report.seed)
     if judged is None:
         yield Note(_("Too few pictures carry a class to judge whether new ones look like theirs."))
         return report
@@ -136,6 +141,17 @@ def _copying(found: Memorisation | None, names: tuple[str, str], headline: bool)
             better="lower", headline=headline, marks=[Mark(UNSEEN, 0.05)],
         ),
     ]  # fmt: skip
+
+
+def held_out_copies(model: LatentModel, dataset: Dataset) -> Images:
+    """Return pictures (2N, H, W, 3): held-out ones, or training pictures without such, each followed by its copy."""
+    assert model.encode is not None
+    split: Split = "validation" if dataset.info.validation else "train"
+    real = training_pictures(dataset, dataset.indices(split)[:_COPIED], model.size)
+    with torch.inference_mode():
+        points = torch.stack([model.encode(to_model(torch.from_numpy(one)[None]).to(model.device)) for one in real])
+    pairs = zip(real, opaque(decoded(model, points)), strict=True)
+    return np.stack([picture for pair in pairs for picture in pair])
 
 
 def _features(images: Images) -> Generator[Event, str | None, Vectors]:

@@ -19,7 +19,7 @@ from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.data.pictures import read_file, square_picture
+from aigc_desktop.data.pictures import cut_picture, read_file
 from aigc_desktop.data.problems import ItemProblem, describe_problem, shown_name
 from aigc_desktop.engine.alpha import on_colour, opaque, premultiplied, straight
 from aigc_desktop.engine.checkpoint import Card, read_model
@@ -203,10 +203,14 @@ def class_index(card: Card, name: str) -> int:
     )  # fmt: skip
 
 
-def open_picture(path: Path, size: int) -> Tensor:
-    """Return a picture file as (1, 3, size, size) in [-1, 1], its centre cut out; UserError when it cannot be read."""
+def open_picture(path: Path, size: int | tuple[int, int]) -> Tensor:
+    """Return the middle of a picture file as (1, 3, H, W) in [-1, 1]; UserError when it cannot be read.
+
+    `size` is the side of a square, or (height, width).
+    """
+    height, width = (size, size) if isinstance(size, int) else size
     try:
-        return to_model(torch.from_numpy(square_picture(read_file(path), size).copy())[None])
+        return to_model(torch.from_numpy(cut_picture(read_file(path), width, height).copy())[None])
     except ItemProblem as problem:
         sentence = describe_problem(problem.code, shown_name(path.name), **problem.values)
         raise UserError(sentence, _("Choose another picture.")) from problem

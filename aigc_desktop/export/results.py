@@ -98,11 +98,15 @@ def keep_result(library: Library, result: Run) -> list[Card]:
 
 
 def keep(library: Library, piece: Piece, tags: Sequence[str] = (), parents: Sequence[str] = ()) -> Card:
-    """Keep one work in the library, a picture as a labelled PNG with its settings."""
+    """Keep one work in the library, a picture as a labelled PNG with its settings.
+
+    `parents` are the works it was made from, those that its origin names unless they are given.
+    """
     origin = piece.origin
     facts: dict[str, Any] = {
         "run": origin.get("model", ""), "run_title": origin.get("model_title", ""), "tags": tuple(tags),
-        "parents": tuple(parents), "settings": dict(origin.get("settings", {})), "seed": origin.get("seed"),
+        "parents": tuple(parents) or tuple(origin.get("parents", ())),
+        "settings": dict(origin.get("settings", {})), "seed": origin.get("seed"),
         "fingerprint": fingerprint(piece), "rating": rating_of(origin.get("rating")),
         **{name: origin.get(name) or "" for name in ("checkpoint", "dataset", "dataset_hash", "task", "label")},
     }  # fmt: skip

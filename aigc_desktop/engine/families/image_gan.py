@@ -31,6 +31,7 @@ from aigc_desktop.engine.device import choose_device
 from aigc_desktop.engine.gan_copying import Copying
 from aigc_desktop.engine.gan_game import Game, ProjectedGame, RelativisticGame
 from aigc_desktop.engine.gan_setup import WARM_MODEL, ImageGanConfig, format_of, plan, widths_of
+from aigc_desktop.engine.latent import LatentModel, with_class
 from aigc_desktop.engine.making import MakeConfig, stream_samples
 from aigc_desktop.engine.nn.adaptive import AdaptiveProbability
 from aigc_desktop.engine.nn.adversarial import decayed, gradient_penalty
@@ -134,13 +135,30 @@ def paint(
     return pictures, tuple(extra["classes"][label] for label in labels)
 
 
-def of_class(folder: Path, device: str) -> Callable[[str, int, int], Pictures]:
-    """Return a function (class, count, seed) -> pictures (count, H, W, 3) of a checkpoint, for evaluation."""
+def latents(folder: Path, device: str) -> LatentModel:
+    """Return the generator of a checkpoint as a model with a latent space: codes, and shares of the classes."""
     card, weights = read_model(folder)
     painter = load_painter(card, weights, choose_device(device))
-    return lambda name, count, seed: paint(
-        painter, card.extra, range(seed, seed + count), class_index(card, name)
-    )[0]
+    names, place = tuple(card.extra["classes"]), painter.code_means.device
+    shares = torch.tensor(card.extra["shares"]) if names else torch.ones(1)
+
+    def draw_point(seed: int, label: int, wildness: float) -> Tensor:
+        generator = seeded(seed)
+        noise = (torch.randn(1, painter.latent, generator=generator) * wildness).to(place)
+        which = known_class(label, card.extra["shares"], generator) if names else 0
+        code = painter.codes(noise, torch.tensor([which], device=place))[0]
+        return with_class(code, which, len(names))
+
+    def decode(points: Tensor, _steps: int) -> Tensor:
+        code, classes = points[:, : painter.latent], points[:, painter.latent :]
+        vectors = () if painter.embedding is None else (classes @ painter.embedding.weight,)
+        return painter.decode(torch.cat((code, *vectors), 1))
+
+    centre = (shares[:, None] * painter.code_means.cpu()).sum(0)
+    size = painter.picture.pixels(card.extra["resolution"])
+    return LatentModel(
+        painter.latent, names, size, place, torch.cat((centre, shares[: len(names)])), draw_point, decode
+    )
 
 
 class GanTrainee(Trainee):
@@ -326,5 +344,5 @@ FAMILY = Family(
         Task("generate", N_("Make pictures"), GenerateConfig, generate),
     ),
     sampler=sampler,
-    of_class=of_class,
+    latents=latents,
 )

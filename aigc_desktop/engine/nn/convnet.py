@@ -99,8 +99,10 @@ class Generator(nn.Module):
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return pictures (B, C, H, W); classes are not looked at when there are none."""
-        if self.embedding is not None:
-            z = torch.cat([z, self.embedding(labels)], 1)
+        return self.decode(z if self.embedding is None else torch.cat([z, self.embedding(labels)], 1))
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Return pictures of codes, each followed by the vector of its class if there are classes."""
         x = self.first(z).view(len(z), -1, self.picture.rows, self.picture.columns)
         x = self.stages[0](x)
         for change, stage in zip(self.changes, self.stages[1:], strict=False):

@@ -82,7 +82,10 @@ class Unet(nn.Module):
     def forward(
         self, images: Tensor, times: Tensor, classes: Tensor | None = None, hints: Tensor | None = None
     ) -> Tensor:
-        """Return the velocity; a class equal to `shape.classes`, or none at all, stands for any."""
+        """Return the velocity; a class equal to `shape.classes`, or none at all, stands for any.
+
+        `classes` are numbers (B,), or shares of the classes (B, K) as floats.
+        """
         told = self.told(times, classes, hints)
         x = self.enter(F.pixel_unshuffle(images, self.shape.fold))
         kept = [x]
@@ -125,7 +128,9 @@ class _Told(nn.Module):
         told = self.second(F.silu(self.first(torch.cat((angles.cos(), angles.sin()), 1))))
         if self.classes:
             any_class = torch.full((len(times),), self.classes, device=times.device)
-            told = told + self.class_vectors(any_class if classes is None else classes)
+            chosen = any_class if classes is None else classes
+            shared = chosen.is_floating_point()
+            told = told + (chosen @ self.class_vectors.weight[:-1] if shared else self.class_vectors(chosen))
         if hints is not None:
             told = told + self.hint_vectors(hints)
         return F.silu(told)

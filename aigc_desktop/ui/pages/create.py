@@ -13,6 +13,7 @@ from aigc_desktop.core.events import Event, Failed, Finished, Note, Sample, Stop
 from aigc_desktop.core.i18n import N_, _, ngettext
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.run import Run
+from aigc_desktop.ui.explored import variants_of
 from aigc_desktop.ui.jobs import JobHandle
 from aigc_desktop.ui.page import Page
 from aigc_desktop.ui.recall_gate import RecallGate
@@ -219,8 +220,11 @@ class CreatePage(Page):
     def _asked(self, action: str, places: list[int]) -> None:
         if self.batch is None or not places:
             return
-        if action == "like":
-            self.like_this(self.batch.works[places[0]].origin)
+        work = self.batch.works[places[0]]
+        if action == "variants" or (action == "like" and str(work.origin.get("task", "")).startswith("explore.")):
+            self.services.navigate("explore", **variants_of(work.origin, work.file))
+        elif action == "like":
+            self.like_this(work.origin)
         else:
             self.judge.act(action, self.batch, places)
 

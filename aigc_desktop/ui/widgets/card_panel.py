@@ -28,7 +28,7 @@ from aigc_desktop.ui.widgets.controls import button, icon_button, label
 from aigc_desktop.ui.widgets.image_viewer import ImageCanvas
 from aigc_desktop.ui.widgets.side_by_side import Scrolled
 
-_HIDDEN = {"run", "checkpoint", "seed", "device", "count"}
+_HIDDEN = {"run", "checkpoint", "seed", "device", "count", "places"}
 
 
 def _version_words(checkpoint: str) -> str:
@@ -204,7 +204,8 @@ class CardPanel(QWidget):
         self.buttons = {}
         flow = FlowLayout(theme.px(8))
         for key, text, icon, kind in (
-            ("like", _("Generate like this"), "sparkles", "primary"), ("export", _("Export…"), "download", ""),
+            ("like", _("Generate like this"), "sparkles", "primary"),
+            ("variants", _("Variants of this"), "shuffle", ""), ("export", _("Export…"), "download", ""),
             ("copy", _("Copy"), "copy", ""), ("folder", _("Show in folder"), "folder-open", ""),
             ("delete", _("Delete"), "trash-2", ""),
         ):  # fmt: skip
