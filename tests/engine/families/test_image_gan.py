@@ -6,11 +6,13 @@ import pytest
 import torch
 
 from aigc_desktop.core.errors import UserError
-from aigc_desktop.core.events import Checkpoint, Metric, Note, Sample
+from aigc_desktop.core.events import Checkpoint, Metric, Note, Result, Sample
 from aigc_desktop.core.files import write_json
 from aigc_desktop.core.machine import Machine
+from aigc_desktop.core.report import report_of
+from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.engine import flow_setup, gan_setup, vae_setup, warm_start
+from aigc_desktop.engine import evaluation, flow_setup, gan_setup, vae_setup, warm_start
 from aigc_desktop.engine.checkpoint import read_card, read_model, read_state
 from aigc_desktop.engine.data import to_model
 from aigc_desktop.engine.families import image_gan, image_vae
@@ -263,6 +265,16 @@ def test_versions_from_before_pictures_had_formats_still_load(story):
     old = image_gan.load_painter(replace(card, extra=extra), weights, torch.device("cpu"))
     new = image_gan.load_painter(card, weights, torch.device("cpu"))
     assert np.array_equal(image_gan.paint(old, extra, [3])[0], image_gan.paint(new, card.extra, [3])[0])
+
+
+def test_its_report_measures_in_features_nobody_learned_in(story):
+    workspace, run, _events = story
+    config = evaluation.EvaluateConfig(run=run.id, checkpoint="last", device="cpu", count=24)
+    events = evaluation.evaluate(config, Run(workspace.folder, workspace.folder))
+    (result,) = (event.data for event in events if isinstance(event, Result))
+    figures = {figure.name: figure for figure in report_of(result).figures()}
+    figure = figures["Kernel distance in random features"]
+    assert np.isfinite(figure.value) and [mark.name for mark in figure.marks] == ["real data"]
 
 
 def test_the_plan_fits_data_and_machine(workspace):
