@@ -218,7 +218,7 @@ def _notes(config: ImageGanConfig, dataset: Dataset | None, seconds: float) -> l
     picture = format_of(config, dataset)
     if dataset is not None:
         info = dataset.info
-        if info.aspect != "1:1":
+        if picture.columns != picture.rows:
             height, width = picture.pixels(int(config.resolution))
             shape = _("Pictures will have the shape of the data, {width} × {height} pixels.")
             notes.append(shape.format(width=width, height=height))
