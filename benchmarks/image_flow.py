@@ -96,7 +96,7 @@ def figures(dataset: Dataset, run: Run, prefix: str) -> list[Figure]:
         figure(f"{prefix}.precision", quality.precision),
         figure(f"{prefix}.memorisation", quality.memorisation, "", ">= 0.8", quality.memorisation >= 0.8),
         figure(f"{prefix}.near_copies", quality.near_copies),
-        figure(f"{prefix}.samples_per_s (one at a time, 16 steps)", pace, "images/s"),
+        figure(f"{prefix}.samples_per_s (16 steps)", pace, "images/s"),
         figure(f"{prefix}.step", int(folder.name)),
     ]  # fmt: skip
 
