@@ -21,7 +21,7 @@ SAMPLES = {
 """Kind of family -> place in resources/samples and title."""
 SECONDS = {"image": 45.0, "text": 30.0}
 """Training time of one family of this kind, on this machine."""
-_PUBLISHED = (FieldKind.MODEL, FieldKind.ENCODER)  # models that do not come with the program
+_PUBLISHED = (FieldKind.MODEL, FieldKind.ENCODER, FieldKind.DIFFUSION)  # models that do not come with the program
 COUNT = {"image": 8, "text": 4}
 """How many works each family makes."""
 

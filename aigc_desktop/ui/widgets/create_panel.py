@@ -28,6 +28,7 @@ SEEDS = 2**31 - 1
 OWN_FIELDS = ("run", "checkpoint", "model", "seed")
 _KINDS = {
     "language": (FieldKind.MODEL,), "adapter": (FieldKind.MODEL, FieldKind.ADAPTER), "encoder": (FieldKind.ENCODER,),
+    "diffusion": (FieldKind.DIFFUSION,), "lora": (),
 }  # fmt: skip
 """Kinds of fields that take an imported model, by its kind."""
 

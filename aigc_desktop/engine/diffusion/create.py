@@ -1,0 +1,87 @@
+"""The tasks of a diffusion model: pictures from a prompt, variants of a picture, a part of one painted anew."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.events import Event, EventStream, Note, Progress
+from aigc_desktop.core.i18n import _, ngettext
+from aigc_desktop.core.run import Run
+from aigc_desktop.core.workspace import Workspace
+from aigc_desktop.engine.device import choose_device, set_up
+from aigc_desktop.engine.diffusion.given import fitted, open_mask_for, open_whole, size_for
+from aigc_desktop.engine.diffusion.loading import Diffusion, load_diffusion
+from aigc_desktop.engine.diffusion.lora import add_lora_file
+from aigc_desktop.engine.diffusion.painting import (
+    Painter,
+    Wish,
+    guidance_of,
+    need_line,
+    set_scheduler,
+    steps_of,
+    too_long,
+)
+from aigc_desktop.engine.diffusion.setup import DiffusionConfig, FillConfig, GenerateConfig, SizedConfig, VaryConfig
+from aigc_desktop.engine.making import TRIES, stream_steps
+
+
+def generate(config: GenerateConfig, run: Run) -> EventStream:
+    """Make pictures of a prompt; the seed of each decides it alone."""
+    yield from _paint(config, run, "make")
+
+
+def vary(config: VaryConfig, run: Run) -> EventStream:
+    """Make variants of a picture: it is mixed with noise, which is taken away again under the prompt."""
+    yield from _paint(config, run, "vary")
+
+
+def fill(config: FillConfig, run: Run) -> EventStream:
+    """Paint a part of a picture anew; the rest stays as it is, to the bit."""
+    yield from _paint(config, run, "fill")
+
+
+def _paint(config: SizedConfig, run: Run, task: str) -> EventStream:
+    yield Progress(0, 0, _("Loading the model"))
+    model = yield from open_model(config, Workspace(run.workspace))
+    need_line(model, task)
+    if (long := too_long(model, config.prompt)) is not None:
+        yield long
+    painter = Painter(model, task, _wish(config, model), config.count * (TRIES if config.good else 1))
+    yield from stream_steps(painter.make, config, run, 1)
+    if painter.withheld:
+        text = ngettext(
+            "{count} picture is black: the model's own safety check withheld it.",
+            "{count} pictures are black: the model's own safety check withheld them.", painter.withheld,
+        )  # fmt: skip
+        yield Note(text.format(count=painter.withheld), "warning")
+
+
+def open_model(config: DiffusionConfig, workspace: Workspace) -> Generator[Event, None, Diffusion]:
+    """Return the chosen model with its LoRAs and scheduler, ready to make pictures; yields Progress."""
+    if not config.model:
+        raise UserError(_("Choose a model first."), _("Import a diffusion model on the Models page."))
+    device = choose_device(config.device)
+    set_up(device, 0)
+    model = yield from load_diffusion(workspace.model(config.model), device, config.memory)
+    for name, weight in ((config.lora, config.lora_weight), (config.second_lora, config.second_weight)):
+        if name:
+            yield Progress(0, 0, _("Adding the LoRA"))
+            add_lora_file(model, workspace.model(name), weight)
+    set_scheduler(model, config.scheduler)
+    return model
+
+
+def _wish(config: SizedConfig, model: Diffusion) -> Wish:
+    """Return what the pictures are to be, with sizes that the model can make."""
+    picture = open_whole(config.picture) if isinstance(config, VaryConfig | FillConfig) else None
+    width, height = size_for(picture, config.width, config.height, model.side, model.multiple)
+    mask = None
+    if isinstance(config, FillConfig) and picture is not None:
+        mask = open_mask_for(config.mask, picture, width, height)
+    return Wish(
+        config.prompt.strip(), config.negative.strip(), width, height, config.walk_steps or steps_of(model),
+        guidance_of(model) if config.guidance is None else config.guidance,
+        None if picture is None else fitted(picture, width, height), mask,
+        config.strength if isinstance(config, VaryConfig | FillConfig) else 1.0,
+    )  # fmt: skip
