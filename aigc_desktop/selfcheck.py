@@ -89,6 +89,7 @@ def import_labelled(workspace: Any, folder: Path) -> str:
 def check_family(workspace: Any, family: Any, dataset: str) -> None:
     """Train a few steps, save, load again, and generate or label."""
     from aigc_desktop.core.events import Sample, Text
+    from aigc_desktop.engine.diffusion.tiny import add_tiny_diffusion
     from aigc_desktop.engine.pretrained.tiny import add_tiny_model
     from aigc_desktop.engine.pretrained.tiny_encoder import add_tiny_encoder
 
@@ -96,6 +97,9 @@ def check_family(workspace: Any, family: Any, dataset: str) -> None:
     encoders = _published(family, "encoder")
     published = {field: add_tiny_encoder(workspace, ["Ann likes Oslo", "left"]) for field in encoders}
     published |= {field: add_tiny_model(workspace) for field in _published(family, "model")}
+    painters = _published(family, "diffusion")
+    published |= {field: add_tiny_diffusion(workspace) for field in painters}
+    published |= {"trigger": "ohwx"} if painters else {}
     values = {"dataset": dataset, "steps": STEPS, **published}
     plan = run_task(workspace, f"{name}.train", values, mode="plan")["plan"]
     assert not plan.problems, plan.problems

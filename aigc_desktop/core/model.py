@@ -12,6 +12,7 @@ models/<id>/
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -51,6 +52,12 @@ class ModelInfo:
     files: dict[str, str] = field(default_factory=dict)
     parts: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
+
+
+def weights_hash(info: ModelInfo) -> str:
+    """Return a SHA-256 that names the weights of an imported model, from those of its files."""
+    digests = sorted(digest for name, digest in info.files.items() if name.endswith(".safetensors"))
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
 def memory_of(info: ModelInfo, bits: int) -> int:

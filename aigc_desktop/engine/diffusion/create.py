@@ -9,9 +9,10 @@ from aigc_desktop.core.events import Event, EventStream, Note, Progress
 from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
+from aigc_desktop.engine.checkpoint import Card
 from aigc_desktop.engine.device import choose_device, set_up
 from aigc_desktop.engine.diffusion.given import fitted, open_mask_for, open_whole, size_for
-from aigc_desktop.engine.diffusion.loading import Diffusion, load_diffusion
+from aigc_desktop.engine.diffusion.loading import Diffusion, load_diffusion, placement_for
 from aigc_desktop.engine.diffusion.lora import add_lora_file
 from aigc_desktop.engine.diffusion.painting import (
     Painter,
@@ -23,6 +24,7 @@ from aigc_desktop.engine.diffusion.painting import (
     too_long,
 )
 from aigc_desktop.engine.diffusion.setup import DiffusionConfig, FillConfig, GenerateConfig, SizedConfig, VaryConfig
+from aigc_desktop.engine.diffusion.trained import load_trained
 from aigc_desktop.engine.making import TRIES, stream_steps
 
 
@@ -43,11 +45,11 @@ def fill(config: FillConfig, run: Run) -> EventStream:
 
 def _paint(config: SizedConfig, run: Run, task: str) -> EventStream:
     yield Progress(0, 0, _("Loading the model"))
-    model = yield from open_model(config, Workspace(run.workspace))
+    model, card = yield from open_model(config, Workspace(run.workspace))
     need_line(model, task)
     if (long := too_long(model, config.prompt)) is not None:
         yield long
-    painter = Painter(model, task, _wish(config, model), config.count * (TRIES if config.good else 1))
+    painter = Painter(model, task, _wish(config, model, card), config.count * (TRIES if config.good else 1))
     yield from stream_steps(painter.make, config, run, 1)
     if painter.withheld:
         text = ngettext(
@@ -57,30 +59,43 @@ def _paint(config: SizedConfig, run: Run, task: str) -> EventStream:
         yield Note(text.format(count=painter.withheld), "warning")
 
 
-def open_model(config: DiffusionConfig, workspace: Workspace) -> Generator[Event, None, Diffusion]:
-    """Return the chosen model with its LoRAs and scheduler, ready to make pictures; yields Progress."""
-    if not config.model:
+def open_model(
+    config: DiffusionConfig, workspace: Workspace
+) -> Generator[Event, None, tuple[Diffusion, Card | None]]:
+    """Return the chosen model with its LoRAs and scheduler, and the card of one that was trained here."""
+    if bool(config.model) == bool(config.run):
         raise UserError(_("Choose a model first."), _("Import a diffusion model on the Models page."))
     device = choose_device(config.device)
     set_up(device, 0)
-    model = yield from load_diffusion(workspace.model(config.model), device, config.memory)
+    card: Card | None = None
+    if config.run:
+        model, card = yield from load_trained(workspace.run(config.run), config.checkpoint, device, config.memory)
+    else:
+        chosen = workspace.model(config.model)
+        model = yield from load_diffusion(chosen, placement_for(chosen, device, config.memory))
     for name, weight in ((config.lora, config.lora_weight), (config.second_lora, config.second_weight)):
         if name:
             yield Progress(0, 0, _("Adding the LoRA"))
             add_lora_file(model, workspace.model(name), weight)
     set_scheduler(model, config.scheduler)
-    return model
+    return model, card
 
 
-def _wish(config: SizedConfig, model: Diffusion) -> Wish:
-    """Return what the pictures are to be, with sizes that the model can make."""
+def _wish(config: SizedConfig, model: Diffusion, card: Card | None) -> Wish:
+    """Return what the pictures are to be, with sizes that the model can make.
+
+    What is left open is as the samples of a model that was trained here: their prompt, their size.
+    """
+    prompt, side = config.prompt.strip(), model.side
+    if card is not None:
+        prompt, side = prompt or str(card.extra["prompt"]), int(card.extra["side"])
     picture = open_whole(config.picture) if isinstance(config, VaryConfig | FillConfig) else None
-    width, height = size_for(picture, config.width, config.height, model.side, model.multiple)
+    width, height = size_for(picture, config.width, config.height, side, model.multiple)
     mask = None
     if isinstance(config, FillConfig) and picture is not None:
         mask = open_mask_for(config.mask, picture, width, height)
     return Wish(
-        config.prompt.strip(), config.negative.strip(), width, height, config.walk_steps or steps_of(model),
+        prompt, config.negative.strip(), width, height, config.walk_steps or steps_of(model),
         guidance_of(model) if config.guidance is None else config.guidance,
         None if picture is None else fitted(picture, width, height), mask,
         config.strength if isinstance(config, VaryConfig | FillConfig) else 1.0,

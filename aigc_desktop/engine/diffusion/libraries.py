@@ -7,6 +7,7 @@ data/pipeline_lines.py only.
 from __future__ import annotations
 
 import os
+import socket
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ _QUIET = {"DIFFUSERS_VERBOSITY": "critical", "TRANSFORMERS_VERBOSITY": "critical
 def library(name: str) -> ModuleType:
     """Return "diffusers" or "transformers", without its advice and without progress bars of its own."""
     os.environ.update({**SWITCHES, **_QUIET})
-    with quiet():
+    with quiet(), _no_probe():
         if name == "diffusers":
             import diffusers
 
@@ -42,6 +43,16 @@ def quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+@contextmanager
+def _no_probe() -> Iterator[None]:
+    """Keep urllib3, which comes along, from opening a socket when it is imported, to see whether IPv6 works."""
+    before, socket.has_ipv6 = socket.has_ipv6, False
+    try:
+        yield
+    finally:
+        socket.has_ipv6 = before
 
 
 def class_of(kind: str) -> Any:

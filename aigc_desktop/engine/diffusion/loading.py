@@ -106,11 +106,15 @@ class Diffusion:
             pipeline.vae.enable_tiling()
 
 
-def load_diffusion(model: Model, device: torch.device, wish: str = "auto") -> Generator[Event, None, Diffusion]:
-    """Return an imported diffusion model; yields Progress. UserError for another kind of model or too little memory."""
+def placement_for(model: Model, device: torch.device, wish: str = "auto") -> Placement:
+    """Return where an imported model fits; UserError for another kind of model or too little memory."""
+    return place(sizes_of(find_pipeline_of(model)), device, wish, model.info.title)
+
+
+def load_diffusion(model: Model, placement: Placement) -> Generator[Event, None, Diffusion]:
+    """Return an imported diffusion model; yields Progress. UserError for another kind of model."""
     found = find_pipeline_of(model)
     line = cast(Line, line_of(found.architecture))
-    placement = place(sizes_of(found), device, wish, model.info.title)
     parts: dict[str, Any] = {}
     yield from _waiting(0, len(found.parts), lambda: library("diffusers"))
     for number, (part, kind) in enumerate(found.parts.items()):

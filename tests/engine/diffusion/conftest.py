@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from aigc_desktop.core.config import check
@@ -11,6 +12,9 @@ from aigc_desktop.core.events import Sample
 from aigc_desktop.core.job import run_job
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.pipeline_lines import LINES
+from aigc_desktop.engine.adapting import value_of
+from aigc_desktop.engine.diffusion.loading import load_diffusion
+from aigc_desktop.engine.diffusion.memory import Placement
 from aigc_desktop.engine.diffusion.tiny import add_tiny_diffusion
 from aigc_desktop.engine.families.diffusion import FAMILY
 
@@ -40,6 +44,11 @@ def mask(tmp_path_factory):
     white[:, 24:] = 255
     Image.fromarray(white).save(path)
     return path
+
+
+def loaded(workspace, name):
+    """Return a model of the workspace on the processor."""
+    return value_of(load_diffusion(workspace.model(name), Placement(torch.device("cpu"), torch.float32)))
 
 
 def use(workspace, task, stop=lambda: False, **values):

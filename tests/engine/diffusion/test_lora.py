@@ -9,20 +9,13 @@ import torch
 from aigc_desktop.core.errors import BadInput
 from aigc_desktop.core.events import Failed
 from aigc_desktop.core.model import ModelInfo
-from aigc_desktop.engine.adapting import value_of
 from aigc_desktop.engine.diffusion.libraries import quiet
-from aigc_desktop.engine.diffusion.loading import load_diffusion
 from aigc_desktop.engine.diffusion.lora import add_lora
 from aigc_desktop.engine.weights import write_tensors
-from tests.engine.diffusion.conftest import NAMES, made, use
+from tests.engine.diffusion.conftest import NAMES, loaded, made, use
 from tests.engine.diffusion.test_import import bring
 
-CPU = torch.device("cpu")
 RANK = 2
-
-
-def loaded(studio, line):
-    return value_of(load_diffusion(studio.model(line), CPU))
 
 
 def attention(model):
