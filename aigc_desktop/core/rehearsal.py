@@ -41,8 +41,13 @@ def lessons(catalogue: Iterable[TaskSpec]) -> list[TaskSpec]:
     """Return the training tasks to rehearse: every family of pictures or texts that begins with nothing else."""
     return [
         task for task in catalogue
-        if task.group == "train" and task.kind in SAMPLES and not any(field.kind in _PUBLISHED for field in task.fields)
+        if task.group == "train" and task.kind in SAMPLES and not begins_with_published(task)
     ]  # fmt: skip
+
+
+def begins_with_published(task: TaskSpec) -> bool:
+    """Return whether a training begins with a model that somebody published."""
+    return any(field.kind in _PUBLISHED for field in task.fields)
 
 
 def short_values(plan: Plan, kind: str, seconds: float | None = None) -> dict[str, Any]:

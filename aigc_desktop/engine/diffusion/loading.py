@@ -23,6 +23,7 @@ from aigc_desktop.data.found_model import read_config
 from aigc_desktop.data.model_files import FoundModel, find_model
 from aigc_desktop.data.pipeline_files import config_name, has_weights, variant_of
 from aigc_desktop.data.pipeline_lines import LIBRARIES, Line, line_of
+from aigc_desktop.engine.checkpoint import Card
 from aigc_desktop.engine.device import free_memory, is_out_of_memory
 from aigc_desktop.engine.diffusion.libraries import class_of, library, quiet
 from aigc_desktop.engine.diffusion.memory import Placement, place
@@ -33,7 +34,10 @@ _WITHOUT_SCIPY = {"LMSDiscreteScheduler": "EulerDiscreteScheduler"}  # it takes 
 
 @dataclass
 class Diffusion:
-    """A loaded diffusion model: its `parts` by name; `flags` are settings of the pipeline itself."""
+    """A loaded diffusion model: its `parts` by name; `flags` are settings of the pipeline itself.
+
+    `card` is that of the LoRA in it, when it was trained here.
+    """
 
     line: Line
     title: str
@@ -42,11 +46,20 @@ class Diffusion:
     placement: Placement
     read: dict[str, Any] = field(default_factory=dict)
     """What text encoders made of prompts; they are the same for each picture."""
+    card: Card | None = None
+
+    def __post_init__(self) -> None:
+        self.scheduler = self.parts.get("scheduler")  # its own, whichever is chosen
 
     @property
     def denoiser(self) -> Any:
         """Return the part that takes the noise away."""
         return self.parts[self.line.denoiser]
+
+    @property
+    def modules(self) -> tuple[torch.nn.Module, ...]:
+        """Return all that has weights."""
+        return tuple(part for part in self.parts.values() if isinstance(part, torch.nn.Module))
 
     @property
     def compression(self) -> int:
@@ -87,9 +100,8 @@ class Diffusion:
 
     def move(self, placement: Placement) -> None:
         """Take another placement; pipelines made before are used no more."""
-        for part in self.parts.values():
-            if isinstance(part, torch.nn.Module):
-                part.to("cpu")
+        for module in self.modules:
+            module.to("cpu")
         self.read.clear()
         free_memory(placement.device)
         self.placement = placement

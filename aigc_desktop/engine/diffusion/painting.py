@@ -23,6 +23,7 @@ from aigc_desktop.engine.diffusion.loading import Diffusion
 from aigc_desktop.engine.diffusion.stepping import Tell, stepwise
 from aigc_desktop.engine.pictures import Pictures, seeded
 
+MOST_READ = 32  # prompts that are remembered
 _NOISE: dict[str, tuple[str, dict[str, Any]]] = {
     "euler": ("EulerDiscreteScheduler", {}),
     "euler_a": ("EulerAncestralDiscreteScheduler", {}),
@@ -146,6 +147,8 @@ class Painter:
         def encode_prompt(*told: Any, **named: Any) -> Any:
             key = repr((self.kind, told, sorted(named.items())))
             if key not in known:
+                if len(known) >= MOST_READ:
+                    known.clear()
                 known[key] = inner(*told, **named)
             return known[key]
 
@@ -155,9 +158,10 @@ class Painter:
 
 def set_scheduler(model: Diffusion, wish: str) -> None:
     """Give a model the scheduler that is wished for; UserError when it is for another kind of model."""
+    own = model.scheduler
     if wish == "auto":
+        model.parts["scheduler"] = own
         return
-    own = model.parts["scheduler"]
     if type(own).__name__ in FLOW_SCHEDULERS:
         if wish not in _FLOW:
             raise UserError(

@@ -37,9 +37,9 @@ class DiffusionConfig(MakeConfig):
     second_weight: float = param(
         1.0, N_("Weight of the second LoRA"), N_("How much the second one counts."), ge=-4.0, le=4.0, advanced=True
     )
-    walk_steps: int = param(
-        0, N_("Steps per picture"), N_("More steps take longer and give more detail; 0 takes what suits the model."),
-        ge=0, le=200,
+    walk_steps: int | None = param(
+        None, N_("Steps per picture"),
+        N_("More steps take longer and give more detail; empty takes what suits the model."), ge=1, le=200,
     )  # fmt: skip
     guidance: float | None = param(
         None, N_("Guidance"),
@@ -60,15 +60,15 @@ class DiffusionConfig(MakeConfig):
 class SizedConfig(DiffusionConfig):
     """Settings of tasks whose pictures may have any size."""
 
-    width: int = param(
-        0, N_("Picture width"),
-        N_("Width of the pictures; 0 takes what suits the model or the given picture."),
-        unit="px", ge=0, le=4096,
+    width: int | None = param(
+        None, N_("Picture width"),
+        N_("Width of the pictures; empty takes what suits the model or the given picture."),
+        unit="px", ge=8, le=4096,
     )  # fmt: skip
-    height: int = param(
-        0, N_("Picture height"),
-        N_("Height of the pictures; 0 takes what suits the model or the given picture."),
-        unit="px", ge=0, le=4096,
+    height: int | None = param(
+        None, N_("Picture height"),
+        N_("Height of the pictures; empty takes what suits the model or the given picture."),
+        unit="px", ge=8, le=4096,
     )  # fmt: skip
 
 

@@ -27,9 +27,9 @@ class LoraTrainConfig(LoraConfig):
     preview_prompt: str = param(
         "", N_("Prompt of the samples"), N_("What the samples show; empty takes a caption of the data.")
     )
-    resolution: int = param(
-        0, N_("Picture size"),
-        N_("Side of the pictures while training; 0 takes what suits the model and the data."), unit="px", ge=0,
+    resolution: int | None = param(
+        None, N_("Picture size"),
+        N_("Side of the pictures while training; empty takes what suits the model and the data."), unit="px", ge=8,
         le=2048,
     )  # fmt: skip
     steps: int = param(

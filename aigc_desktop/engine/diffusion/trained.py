@@ -15,7 +15,7 @@ from aigc_desktop.core.model import Model, weights_hash
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.adapting import value_of
-from aigc_desktop.engine.checkpoint import Card, part, read_model
+from aigc_desktop.engine.checkpoint import Card, part, read_card, read_model
 from aigc_desktop.engine.device import choose_device, set_up
 from aigc_desktop.engine.diffusion.loading import Diffusion, load_diffusion, placement_for
 from aigc_desktop.engine.diffusion.memory import Placement
@@ -27,7 +27,7 @@ from aigc_desktop.engine.pictures import Pictures
 
 def load_trained(
     run: Run, checkpoint: str, device: torch.device, wish: str = "auto"
-) -> Generator[Event, None, tuple[Diffusion, Card]]:
+) -> Generator[Event, None, Diffusion]:
     """Return the model of a run with its LoRA in it; UserError when the model it belongs to is not there any more.
 
     The LoRA is not added to the weights: so pictures are the same, to the bit, as the samples while training.
@@ -42,7 +42,8 @@ def load_trained(
     model = yield from load_diffusion(base, placement)
     add_adapters(model, list(card.extra["layers"]), int(card.config["rank"]), float(card.config["alpha"]))
     load_lora(model.denoiser, part(tensors, "adapters"))
-    return model, card
+    model.card = card
+    return model
 
 
 def base_of(card: Card, workspace: Workspace) -> Model:
@@ -68,8 +69,9 @@ def sampler(folder: Path, device_name: str) -> Callable[[int, int], Pictures]:
     run = Run(folder.parents[1], folder.parents[3])
     device = choose_device(device_name)
     set_up(device, 0)
-    model, card = value_of(load_trained(run, folder.name, device))
-    wish = wish_of(model, str(card.extra["prompt"]), int(card.extra["side"]))
+    model = value_of(load_trained(run, folder.name, device))
+    extra = read_card(folder).extra
+    wish = wish_of(model, str(extra["prompt"]), int(extra["side"]))
 
     def sample(count: int, seed: int) -> Pictures:
         pictures, _labels = value_of(Painter(model, "make", wish, count).make(range(seed, seed + count)))

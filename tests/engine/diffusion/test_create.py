@@ -9,10 +9,11 @@ from aigc_desktop.core.config import check
 from aigc_desktop.core.events import Failed, Finished, Note, Progress, Sample, Stopped
 from aigc_desktop.core.job import run_job
 from aigc_desktop.data.pipeline_lines import LINES
-from aigc_desktop.engine.diffusion import memory, painting
+from aigc_desktop.engine.diffusion import create, memory, painting
 from aigc_desktop.engine.diffusion.given import size_for
 from aigc_desktop.engine.diffusion.memory import Placement, place
 from aigc_desktop.engine.families.diffusion import FAMILY
+from aigc_desktop.engine.pretrained import kept
 from tests.engine.diffusion.conftest import NAMES, made, use
 
 
@@ -185,6 +186,42 @@ def test_out_of_memory_on_the_processor_names_the_size(monkeypatch, studio):
     monkeypatch.setattr(painting.Painter, "_call", call)
     events = use(studio, "generate")
     assert isinstance(events[-1], Failed) and events[-1].kind == "OutOfMemory" and "32 × 32" in events[-1].message
+
+
+# kept for the next job
+
+
+@pytest.fixture
+def loads(monkeypatch):
+    """Names of the models that were loaded."""
+    seen, load = [], create.load_diffusion
+
+    def counted(model, placement):
+        seen.append(model.id)
+        return load(model, placement)
+
+    monkeypatch.setattr(create, "load_diffusion", counted)
+    kept.release()
+    yield seen
+    kept.release()
+
+
+def test_the_next_job_needs_not_load_the_model_again(studio, picture, loads):
+    first = made(use(studio, "generate", scheduler="ddim"))[0]
+    use(studio, "vary", picture=picture, width=48)
+    assert np.array_equal(made(use(studio, "generate", scheduler="ddim"))[0], first) and loads == ["sd"]
+    usual = made(use(studio, "generate"))[0]  # its own scheduler comes back
+    kept.release()
+    assert np.array_equal(made(use(studio, "generate"))[0], usual) and loads == ["sd", "sd"]
+    use(studio, "generate", model="sdxl")
+    assert loads == ["sd", "sd", "sdxl"]
+
+
+def test_a_training_lets_go_of_it(studio, loads):
+    use(studio, "generate")
+    kept.release("diffusion.train")
+    use(studio, "generate")
+    assert loads == ["sd", "sd"]
 
 
 def test_lines_share_no_class():

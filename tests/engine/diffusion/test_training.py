@@ -15,17 +15,14 @@ from aigc_desktop.engine.device import describe_machine
 from aigc_desktop.engine.diffusion import trainee as trainees
 from aigc_desktop.engine.diffusion.learning import Noiser, read_captions, to_latents
 from aigc_desktop.engine.diffusion.libraries import class_of, quiet
-from aigc_desktop.engine.diffusion.loading import load_diffusion
 from aigc_desktop.engine.diffusion.material import captions_of
-from aigc_desktop.engine.diffusion.memory import Placement
 from aigc_desktop.engine.diffusion.tiny import add_tiny_diffusion
 from aigc_desktop.engine.diffusion.train_setup import LoraTrainConfig
 from aigc_desktop.engine.families.diffusion import FAMILY
-from tests.engine.diffusion.conftest import NAMES, made, use
+from tests.engine.diffusion.conftest import NAMES, loaded, made, use
 from tests.engine.diffusion.test_import import bring
 from tests.engine.toy import image_dataset, write_dataset
 
-CPU = Placement(torch.device("cpu"), torch.float32)
 SMALL = {
     "steps": 3, "batch_size": 2, "threads": 1, "device": "cpu", "precision": "float32", "log_every": 1, "warmup": 0,
     "validate_every": 0, "checkpoint_every": 0, "sample_every": 0, "rank": 4, "alpha": 8.0, "trigger": "ohwx",
@@ -52,10 +49,6 @@ def teach(studio, dataset, line="sd", **values):
 
 def losses(events, name="loss"):
     return [event.values[name] for event in events if isinstance(event, Metric) and name in event.values]
-
-
-def loaded(studio, line):
-    return value_of(load_diffusion(studio.model(line), CPU))
 
 
 # what is predicted
@@ -123,8 +116,8 @@ def test_held_out_pictures_are_predicted_better_after_some_steps(studio, dataset
 def test_what_a_sample_showed_is_made_again_to_the_bit(studio, dataset):
     run, events = teach(studio, dataset, lr=0.01, seed=5)
     (shown,) = [event for event in events if isinstance(event, Sample)]
-    works = made(use(studio, "generate", model="", run=run.id, prompt="", walk_steps=0, width=0, height=0, seed=5,
-                     count=2))  # fmt: skip
+    open_ = {"prompt": "", "walk_steps": None, "width": None, "height": None}  # as the sample has it
+    works = made(use(studio, "generate", model="", run=run.id, seed=5, count=2, **open_))
     assert shown.seeds == (5, 6) and all(np.array_equal(works[s], p) for s, p in zip((5, 6), shown.images, strict=True))
     plain = made(use(studio, "generate", prompt="ohwx", seed=5))
     assert not np.array_equal(plain[5], works[5])
