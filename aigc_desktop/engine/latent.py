@@ -24,13 +24,13 @@ from aigc_desktop.engine.pictures import CHUNK, Pictures, one_by_one
 
 @dataclass(frozen=True)
 class LatentModel:
-    """A model of pictures (3, H, W) with points (D + K,), K classes, on `device`.
+    """A model of pictures (C, H, W) with points (D + K,), K classes, on `device`.
 
     `draw(seed, label, wildness)` returns the point of a seed, the one that the family's own task of making pictures
-    takes for it. `decode(points, steps)` returns pictures (B, 3, H, W) in [-1, 1] and can be differentiated; `steps`
-    0 is the usual quality, and models that are quick anyway ignore it. `encode` returns the point of a picture
-    (1, 3, H, W), None for models that learned no encoder. `smooth` takes out of latents (N, D) what no direction of
-    pictures is made of. `centre` (D + K,) is the most typical point.
+    takes for it. `decode(points, steps)` returns pictures (B, C, H, W) in [-1, 1], premultiplied where C is 4, and can
+    be differentiated; `steps` 0 is the usual quality, and models that are quick anyway ignore it. `encode` returns the
+    point of a picture (1, 3, H, W), None for models that learned no encoder. `smooth` takes out of latents (N, D) what
+    no direction of pictures is made of. `centre` (D + K,) is the most typical point.
     """
 
     latent: int
@@ -43,6 +43,11 @@ class LatentModel:
     encode: Callable[[Tensor], Tensor] | None = None
     smooth: Callable[[Tensor], Tensor] = field(default=lambda latents: latents)
     quick_steps: int = 0
+
+    @property
+    def copies(self) -> bool:
+        """Return whether it learned to copy pictures; a flow finds any picture by its way back, which says nothing."""
+        return self.encode is not None and not self.quick_steps
 
     @property
     def chunk(self) -> int:
@@ -72,6 +77,16 @@ class LatentModel:
     def label_at(self, point: Tensor) -> str:
         """Return the name of the class that a point is nearest to, "" without classes."""
         return self.classes[int(point[self.latent :].argmax())] if self.classes else ""
+
+
+def of_class(model: LatentModel) -> Callable[[str, int, int], Pictures]:
+    """Return a function (class, count, seed) -> pictures (count, H, W, C) of the class."""
+
+    def make(name: str, count: int, seed: int) -> Pictures:
+        label = model.label_of(name)
+        return decoded(model, torch.stack([model.draw(each, label, 1.0) for each in range(seed, seed + count)]))
+
+    return make
 
 
 def with_class(latent: Tensor, label: int, classes: int) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from aigc_desktop.engine.picture_judge import opaque
+from aigc_desktop.engine.alpha import opaque
 
 SIDE = 12  # pixels a side of a look
 SWAPS = 60  # tries to swap two pictures, for each picture

@@ -20,6 +20,7 @@ from aigc_desktop.core.events import Event, EventStream, Progress, Result, Sampl
 from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.run import Run
+from aigc_desktop.engine.alpha import on_colour, opaque
 from aigc_desktop.engine.data import to_pictures
 from aigc_desktop.engine.directing import made
 from aigc_desktop.engine.latent import LatentModel, decoded, pack
@@ -52,7 +53,7 @@ def project(config: ProjectConfig, run: Run) -> EventStream:
     """
     found = opened(config, run)
     model = found.model
-    image = open_picture(config.picture, model.size[0]).to(model.device)
+    image = open_picture(config.picture, model.size).to(model.device)
     points, pictures = yield from made(model, model.seen, 0)
     if model.encode is not None:
         with torch.no_grad():
@@ -61,9 +62,9 @@ def project(config: ProjectConfig, run: Run) -> EventStream:
         start = best_start(model, image, points, pictures)
     if not model.quick_steps:  # through the steps of a flow gradients are dear, and its way back is exact
         start = yield from refined(model, image, start, points, config.steps)
-    original, copy = to_pictures(image), decoded(model, start[None])
+    original, copy = to_pictures(image), opaque(decoded(model, start[None]))
     yield Sample(0, np.concatenate([original, copy]), role="reconstruction")
-    by_chance = max(psnr(original[0], picture) for picture in pictures)
+    by_chance = max(psnr(original[0], picture) for picture in opaque(pictures))
     told = {"latent": pack(start), "psnr": round(psnr(original[0], copy[0]), 2), "chance_psnr": round(by_chance, 2),
             "tried": len(pictures)}
     yield Result("projection", {**told, "label": model.label_at(start), "checkpoint": found.version})
@@ -80,7 +81,7 @@ def best_start(model: LatentModel, image: Tensor, points: Tensor, pictures: Pict
     nearest = (seen - wanted).square().sum(1).topk(min(NEAREST, len(seen)), largest=False).indices
     tried = torch.cat((fitted[None], points[nearest]))
     with torch.no_grad():
-        errors = [float((model.decode(point[None].to(model.device), 0) - image).square().mean()) for point in tried]
+        errors = [float((_colours(model, point[None].to(model.device)) - image).square().mean()) for point in tried]
     return tried[int(np.argmin(errors))]
 
 
@@ -101,7 +102,7 @@ def refined(
     best, least = start, float("inf")
     for step in range(steps):
         point = mean + away * spread
-        copy = model.decode(point[None], 0)
+        copy = _colours(model, point[None])
         error = (copy - image).square().mean() + FEATURE_WEIGHT * _apart(_maps(network, copy), wanted)
         if (now := float(error.detach())) < least:
             best, least = point.detach().cpu(), now
@@ -118,6 +119,12 @@ def psnr(first: Pictures, second: Pictures) -> float:
     """Return the peak signal-to-noise ratio of two pictures (H, W, C) in dB; 99 for equal ones."""
     error = float(np.square(first.astype(np.float64) - second).mean())
     return min(99.0, 10 * float(np.log10(255**2 / error))) if error else 99.0
+
+
+def _colours(model: LatentModel, points: Tensor) -> Tensor:
+    """Return the pictures (B, 3, H, W) of points; what is transparent is white."""
+    pictures = model.decode(points, 0)
+    return on_colour(pictures) if pictures.shape[1] == 4 else pictures
 
 
 def _maps(network: EfficientNetLite0, images: Tensor) -> list[Tensor]:

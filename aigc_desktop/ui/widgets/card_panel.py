@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QImage
@@ -22,6 +23,7 @@ from PySide6.QtWidgets import (
 from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.core.library import Card, FamilyTree, Library
 from aigc_desktop.core.rating import reasons_text
+from aigc_desktop.ui.background import Background
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.cards import FlowLayout
 from aigc_desktop.ui.widgets.controls import button, icon_button, label
@@ -45,10 +47,16 @@ def _quality_words(card: Card) -> str:
     return " · ".join(filter(None, (f"{card.rating.score:.0f} / 100", reasons_text(card.rating))))
 
 
+def _edits_text(card: Card) -> str:
+    from aigc_desktop.editing.chain import edit_titles
+
+    return edit_titles(card.edits)
+
+
 class CardPanel(QWidget):
     """Shows a card.
 
-    `asked` gives "like", "export", "folder", "copy", "delete" or "star"; `renamed` and `tagged` give the user's
+    `asked` gives "like", "edit", "export", "folder", "copy", "delete" or "star"; `renamed` and `tagged` give the user's
     edits, `opened` the id of a relative, `placed` a place of the window with its argument.
     """
 
@@ -107,6 +115,7 @@ class CardPanel(QWidget):
         is_image = card.kind == "image"
         self.picture.setVisible(is_image)
         self.text.setVisible(not is_image)
+        self.buttons["edit"].setEnabled(is_image)
         if is_image:
             self.picture.show_images(QImage(str(path)))
         else:
@@ -126,7 +135,7 @@ class CardPanel(QWidget):
         self.many.setText(text if count else _("Choose a work to see where it comes from."))
         self.many.show()
         for key, made in self.buttons.items():
-            made.setEnabled(count > 0 and (count == 1 or key in ("export", "delete")))
+            made.setEnabled(count > 0 and (count == 1 or key in ("edit", "export", "delete")))
 
     def show_star(self, starred: bool) -> None:
         """Show whether the work has a star."""
@@ -194,7 +203,16 @@ class CardPanel(QWidget):
         facts += [(name, str(value)) for name, value in sorted(card.settings.items()) if name not in _HIDDEN]
         for name, value in facts:
             if value:
-                self.facts.addRow(label(name, "secondary", wrap=False), label(value, "secondary", selectable=True))
+                self._add_fact(name, value)
+        if card.edits:  # their titles lie with the operations, which take a moment to import
+            Background(self, partial(_edits_text, card), partial(self._show_edits, card), lambda _failed: None)
+
+    def _show_edits(self, card: Card, text: str) -> None:
+        if self.card is card:
+            self._add_fact(_("Edits"), text)
+
+    def _add_fact(self, name: str, value: str) -> None:
+        self.facts.addRow(label(name, "secondary", wrap=False), label(value, "secondary", selectable=True))
 
     def _lay_out(self) -> None:
         theme = self.theme
@@ -215,7 +233,8 @@ class CardPanel(QWidget):
         flow = FlowLayout(theme.px(8))
         for key, text, icon, kind in (
             ("like", _("Generate like this"), "sparkles", "primary"),
-            ("variants", _("Variants of this"), "shuffle", ""), ("export", _("Export…"), "download", ""),
+            ("variants", _("Variants of this"), "shuffle", ""), ("edit", _("Edit…"), "pencil", ""),
+            ("export", _("Export…"), "download", ""),
             ("copy", _("Copy"), "copy", ""), ("folder", _("Show in folder"), "folder-open", ""),
             ("delete", _("Delete"), "trash-2", ""),
         ):  # fmt: skip

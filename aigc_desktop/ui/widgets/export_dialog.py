@@ -225,7 +225,7 @@ class ExportDialog(QDialog):
 
     def _format_changed(self) -> None:
         chosen = self.format_box.currentData()
-        lossy = chosen in ("jpeg", "webp", "webp-film")
+        lossy = chosen in ("jpeg", "webp", "svg", "webp-film")
         self.quality_box.setVisible(lossy)
         self.quality_title.setVisible(lossy)
         shape = next((each for each in self.formats if each.name == chosen), None)
