@@ -35,11 +35,12 @@ RESTED = 3
 
 @dataclass(frozen=True)
 class PictureMap:
-    """Pictures (N, H, W, C) and their seeds, cell by cell in rows of `columns`."""
+    """Pictures (N, H, W, C) and their seeds, cell by cell in rows of `columns`; `label` is the one class, or ""."""
 
     columns: int
     pictures: list[Any]
     seeds: list[int]
+    label: str = ""
 
 
 @dataclass
@@ -52,10 +53,11 @@ class Base:
 
 @dataclass(frozen=True)
 class _About:
-    """What a question was about: the collected pictures its answer comes from, and whether in full quality."""
+    """What a question was about: the collected pictures its answer comes from, whether in full quality, the class."""
 
     parents: tuple[str, ...] = ()
     final: bool = True
+    label: str = ""
 
 
 class Exploration(QObject):
@@ -117,9 +119,9 @@ class Exploration(QObject):
             about = _About(tuple(item.id for item in self.shelf.items))
             self._ask("collected", "explore.decode", {"places": places_text(places), "quick": True}, about)
 
-    def make_map(self, seed: int = 0) -> None:
-        """Make a map of pictures with the seeds from `seed` on."""
-        self._ask("map", "explore.map", {"seed": seed, "wildness": self.wildness})
+    def make_map(self, seed: int = 0, label: str = "") -> None:
+        """Make a map of pictures with the seeds from `seed` on, of one class unless `label` is ""."""
+        self._ask("map", "explore.map", {"seed": seed, "label": label, "wildness": self.wildness}, _About(label=label))
 
     # the picture looked at
 
@@ -139,7 +141,8 @@ class Exploration(QObject):
         corners = {(above, left): (1 - x) * (1 - y), (above, left + 1): x * (1 - y), (above + 1, left): (1 - x) * y,
                    (above + 1, left + 1): x * y}  # fmt: skip
         seeds = [self.map.seeds[row * self.map.columns + column] for row, column in corners]
-        return mixed([seed_place(seed) for seed in seeds], [round(weight, 4) for weight in corners.values()])
+        label = self.map.label
+        return mixed([seed_place(seed, label) for seed in seeds], [round(weight, 4) for weight in corners.values()])
 
     def look_at(self, place: Place, parents: Sequence[str] = ()) -> None:
         """Look at a place, moved by the sliders; quickly at first, in full quality after a moment's rest."""
@@ -275,7 +278,7 @@ class Exploration(QObject):
             case "map":
                 order = answer.data["order"]
                 self.map = PictureMap(answer.data["columns"], [answer.pictures[i] for i in order],
-                                      [answer.seeds[i] for i in order])  # fmt: skip
+                                      [answer.seeds[i] for i in order], answer.about.label)  # fmt: skip
                 self.map_changed.emit()
             case "variants":
                 self.variants = _looks(answer)

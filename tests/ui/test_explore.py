@@ -12,11 +12,13 @@ from aigc_desktop.core.collected import read_collected
 from aigc_desktop.core.directions import Direction, read_directions, write_directions
 from aigc_desktop.core.events import Failed, Finished, Progress, Result, Sample
 from aigc_desktop.core.family import TaskSpec
+from aigc_desktop.core.files import write_json
 from aigc_desktop.core.library import Library
 from aigc_desktop.core.place import read_places
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.families import image_gan
 from aigc_desktop.engine.gan_setup import ImageGanConfig
+from aigc_desktop.ui.exploration import PictureMap
 from aigc_desktop.ui.pages.explore import PAGE
 from aigc_desktop.ui.widgets.photo_panel import nearness_words
 from tests.engine.families.shapes import shapes
@@ -170,6 +172,29 @@ def test_a_pictures_own_place_is_that_picture_and_between_them_is_a_mixture(page
     assert [part.weight for part in between] == [0.375, 0.375, 0.125, 0.125]
     corner = page.exploration.map_place(99.0, -4.0).parts
     assert [part.seed for part in corner] == [page.exploration.map.seeds[COLUMNS - 1]]
+
+
+def test_a_map_of_one_class_leads_to_pictures_of_that_class(qtbot, page, services, engine, jobs):
+    run = services.workspace.run(run_id(services, "cups"))
+    write_json(run.checkpoint("best") / "model.json", {"extra": {"classes": ["cup", "mug", ""]}})
+    page.exploration.open(run, "000200")
+    box = page.view.classes
+    assert [box.itemText(i) for i in range(box.count())] == ["All classes", "cup", "mug"]
+    box.setCurrentIndex(2)
+    box.activated.emit(2)
+    qtbot.waitUntil(lambda: page.exploration.map is not None and page.exploration.map.label == "mug")
+    assert [request.values["label"] for request in jobs.requests if request.task == "explore.map"][-1] == "mug"
+    page.view.map.go_to(0.0, 0.0)
+    looked(qtbot, page)
+    assert engine.asked[-1][0].parts[0].label == "mug"
+
+
+def test_maps_of_wide_and_transparent_pictures_keep_their_shape(page, theme):
+    wide = [np.full((4, 8, 4), 90, np.uint8)] * 4
+    page.view.map.show_map(PictureMap(2, wide, [1, 2, 3, 4]))
+    target = page.view.map.target()
+    assert target.width() == pytest.approx(2 * target.height())
+    assert page.view.map.sheet.hasAlphaChannel()
 
 
 def test_dragging_looks_at_places_and_drops_those_out_of_date(qtbot, page, engine, jobs):

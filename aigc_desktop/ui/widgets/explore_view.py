@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from aigc_desktop.core.events import Progress
 from aigc_desktop.core.i18n import _
 from aigc_desktop.ui.exploration import Exploration
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.collected_view import CollectedView
-from aigc_desktop.ui.widgets.controls import hairline, icon_button
+from aigc_desktop.ui.widgets.controls import guard_wheel, hairline, icon_button
+from aigc_desktop.ui.widgets.learned import classes_of
 from aigc_desktop.ui.widgets.look_view import LookView
 from aigc_desktop.ui.widgets.map_canvas import MapCanvas
 from aigc_desktop.ui.widgets.segmented import Segmented
@@ -27,6 +28,10 @@ class ExploreView(QWidget):
         self.maps = 0
         self.mode = Segmented(theme, [("map", _("Map")), ("variants", _("Variants"))])
         self.another = icon_button(theme, "dices", _("A map of other pictures"))
+        self.classes = QComboBox()
+        self.classes.setAccessibleName(_("Class"))
+        self.classes.setToolTip(_("Which pictures are on the map"))
+        guard_wheel(self.classes)
         self.map = MapCanvas(theme)
         self.variants = VariantsView(theme, exploration)
         self.look = LookView(theme, exploration)
@@ -37,6 +42,7 @@ class ExploreView(QWidget):
         head = QHBoxLayout()
         head.addWidget(self.mode)
         head.addStretch(1)
+        head.addWidget(self.classes)
         head.addWidget(self.another)
         left = QVBoxLayout()
         left.setSpacing(theme.px(8))
@@ -59,10 +65,12 @@ class ExploreView(QWidget):
         self.mode.choose(mode)
         self.stack.setCurrentIndex(("map", "variants").index(mode))
         self.another.setVisible(mode == "map")
+        self.classes.setVisible(mode == "map" and self.classes.count() > 1)
 
     def _connect(self) -> None:
         self.mode.chosen.connect(self.show_mode)
         self.another.clicked.connect(self._another_map)
+        self.classes.activated.connect(self._make_map)
         self.map.pointed.connect(self.exploration.point)
         self.collected.chosen.connect(self._collected_chosen)
         self.exploration.opened.connect(self._opened)
@@ -71,6 +79,11 @@ class ExploreView(QWidget):
 
     def _opened(self) -> None:
         self.maps = 0
+        self.classes.clear()
+        self.classes.addItem(_("All classes"), "")
+        run = self.exploration.run
+        for name in classes_of(run, self.exploration.version) if run is not None else ():
+            self.classes.addItem(name, name)
         self.map.show_words(_("The engine is making a map…"))
         self.map.show_map(None)
         self.show_mode("map")
@@ -83,8 +96,11 @@ class ExploreView(QWidget):
 
     def _another_map(self) -> None:
         self.maps += 1
+        self._make_map()
+
+    def _make_map(self) -> None:
         self.map.show_map(None)
-        self.exploration.make_map(self.maps * SEEDS_APART)
+        self.exploration.make_map(self.maps * SEEDS_APART, str(self.classes.currentData()))
 
     def _progressed(self, kind: str, progress: Progress) -> None:
         if kind == "map":

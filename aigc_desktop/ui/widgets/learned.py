@@ -31,6 +31,11 @@ def asked_for(specs: Iterable[FieldSpec], run: Run, version: str) -> list[FieldS
     return fields
 
 
+def classes_of(run: Run, version: str) -> list[str]:
+    """Return the names of the classes that a saved version has learned."""
+    return _names(_told(run, version), "classes")
+
+
 def _told(run: Run, version: str) -> dict[str, Any]:
     """Return what the card of a version says beside the settings; {} when it cannot be read, which making will tell."""
     try:

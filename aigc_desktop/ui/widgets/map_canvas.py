@@ -1,14 +1,15 @@
-"""A square map of pictures to drag in: the pointer's place is told all the time, in cells."""
+"""A map of pictures to drag in: the pointer's place is told all the time, in cells."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QPointF, QRectF, QSize, QSizeF, Qt, Signal
 from PySide6.QtGui import QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
 from aigc_desktop.core.i18n import _
+from aigc_desktop.ui.widgets.checks import paint_picture
 from aigc_desktop.ui.widgets.thumbnails import to_image
 
 if TYPE_CHECKING:
@@ -63,8 +64,10 @@ class MapCanvas(QWidget):
 
     def target(self) -> QRectF:
         """Return where the map is painted."""
-        edge = float(min(self.width(), self.height()))
-        return QRectF((self.width() - edge) / 2, (self.height() - edge) / 2, edge, edge)
+        shape = QSize(1, 1) if self.sheet.isNull() else self.sheet.size()
+        size = QSizeF(shape).scaled(QSizeF(self.size()), Qt.AspectRatioMode.KeepAspectRatio)
+        left, top = (self.width() - size.width()) / 2, (self.height() - size.height()) / 2
+        return QRectF(left, top, size.width(), size.height())
 
     def sizeHint(self) -> QSize:
         return QSize(self.theme.px(420), self.theme.px(420))
@@ -78,7 +81,7 @@ class MapCanvas(QWidget):
                 painter.drawText(target, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, self.words)
             else:
                 painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-                painter.drawImage(target, self.sheet)
+                paint_picture(painter, target, self.sheet)
             if self.hasFocus():
                 painter.setPen(QPen(self.theme.colour("accent"), 2))
                 painter.drawRect(target.adjusted(1, 1, -1, -1))
@@ -87,8 +90,8 @@ class MapCanvas(QWidget):
 
     def _paint_place(self, painter: QPainter, target: QRectF) -> None:
         assert self.place is not None
-        cell = target.width() / self.columns
-        centre = target.topLeft() + QPointF((self.place.x() + 0.5) * cell, (self.place.y() + 0.5) * cell)
+        across, down = (self.place.x() + 0.5) / self.columns, (self.place.y() + 0.5) / self.columns
+        centre = target.topLeft() + QPointF(across * target.width(), down * target.height())
         radius = float(self.theme.px(RING))
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for colour, width in ((self.theme.colour("on_accent"), 5.0), (self.theme.colour("accent"), 2.5)):
@@ -118,16 +121,17 @@ class MapCanvas(QWidget):
         if not self.columns:
             return
         target = self.target()
-        cell = target.width() / self.columns
-        place = (event.position() - target.topLeft()) / cell
-        self.go_to(place.x() - 0.5, place.y() - 0.5)
+        place = (event.position() - target.topLeft()) * self.columns
+        self.go_to(place.x() / target.width() - 0.5, place.y() / target.height() - 0.5)
 
 
 def _sheet(found: PictureMap) -> QImage:
     """Return all pictures of a map side by side."""
     images = [to_image(pixels) for pixels in found.pictures]
     width, height = images[0].width(), images[0].height()
-    sheet = QImage(found.columns * width, found.columns * height, QImage.Format.Format_ARGB32_Premultiplied)
+    clear, solid = QImage.Format.Format_ARGB32_Premultiplied, QImage.Format.Format_RGB32
+    size = QSize(found.columns * width, found.columns * height)
+    sheet = QImage(size, clear if images[0].hasAlphaChannel() else solid)
     sheet.fill(Qt.GlobalColor.transparent)
     with QPainter(sheet) as painter:
         for number, image in enumerate(images):

@@ -10,6 +10,7 @@ from aigc_desktop.core.collected import Collected
 from aigc_desktop.core.i18n import _
 from aigc_desktop.ui.exploration import Exploration
 from aigc_desktop.ui.theme import Theme
+from aigc_desktop.ui.widgets.checks import on_checks
 from aigc_desktop.ui.widgets.collected_view import CollectedView
 from aigc_desktop.ui.widgets.controls import clear, guard_wheel, label
 from aigc_desktop.ui.widgets.thumbnails import fit, to_image
@@ -60,7 +61,7 @@ class MixPanel(QWidget):
         picture.setAccessibleName(item.title)
         pixels = self.collected.shelf.thumbnails.get(item.id)
         if pixels is not None:
-            picture.setPixmap(QPixmap.fromImage(fit(to_image(pixels), self.theme.px(EDGE_PX))))
+            picture.setPixmap(QPixmap.fromImage(on_checks(fit(to_image(pixels), self.theme.px(EDGE_PX)))))
         weight = QSlider(Qt.Orientation.Horizontal)
         weight.setRange(0, 100)
         weight.setValue(50)

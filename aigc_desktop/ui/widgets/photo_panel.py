@@ -35,7 +35,7 @@ class PhotoPanel(QWidget):
         self.name = ""
         self.told: dict[str, Any] = {}
         self.pair = ImageCanvas(theme)
-        self.pair.setFixedHeight(theme.px(220))
+        self.pair.setFixedHeight(theme.px(180))
         self.pair.setAccessibleName(_("Your picture and its copy"))
         self.pair.hide()
         self.choose_button = button(
