@@ -246,8 +246,7 @@ def _parser(arguments: Sequence[str], folder: Path) -> argparse.ArgumentParser:
         from aigc_desktop.engine.evaluation import JOBS
 
         add_fields(measuring, JOBS.task("run").config, skip={"run"})
-    exploring = commands.add_parser("explore", help=_("look around in what a trained model of pictures can make"))
-    add_explore_commands(exploring.add_subparsers(required=True), common, wanted)
+    add_explore_commands(commands, common, wanted)
     listing = commands.add_parser("runs", help=_("list the trained models, or show one"), parents=[common])
     listing.add_argument("run", nargs="?", metavar="RUN")
     listing.set_defaults(command=runs)

@@ -26,10 +26,12 @@ FINDINGS = {
 
 
 def add_explore_commands(commands: Commands, common: argparse.ArgumentParser, wanted: set[str]) -> None:
-    """Add what can be done with the latent space of a trained model."""
+    """Add the command `explore` and what can be done with the latent space of a trained model."""
+    exploring = commands.add_parser("explore", help=_("look around in what a trained model of pictures can make"))
+    tasks = exploring.add_subparsers(required=True)
     for names, command in ((PICTURES, explore_pictures), (FINDINGS, explore_findings)):
         for name, words in names.items():
-            _add(commands, common, wanted, name, _(words), command)
+            _add(tasks, common, wanted, name, _(words), command)
 
 
 def _add(

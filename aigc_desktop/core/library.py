@@ -155,19 +155,12 @@ class Library:
     def family(self, item: str, limit: int = 12) -> FamilyTree:
         """Return where a work comes from and what came of it."""
         card = self.get(item)
-        above = _followed(card, self._parents)
+        above = _followed(card, lambda each: _present(self, each.parents))
         below = _followed(card, lambda each: self._read(lambda index: index.children(each.id)))
         parents = [above[parent] for parent in card.parents if parent in above]
         children = [each for each in below.values() if item in each.parents]
         siblings = self._read(lambda index: index.siblings(card, limit))
         return FamilyTree(card, parents, children, siblings, above | below)
-
-    def _parents(self, card: Card) -> list[Card]:
-        found = []
-        for parent in card.parents:
-            with contextlib.suppress(UserError):
-                found.append(self.get(parent))
-        return found
 
     # deleting
 
@@ -314,6 +307,15 @@ class Library:
 def _put_all(index: LibraryIndex, cards: list[Card]) -> None:
     for card in cards:
         index.put(card)
+
+
+def _present(library: Library, ids: Sequence[str]) -> list[Card]:
+    """Return the cards of those works that are in the library."""
+    found = []
+    for item in ids:
+        with contextlib.suppress(UserError):
+            found.append(library.get(item))
+    return found
 
 
 def _followed(card: Card, step: Callable[[Card], list[Card]]) -> dict[str, Card]:
