@@ -184,7 +184,8 @@ class Exploration(QObject):
             return None
         known = {direction.id for direction in self.directions}
         moves = tuple(Move(item, amount) for item, amount in self.moves.items() if item in known)
-        return replace(self.base.place, moves=moves, wildness=self.wildness)
+        base = self.base.place
+        return replace(base, moves=(*base.moves, *moves), wildness=base.wildness * self.wildness)
 
     def _refresh(self) -> None:
         if self.base is not None:

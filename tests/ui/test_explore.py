@@ -14,10 +14,13 @@ from aigc_desktop.core.events import Failed, Finished, Progress, Result, Sample
 from aigc_desktop.core.family import TaskSpec
 from aigc_desktop.core.files import write_json
 from aigc_desktop.core.library import Library
-from aigc_desktop.core.place import read_places
+from aigc_desktop.core.place import read_places, seed_place
+from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.workspace import Workspace
+from aigc_desktop.data.samples import read_png
 from aigc_desktop.engine.families import image_gan
 from aigc_desktop.engine.gan_setup import ImageGanConfig
+from aigc_desktop.engine.host import execute
 from aigc_desktop.ui.exploration import PictureMap
 from aigc_desktop.ui.pages.explore import PAGE
 from aigc_desktop.ui.widgets.photo_panel import nearness_words
@@ -152,6 +155,14 @@ def test_before_the_engine_is_ready_it_waits_and_then_goes_on(qtbot, services, j
     jobs.catalogue = catalogue
     jobs.ready.emit()
     qtbot.waitUntil(lambda: page.exploration.map is not None)
+
+
+def test_a_page_that_nobody_opened_asks_for_nothing(qtbot, services, jobs, engine):
+    page = PAGE(services)
+    qtbot.addWidget(page)
+    page.build()
+    jobs.ready.emit()
+    assert jobs.requests == []
 
 
 def test_only_models_with_a_latent_space_are_offered(page, services):
@@ -328,9 +339,11 @@ def test_kept_pictures_carry_their_place_and_their_parents(qtbot, page, services
     library.close()
 
 
-def test_variants_of_a_picture_from_elsewhere(qtbot, page, services):
-    page.shown(run=run_id(services, "cups"), checkpoint="000200", seed=42, label="cup", title="#42", card="c1")
+def test_variants_of_a_picture_from_elsewhere(qtbot, page, services, engine):
+    told = {"seed": 42, "label": "cup", "wildness": 0.5, "title": "#42", "card": "c1"}
+    page.shown(run=run_id(services, "cups"), checkpoint="000200", **told)
     qtbot.waitUntil(lambda: len(page.exploration.variants) == 12)
+    assert [seed_place(42, "cup", 0.5)] in engine.asked
     [item] = page.exploration.shelf.items
     assert (item.title, item.card) == ("#42", "c1")
 
@@ -405,8 +418,12 @@ def test_with_the_real_engine(qtbot, center, theme, record, workspace, services)
     page.keep()
     qtbot.waitUntil(lambda: any(item.card for item in page.exploration.shelf.items), timeout=30_000)
     assert not record.failures
-    card = Library(workspace.folder).get(page.exploration.shelf.items[0].card)
-    assert card.width == 32
+    library = Library(workspace.folder)
+    card = library.get(page.exploration.shelf.items[0].card)
+    again = list(execute(JobRequest(card.task, card.settings, str(workspace.folder))))
+    [sample] = [event for event in again if isinstance(event, Sample)]
+    assert np.array_equal(sample.images[0], read_png(library.path(card)))  # the record gives the same bytes
+    library.close()
     settle(qtbot)
     page.close()
     page.deleteLater()  # as the window does it

@@ -45,7 +45,8 @@ class ExplorePage(Page):
         from aigc_desktop.ui.keeper import Keeper
         from aigc_desktop.ui.widgets.explore_view import ExploreView
 
-        self.waiting: dict[str, Any] = {}
+        self.waiting: dict[str, Any] | None = None
+        """What the page was opened with before the engine was ready; None when nobody opened it."""
         self.visit: dict[str, Any] = {}
         self.visit_varies = False
         self.keeper = Keeper(self, self.services.workspace)
@@ -110,7 +111,7 @@ class ExplorePage(Page):
         With it come `label` and `wildness`, and the `title` and `card` of a kept picture; the file `picture` is put in.
         """
         if not self.services.jobs.catalogue:
-            self.waiting = arguments or self.waiting
+            self.waiting = arguments or self.waiting or {}
             self.stack.setCurrentIndex(0)
             return
         self.panel.refresh()
@@ -123,8 +124,9 @@ class ExplorePage(Page):
         self._visit(arguments)
 
     def _engine_ready(self) -> None:
-        arguments, self.waiting = self.waiting, {}
-        self.shown(**arguments)
+        arguments, self.waiting = self.waiting, None
+        if arguments is not None:
+            self.shown(**arguments)
 
     def _open_chosen(self) -> None:
         current = self.panel.current()
