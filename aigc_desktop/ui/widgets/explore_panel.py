@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.i18n import _, sentences
@@ -57,6 +57,7 @@ class ExplorePanel(QWidget):
         self.run_input.edited.connect(self._run_chosen)
         self.version_input.edited.connect(self.chosen)
         self.mode.chosen.connect(self.show_tab)
+        self.show_tab(self.keys[0])
         self.button.clicked.connect(self.keep_asked)
 
     def refresh(self) -> None:
@@ -83,9 +84,13 @@ class ExplorePanel(QWidget):
         return True
 
     def show_tab(self, key: str) -> None:
-        """Show one of the tabs."""
+        """Show one of the tabs; where all of it is shown, the others, which may be longer, ask for no room."""
         self.mode.choose(key)
-        self.stack.setCurrentIndex(self.keys.index(key))
+        shown = self.keys.index(key)
+        for place in range(self.stack.count()):
+            vertical = QSizePolicy.Policy.Expanding if place == shown else QSizePolicy.Policy.Ignored
+            self.stack.widget(place).setSizePolicy(QSizePolicy.Policy.Expanding, vertical)
+        self.stack.setCurrentIndex(shown)
 
     def current(self) -> tuple[Run, str] | None:
         """Return the chosen model and its version by its own name; None, and say why, when it cannot be had."""

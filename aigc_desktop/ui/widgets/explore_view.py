@@ -29,6 +29,7 @@ class ExploreView(QWidget):
         self.mode = Segmented(theme, [("map", _("Map")), ("variants", _("Variants"))])
         self.another = icon_button(theme, "dices", _("A map of other pictures"))
         self.classes = QComboBox()
+        self.classes.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.classes.setAccessibleName(_("Class"))
         self.classes.setToolTip(_("Which pictures are on the map"))
         guard_wheel(self.classes)
