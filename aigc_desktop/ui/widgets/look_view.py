@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QImage
-from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from aigc_desktop.core.i18n import _
 from aigc_desktop.ui.exploration import Exploration
 from aigc_desktop.ui.theme import Theme
+from aigc_desktop.ui.widgets.cards import FlowLayout
 from aigc_desktop.ui.widgets.controls import button, label
 from aigc_desktop.ui.widgets.image_viewer import ImageCanvas
 from aigc_desktop.ui.widgets.thumbnails import to_image
@@ -29,11 +30,9 @@ class LookView(QWidget):
         for made, action in ((self.collect, "collect"), (self.variants, "variants")):
             made.setProperty("key", action)
             made.clicked.connect(self._ask)
-        row = QHBoxLayout()
-        row.setSpacing(theme.px(8))
-        row.addWidget(self.caption, 1)
-        row.addWidget(self.collect)
-        row.addWidget(self.variants)
+        row = FlowLayout(theme.px(8))
+        for widget in (self.collect, self.variants, self.caption):
+            row.addWidget(widget)
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(theme.px(8))
