@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 DO = "--do"
+FORMATS = "png, jpeg, webp, svg"
 
 
 def add_edit_commands(commands: Commands, common: argparse.ArgumentParser, wanted: set[str]) -> None:
@@ -37,7 +38,7 @@ def add_edit_commands(commands: Commands, common: argparse.ArgumentParser, wante
         "pictures", nargs="+", metavar="PICTURE", help=_("files, folders of pictures, or ids of kept works")
     )
     editing.add_argument("--out", metavar="FOLDER", help=_("where the files go; without it, exports of the workspace"))
-    editing.add_argument("--format", default="", help=_("file format: png, jpeg, webp, svg"))
+    editing.add_argument("--format", default="", help=_("file format: {names}").format(names=FORMATS))
     editing.add_argument("--quality", type=int, default=92, metavar="N", help=_("1 to 100, for jpeg, webp and svg"))
     editing.add_argument(
         "--picture-label", default="auto", choices=("auto", "zh_CN", "en", "none"),
@@ -92,6 +93,9 @@ def edit(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int
     if not 1 <= options.quality <= 100:
         raise UserError(_("--quality takes a number from 1 to 100."))
     to = format_named(options.format, "image")
+    if to.film:
+        way_out = _("Choose one of: {names}.").format(names=FORMATS)
+        raise UserError(_("“{name}” is a format for films.").format(name=to.name), way_out)
     library = Library(workspace.folder)
     try:
         sources = [source for name in options.pictures for source in _sources(library, name)]

@@ -85,6 +85,7 @@ def test_palettes_are_listed(folder, tmp_path, capsys):
         (["edit", "{photos}/none.png", "--do", "crop"], 1, "none.png"),
         (["edit", "0" * 32, "--do", "crop"], 2, "not in the library"),
         (["edit", "{photos}", "--format", "exe", "--do", "crop"], 2, "exe"),
+        (["edit", "{photos}", "--format", "gif", "--do", "crop"], 2, "films"),
         (["edit", "{photos}", "--quality", "0", "--do", "crop"], 2, "--quality"),
         (["palette", "{photos}", "--count", "0"], 2, "--count"),
         (["palette", "{photos}/.."], 2, "holds no pictures"),

@@ -72,7 +72,8 @@ class EditSteps(QWidget):
 
     def steps(self) -> list[dict[str, Any]] | None:
         """Return the chain as plain data, None while a step has settings that cannot be used."""
-        return list(self.chain.steps) if not any(_problems(step) for step in self.chain.steps) else None
+        wrong = any(_problems(step) for step in self.chain.steps) or (self.form is not None and self.form.problems())
+        return None if wrong else list(self.chain.steps)
 
     def set_rectangle(self, rectangle: QRect) -> None:
         """Give the chosen edit a rectangle."""
@@ -151,20 +152,23 @@ class EditSteps(QWidget):
             return
         step = self.chain.steps[row]
         values = _values(step)
-        if self.form is None or self._shown != (row, step["operation"]):
+        if self.form is None or self._shown != (row, step["operation"]) or self.form.values() != values:
             self._drop_form()
             self.form = ConfigForm(describe(operations()[step["operation"]].config), self.services)
             self.form.changed.connect(self._form_changed)
             self.holder_box.insertWidget(2, self.form)
-            self._shown = (row, step["operation"])
-        if self.form.values() != values:
             self.form.set_values(values)
-        self.form.show_problems([] if set(_missing(step)) else _problems(step))
+            self._shown = (row, step["operation"])
+        self.form.show_problems([] if _missing(step) else _problems(step))
 
     def _form_changed(self) -> None:
-        if self.form is not None and self._shown is not None:
-            self.chain.set_values(self._shown[0], self.form.values())
-            self.form.show_problems(_problems(self.chain.steps[self._shown[0]]))
+        if self.form is None or self._shown is None:
+            return
+        row, before = self._shown[0], self.chain.steps
+        self.chain.set_values(row, self.form.values())
+        self.form.show_problems(_problems(self.chain.steps[row]))
+        if self.chain.steps is before:  # what is typed is no value, which changes nothing but what can be done
+            self.changed.emit()
 
     def _drop_form(self) -> None:
         if self.form is not None:
