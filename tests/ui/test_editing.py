@@ -166,6 +166,25 @@ def test_wrong_settings_are_marked_and_nothing_can_be_kept_until_they_are_right(
     dialog.reject()
 
 
+def test_a_chain_is_saved_under_a_name_and_used_again(qtbot, page, services, record, tmp_path):
+    dialog = open_dialog(qtbot, page, [1])
+    dialog.steps.add("crop")
+    dialog.steps.add("upscale")
+    dialog.steps.presets.save_asked.emit("Wide 宽")
+    looked(qtbot, dialog)
+    dialog.reject()
+    settle(qtbot)
+    dialog = open_dialog(qtbot, page, [2])
+    [preset] = dialog.steps.presets.presets.of_task("edit.apply")
+    assert preset.title == "Wide 宽"
+    dialog.steps.presets.chosen.emit(preset)
+    assert row_titles(dialog) == ["Crop", "Enlarge"]
+    dialog.steps.presets.chosen.emit(replace(preset, values={"steps": [{"operation": "of tomorrow"}]}))
+    assert "of tomorrow" in record.failures[-1].message and row_titles(dialog) == ["Crop", "Enlarge"]
+    looked(qtbot, dialog)
+    dialog.reject()
+
+
 def test_what_a_picture_does_not_allow_is_said_below_it(qtbot, page, library):
     dialog = open_dialog(qtbot, page, [1])
     dialog.steps.add("background")
