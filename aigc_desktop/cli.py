@@ -100,7 +100,7 @@ def generate(options: argparse.Namespace, workspace: Workspace, shell: Shell) ->
 def _maker(workspace: Workspace, name: str) -> tuple[str, str]:
     """Return the field a trained or imported model is named in, and the family whose tasks it does."""
     if (workspace.folder / "models" / name / "model.json").is_file() and Path(name).name == name:
-        return "model", "language_model"
+        return "model", "diffusion" if workspace.model(name).info.kind == "diffusion" else "language_model"
     return "run", workspace.run(name).info.task.split(".")[0]
 
 
@@ -267,7 +267,8 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
 
 def _add_model_commands(commands: Commands, common: argparse.ArgumentParser, fields: bool) -> None:
     """Add what can be done with published models."""
-    bringing = commands.add_parser("import", help=_("a model folder, an adapter or a GGUF file"), parents=[common])
+    what = _("a model folder, an adapter, a LoRA or a GGUF file")
+    bringing = commands.add_parser("import", help=what, parents=[common])
     bringing.add_argument("path", metavar="PATH")
     if fields:
         from aigc_desktop.engine.model_import import JOBS

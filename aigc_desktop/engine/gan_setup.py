@@ -6,13 +6,15 @@ from typing import Any, Literal
 
 from aigc_desktop.core.aspect import CELLS
 from aigc_desktop.core.config import again, param
-from aigc_desktop.core.dataset import Dataset
+from aigc_desktop.core.dataset import Dataset, DatasetInfo
 from aigc_desktop.core.family import Plan
 from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.machine import Machine
+from aigc_desktop.engine.metrics.features import EfficientNetLite0
 from aigc_desktop.engine.nn.convnet import SQUARE, Discriminator, Generator, PictureFormat, stages_of
-from aigc_desktop.engine.picture_plan import automatic_size, cost_of, seconds_per_gigaflop
+from aigc_desktop.engine.nn.projected import ProjectedCritic
+from aigc_desktop.engine.picture_plan import Cost, automatic_size, cost_of, seconds_per_gigaflop
 from aigc_desktop.engine.picture_setup import LabelledConfig, preset, size_notes
 from aigc_desktop.engine.planning import Draft, choose_preset, training_megabytes
 from aigc_desktop.engine.warm_start import shipped_extra
@@ -21,6 +23,7 @@ WARM_MODEL = "image_gan_emoji32"
 GROWTH = (1.0, 1.5, 2.0, 3.0, 4.0, 4.0)  # channels of each stage, fine to coarse, in units of the finest
 LEAST_ITEMS = 16
 LEAST_PER_CLASS = 10  # with fewer pictures a class of its own teaches nothing
+MOST_PROJECTED = 2000  # pictures; with more an ordinary discriminator has enough to learn from
 WARM_SHARE = 0.25  # of these that a warm start leaves to be done
 GOOD_IMAGES = {32: 400_000, 64: 1_000_000, 128: 2_000_000, 256: 4_000_000}  # shown until they are good
 
@@ -38,6 +41,11 @@ class ImageGanConfig(LabelledConfig):
     )  # fmt: skip
     steps: int = again(LabelledConfig, "steps", 12_000)
     batch_size: int = again(LabelledConfig, "batch_size", 16)
+    projected: bool = param(
+        False, N_("Projected discriminator"),
+        N_("The discriminator looks through a network trained on photographs: quick with few pictures, up to 2,000."),
+        advanced=True,
+    )  # fmt: skip
     start_from: str = param(
         "", N_("Start from"),
         N_("An earlier training of an image GAN; all of its weights that fit are taken, instead of those that ship."),
@@ -171,12 +179,15 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
     classes = len(dataset.info.classes) if dataset is not None and config.use_labels else 0
     size, widths = int(config.resolution), widths_of(config)
     painter = cost_of(lambda: Generator(size, widths[::-1], config.blocks, config.latent, classes, picture))
-    critic = cost_of(lambda: Discriminator(size, widths, config.blocks, classes, picture))
-    activations = 4.0 * config.batch_size * 6 * (painter.activations + 2 * critic.activations)
+    critic, eyes = _critic_costs(config, classes, picture)
+    seen = critic.activations + eyes.activations
+    activations = 4.0 * config.batch_size * 6 * (painter.activations + 2 * seen)
     memory, disk = training_megabytes(painter.parameters + critic.parameters, painter.parameters, activations)
     draft.check_machine(machine, memory)
-    # a step: generator 1 + 3 passes, discriminator 6 + 3; penalties cost about 12 more in float32 every few steps
-    passes = 4 * painter.gigaflops + (9 + 24 / config.penalty_every) * critic.gigaflops
+    # a step: generator 1 + 3 passes, discriminator 6 + 3; penalties cost about 12 more in float32 every few steps;
+    # a projected one has none and no use for real pictures in the generator's turn, and its eyes do not learn
+    times = 6 + 2 if config.projected else 9 + 24 / config.penalty_every
+    passes = 4 * painter.gigaflops + times * critic.gigaflops + 4 * eyes.gigaflops
     pace = seconds_per_gigaflop(size, config.width, config.device, machine)
     seconds = pace and pace * passes * config.steps * config.batch_size
     good = pace and pace * passes * GOOD_IMAGES[size] * (WARM_SHARE if config.warm_start or config.start_from else 1.0)
@@ -187,12 +198,27 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
     )  # fmt: skip
 
 
+def _rare_classes(info: DatasetInfo) -> list[str]:
+    """Return the classes with the fewest pictures, if these are too few to learn a class from; at most five."""
+    counted = sorted(zip(info.class_counts, info.classes, strict=False))
+    return [name for count, name in counted if count < LEAST_PER_CLASS][:5]
+
+
+def _critic_costs(config: ImageGanConfig, classes: int, picture: PictureFormat) -> tuple[Cost, Cost]:
+    """Return the costs of the discriminator and of the network it looks through."""
+    size = int(config.resolution)
+    if config.projected:
+        pixels = picture.pixels(size)
+        return cost_of(lambda: ProjectedCritic(classes, pixels)), cost_of(EfficientNetLite0)
+    return cost_of(lambda: Discriminator(size, widths_of(config), config.blocks, classes, picture)), Cost(0, 0.0, 0)
+
+
 def _notes(config: ImageGanConfig, dataset: Dataset | None, seconds: float) -> list[str]:
     notes = size_notes(config, dataset)
     picture = format_of(config, dataset)
     if dataset is not None:
         info = dataset.info
-        if info.aspect != "1:1":
+        if picture.columns != picture.rows:
             height, width = picture.pixels(int(config.resolution))
             shape = _("Pictures will have the shape of the data, {width} × {height} pixels.")
             notes.append(shape.format(width=width, height=height))
@@ -202,6 +228,14 @@ def _notes(config: ImageGanConfig, dataset: Dataset | None, seconds: float) -> l
             notes.append(_("Too few pictures are held out to measure quality while training."))
         if config.use_labels and info.classes and info.train < LEAST_PER_CLASS * len(info.classes):
             notes.append(_("There are few pictures per class; without labels the result may be better."))
+        elif config.use_labels and (rare := _rare_classes(info)):
+            alike = _("Of these classes there are few pictures, so new ones will look alike: {names}.")
+            notes.append(alike.format(names=", ".join(rare)))
+    if config.projected:
+        notes.append(_("It learns in the features of the kernel distance: trust the one in random features."))
+        if dataset is not None and dataset.info.train > MOST_PROJECTED:
+            meant = _("A projected discriminator is meant for up to {count} pictures.")
+            notes.append(meant.format(count=f"{MOST_PROJECTED:,}"))
     if config.seamless:
         notes.append(_("Copies of a picture will join without a seam."))
     if config.start_from:

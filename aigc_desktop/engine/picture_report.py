@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -18,8 +18,18 @@ from aigc_desktop.engine.data import to_model
 from aigc_desktop.engine.figures import figure
 from aigc_desktop.engine.latent import LatentModel, decoded, of_class
 from aigc_desktop.engine.metrics.estimate import Estimate
-from aigc_desktop.engine.metrics.features import iter_image_features
-from aigc_desktop.engine.metrics.image import ImageReport, Memorisation, measure_images, pixel_vectors
+from aigc_desktop.engine.metrics.features import FEATURES, iter_image_features
+from aigc_desktop.engine.metrics.image import (
+    MOST,
+    ImageReport,
+    Memorisation,
+    kid,
+    measure_images,
+    pixel_vectors,
+    quick_kid,
+)
+from aigc_desktop.engine.metrics.random_features import FEATURES as RANDOM_FEATURES
+from aigc_desktop.engine.metrics.random_features import iter_random_features, standardised
 from aigc_desktop.engine.picture_classes import class_section
 from aigc_desktop.engine.picture_judge import training_pictures
 from aigc_desktop.engine.samples_made import make_samples
@@ -66,7 +76,8 @@ def measure_pictures(
         nearest = np.argsort(found.memorisation.distances[:, 0], kind="stable")[:_PAIRS]
         pairs = [picture for i in nearest for picture in (train[found.memorisation.nearest[i, 0]], fake[i])]
         yield Sample(0, np.stack(pairs), role="reconstruction")
-    report = replace(report, sections=_sections(found), methods=[METHOD])
+    outside = yield from _outside(train, fake)
+    report = replace(report, sections=_sections(found, outside), methods=[METHOD])
     if model is not None and model.copies:
         yield Sample(0, held_out_copies(model, dataset), role="copies")
     if model is None or not model.classes:
@@ -92,9 +103,24 @@ METHOD = N_(
 )
 
 
-def _sections(report: ImageReport) -> list[Section]:
-    kid = report.kid
-    thousand = Estimate(1000 * kid.value, 1000 * kid.low, 1000 * kid.high, kid.count)
+def _outside(train: Images, fake: Images) -> Generator[Event, str | None, Figure]:
+    """Return the kernel distance in features that no model was trained in."""
+    sets = []
+    for images in (train[:MOST], fake[:MOST]):
+        features = yield from _features(images, iter_random_features, RANDOM_FEATURES)
+        sets.append(features)
+    real, made = standardised(*sets)
+    order = np.random.default_rng(0).permutation(len(real))
+    return figure(
+        N_("Kernel distance in random features"), kid(real, made), "lower", digits=2,
+        explanation=N_("The same in features of an untrained network, which no model can have learned to please."),
+        marks=[Mark(REAL, quick_kid(real[order[::2]], real[order[1::2]]))],
+    )  # fmt: skip
+
+
+def _sections(report: ImageReport, outside: Figure) -> list[Section]:
+    usual = report.kid
+    thousand = Estimate(1000 * usual.value, 1000 * usual.low, 1000 * usual.high, usual.count)
     near = [
         figure(
             N_("Kernel distance (KID × 1000)"), thousand, "lower", digits=2, headline=True,
@@ -106,6 +132,7 @@ def _sections(report: ImageReport) -> list[Section]:
             N_("Another distance to the real pictures; compare it with what two halves of the real ones give."),
             better="lower", digits=2, headline=True, marks=[Mark(REAL, report.frechet.floor)],
         ),
+        outside,
     ]  # fmt: skip
     precision, recall, density, coverage = report.balls.estimates()
     around = [
@@ -154,10 +181,12 @@ def held_out_copies(model: LatentModel, dataset: Dataset) -> Images:
     return np.stack([picture for pair in pairs for picture in pair])
 
 
-def _features(images: Images) -> Generator[Event, str | None, Vectors]:
-    parts = [np.empty((0, 1280), np.float32)]
+def _features(
+    images: Images, batches: Callable[[Images], Iterator[Vectors]] = iter_image_features, size: int = FEATURES
+) -> Generator[Event, str | None, Vectors]:
+    parts = [np.empty((0, size), np.float32)]
     done = 0
-    for part in iter_image_features(images):
+    for part in batches(images):
         parts.append(part)
         done += len(part)
         yield Progress(done, len(images), _("Looking at pictures"))

@@ -27,6 +27,7 @@ from aigc_desktop.engine.data import ImageSource, Indices, to_model, to_pictures
 from aigc_desktop.engine.device import DEVICES, choose_device, set_up
 from aigc_desktop.engine.metrics.features import iter_image_features
 from aigc_desktop.engine.metrics.image import quick_kid
+from aigc_desktop.engine.metrics.random_features import random_features, standardised
 
 MOST_MEASURED = 300  # pictures a side of the quick KID; more cost more time than they tell
 FEWEST_MEASURED = 16  # below this KID is noise
@@ -124,9 +125,13 @@ def fitted(images: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 class KidMeter:
-    """KID of generated pictures against held-out ones, with few pictures, as a validation metric."""
+    """KID of generated pictures against held-out ones, with few pictures, as a validation metric.
 
-    def __init__(self, dataset: Dataset, size: tuple[int, int]) -> None:
+    `outside` measures in features of a random network too, for models that learn in those of the trained one.
+    """
+
+    def __init__(self, dataset: Dataset, size: tuple[int, int], outside: bool = False) -> None:
+        self.outside = outside
         indices = dataset.indices("validation")[:MOST_MEASURED]
         pictures = np.asarray(dataset.image_map[indices])
         self.held_out = to_pictures(fitted(as_colour(to_model(torch.from_numpy(pictures))), size))
@@ -137,16 +142,23 @@ class KidMeter:
         """Return whether enough pictures were held out."""
         return len(self.held_out) >= FEWEST_MEASURED
 
-    def measure(self, make: Callable[[Sequence[int]], Pictures], first_seed: int) -> Generator[None, None, float]:
-        """Yield between small pieces of work; return KID of pictures with seeds from `first_seed` on."""
+    def measure(
+        self, make: Callable[[Sequence[int]], Pictures], first_seed: int
+    ) -> Generator[None, None, dict[str, float]]:
+        """Yield between small pieces of work; return the metrics of pictures with seeds from `first_seed` on."""
         if self._features is None:
             self._features = yield from self._of(self.held_out)
         made = []
         for start in range(0, MOST_MEASURED, CHUNK):
             made.append(make(range(first_seed + start, first_seed + min(MOST_MEASURED, start + CHUNK))))
             yield
-        features = yield from self._of(opaque(np.concatenate(made)))
-        return quick_kid(self._features, features)
+        pictures = opaque(np.concatenate(made))
+        features = yield from self._of(pictures)
+        values = {"validation_kid": quick_kid(self._features, features)}
+        if self.outside:  # first, as the best version is that of the first metric
+            random = standardised(random_features(self.held_out), random_features(pictures))
+            values = {"validation_random_kid": quick_kid(*random), **values}
+        return values
 
     def _of(self, pictures: Pictures) -> Generator[None, None, npt.NDArray[np.float32]]:
         parts = []

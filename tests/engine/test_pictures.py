@@ -1,6 +1,8 @@
+import numpy as np
 import torch
 
-from aigc_desktop.engine.pictures import fitted
+from aigc_desktop.engine.pictures import ResizedSource, fitted
+from tests.engine.families.shapes import shapes
 
 
 def ramp(height: int, width: int) -> torch.Tensor:
@@ -20,3 +22,13 @@ def test_smaller_pictures_are_means_and_larger_ones_smooth():
     assert torch.allclose(fitted(noise, (8, 16))[0, :, 0, 0], noise[0, :, :2, :2].mean((1, 2)))
     assert fitted(noise, (32, 64)).shape == (1, 3, 32, 64)
     assert fitted(noise, (16, 32)) is noise or torch.equal(fitted(noise, (16, 32)), noise)
+
+
+def test_transparent_banners_for_those_who_know_squares_only_and_for_those_who_know_more(workspace):
+    dataset = shapes(workspace, count=4, wide=2, ground="#00000000", aspect="2:1", transparency="keep", validation=0.0)
+    indices, device = np.arange(4), torch.device("cpu")
+    plain = ResizedSource(dataset, "train", device, 16).images(indices)
+    assert plain.shape == (4, 3, 16, 16) and plain.amax() == 1 and plain.amin() >= -1
+    whole = ResizedSource(dataset, "train", device, (32, 64), channels=4).images(indices)
+    assert whole.shape == (4, 4, 32, 64)
+    assert (whole[:, :3] <= whole[:, 3:] + 1e-6).all()  # premultiplied: nothing is brighter than its cover

@@ -28,16 +28,18 @@ from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.checkpoint import Card, part, read_model
 from aigc_desktop.engine.data import Sampler, open_dataset
 from aigc_desktop.engine.device import choose_device
+from aigc_desktop.engine.gan_copying import Copying
+from aigc_desktop.engine.gan_game import Game, ProjectedGame, RelativisticGame
 from aigc_desktop.engine.gan_setup import WARM_MODEL, ImageGanConfig, format_of, plan, widths_of
 from aigc_desktop.engine.latent import LatentModel, with_class
 from aigc_desktop.engine.making import MakeConfig, stream_samples
 from aigc_desktop.engine.nn.adaptive import AdaptiveProbability
-from aigc_desktop.engine.nn.adversarial import decayed, gradient_penalty, pairing_loss
-from aigc_desktop.engine.nn.convnet import Discriminator, Encoder, PictureFormat
+from aigc_desktop.engine.nn.adversarial import decayed, gradient_penalty
+from aigc_desktop.engine.nn.convnet import Discriminator, PictureFormat
 from aigc_desktop.engine.nn.convnet import Generator as Painter
 from aigc_desktop.engine.nn.diffaugment import diff_augment
+from aigc_desktop.engine.nn.projected import ProjectedCritic
 from aigc_desktop.engine.nn.tiling import roll, roll_tiles
-from aigc_desktop.engine.nn.variational import draw, kl_per_dimension, reconstruction_nats
 from aigc_desktop.engine.optim import adamw
 from aigc_desktop.engine.pictures import (
     KidMeter,
@@ -56,7 +58,6 @@ from aigc_desktop.engine.warm_start import NETWORKS, Origin, earlier, shipped
 
 GAMMA_FALL = 5.0  # the penalties end at this part of their start
 PREVIEW_CELLS = 32
-MOST_CODES = 20_000  # pictures whose codes are remembered while copying
 ADAPTING_SHARE = 0.2  # of the steps in which adaptive augmentation may go from never to always
 VALIDATION_SEED = 1_000_000  # far from the seeds of previews
 
@@ -172,39 +173,40 @@ class GanTrainee(Trainee):
         self.format, classes = format_of(config, dataset), len(self.classes)
         pixels = self.format.pixels(self.size)
         self.painter = Painter(self.size, self.widths[::-1], config.blocks, config.latent, classes, self.format)
-        self.critic = Discriminator(self.size, self.widths, config.blocks, classes, self.format)
         self.painter.to(device)
-        self.critic.to(device)
-        self.encoder = Encoder(self.critic.trunk.features, config.latent).to(device)
         span = max(1, round(ADAPTING_SHARE * config.steps * config.batch_size))
         self.adaptive = AdaptiveProbability(config.augmentation, span).to(device)
-        self.modules = {
-            "generator": self.painter, "discriminator": self.critic, "encoder": self.encoder,
-            "augmentation": self.adaptive,
-        }  # fmt: skip
-        self.optimizers = {
-            "generator": adamw([self.painter], config.lr, config.weight_decay, betas=(0.0, 0.99)),
-            "discriminator": adamw([self.critic], config.lr, config.weight_decay, betas=(0.0, 0.99)),
-            "copying": adamw([self.painter, self.critic.trunk, self.encoder], config.copy_lr),
-        }
+        self.modules: dict[str, nn.Module] = {"generator": self.painter, "augmentation": self.adaptive}
+        self.optimizers = {"generator": adamw([self.painter], config.lr, config.weight_decay, betas=(0.0, 0.99))}
         self.pictures = ResizedSource(dataset, "train", device, pixels, config.flip, self.format.channels)
         self.sampler = Sampler(len(self.pictures), config.batch_size, config.seed)
         self.units_per_step = config.batch_size
-        self.kid = KidMeter(dataset, pixels)
-        shipped_start = config.warm_start and not config.start_from
-        self.copying_steps = 0 if shipped_start else round(config.copy_share * config.steps)
-        remembered = min(MOST_CODES, len(self.pictures))
-        self.codes = torch.zeros(remembered, config.latent)  # the latest code of each picture while copying
-        self.coded = torch.zeros(remembered, dtype=torch.bool)
+        self.kid = KidMeter(dataset, pixels, outside=config.projected)
+        self.game, self.copying = self._new_game()
+        critic = self.modules["discriminator"] = self.game.critic
+        self.optimizers["discriminator"] = adamw([critic], config.lr, config.weight_decay, betas=(0.0, 0.99))
+        if self.copying is not None:
+            self.modules["encoder"], self.optimizers["copying"] = self.copying.encoder, self.copying.optimizer
+
+    def _new_game(self) -> tuple[Game, Copying | None]:
+        """Return the game, and what comes before it: a projected one begins at once."""
+        config, classes = self.config, len(self.classes)
+        if config.projected:
+            return ProjectedGame(ProjectedCritic(classes, self.format.pixels(self.size)).to(self.device)), None
+        critic = Discriminator(self.size, self.widths, config.blocks, classes, self.format).to(self.device)
+        copying = Copying(config, self.painter, critic.trunk, len(self.pictures))
+        if config.warm_start and not config.start_from:
+            copying.steps = 0
+        return RelativisticGame(critic), copying
 
     def begin_with(self, origin: Origin) -> Iterator[Event]:
         """Take over weights; tells of each network how much of it fits."""
         left = {}
-        for name in NETWORKS:
+        for name in [name for name in NETWORKS if name in self.modules]:
             left[name], sentence = origin.take_over(self.modules[name], name)
             yield Note(sentence)
-        if not left["generator"]:
-            self.copying_steps = 0
+        if self.copying is not None and not left["generator"]:
+            self.copying.steps = 0
         means, factors = (origin.tensors.get(f"generator.code_{name}") for name in ("means", "factors"))
         own = self.painter.code_means
         if means is not None and factors is not None and means.shape[1] == own.shape[1] and means.shape != own.shape:
@@ -212,11 +214,10 @@ class GanTrainee(Trainee):
 
     def train_step(self, step: Step) -> dict[str, Tensor]:
         """Copy pictures at first; then one step of the discriminator and one of the generator."""
-        if step.number < self.copying_steps:
-            return self._copy_step(step)
-        if step.number == self.copying_steps and self.coded.sum() > 1:
-            known = self.coded.nonzero()[:, 0]
-            self.painter.fit_codes(self.codes[known], self._classes(known.numpy()).cpu())
+        if self.copying is not None and step.number < self.copying.steps:
+            return self.copying.train_step(step, self._batch)
+        if self.copying is not None and step.number == self.copying.steps:
+            self.copying.finish(self._classes)
         return self._discriminator_step(step) | self._generator_step(step)
 
     def _batch(self, indices: Any) -> tuple[Tensor, Tensor]:
@@ -238,41 +239,10 @@ class GanTrainee(Trainee):
         images = self.painter(self.painter.codes(noise, labels), labels)
         return roll(images) if self.format.seamless else images
 
-    def _copy_step(self, step: Step) -> dict[str, Tensor]:
-        """Encode with the discriminator's trunk, decode with the generator; a σ-VAE in all but name."""
-        error: Tensor | None = None
-        price: Tensor | None = None
-        for indices in step.micro_batches():
-            images, labels = self._batch(indices)
-            with step.autocast():
-                mean, logvar = self.encoder(self.critic.trunk(images))
-            code = draw(mean, logvar)
-            with step.autocast():
-                copies = self.painter(code, labels)
-            self._remember(indices, code.detach())
-            squared = (copies.float() - images).square().mean()
-            kl = kl_per_dimension(mean, logvar).sum(1).mean()
-            dimensions = images[0].numel()
-            weight = min(1.0, 2 * step.number / self.copying_steps)
-            step.backward((reconstruction_nats(squared, dimensions) + weight * kl) / dimensions)
-            error, price = step.mean(error, squared), step.mean(price, kl)
-        factor = max(0.05, 1 - step.number / self.copying_steps)
-        for group in self.optimizers["copying"].param_groups:
-            group["lr"] *= factor
-        step.optimize(self.optimizers["copying"])
-        assert error is not None and price is not None
-        return {"copy_error": error, "copy_kl": price}
-
-    def _remember(self, indices: Any, codes: Tensor) -> None:
-        places = torch.from_numpy(indices)
-        kept = places < len(self.codes)
-        self.codes[places[kept]] = codes.cpu()[kept]
-        self.coded[places[kept]] = True
-
     def _discriminator_step(self, step: Step) -> dict[str, Tensor]:
         config, values = self.config, dict[str, Tensor | None]()
         scores = []
-        penalised = step.number % config.penalty_every == 0
+        penalised = self.game.smooth and step.number % config.penalty_every == 0
         gamma = decayed(config.gamma, config.gamma / GAMMA_FALL, step.progress) * config.penalty_every
 
         def report(name: str, value: Tensor) -> None:
@@ -285,7 +255,7 @@ class GanTrainee(Trainee):
             images, fakes = images.requires_grad_(penalised), fakes.requires_grad_(penalised)
             real, fake = self._judge(step, torch.cat([images, fakes]), labels, exact=penalised).chunk(2)
             scores.append(torch.stack([real.detach(), fake.detach()]))
-            loss = pairing_loss(real, fake)
+            loss = self.game.critic_loss(real, fake)
             report("d_loss", loss)
             report("d_accuracy", (real > fake).float().mean())
             if penalised:
@@ -302,38 +272,43 @@ class GanTrainee(Trainee):
 
     def _generator_step(self, step: Step) -> dict[str, Tensor]:
         total: Tensor | None = None
-        self.critic.requires_grad_(False)
+        self.game.critic.requires_grad_(False)
         for indices in step.micro_batches():
             images, labels = self._real(indices)
-            with torch.no_grad():
-                real = self._judge(step, images, labels)
+            real = None
+            if self.game.paired:
+                with torch.no_grad():
+                    real = self._judge(step, images, labels)
             with step.autocast():
                 fakes = self._fakes(labels)
-            loss = pairing_loss(self._judge(step, fakes.float(), labels), real)
+            loss = self.game.painter_loss(self._judge(step, fakes.float(), labels), real)
             step.backward(loss)
             total = step.mean(total, loss)
-        self.critic.requires_grad_(True)
+        self.game.critic.requires_grad_(True)
         step.optimize(self.optimizers["generator"])
         assert total is not None
         return {"g_loss": total}
 
     def _judge(self, step: Step, images: Tensor, labels: Tensor, exact: bool = False) -> Tensor:
-        """Return the scores (B,) of augmented pictures; `exact` in float32, since second derivatives need it."""
+        """Return the scores (B, …) of augmented pictures; `exact` in float32, since second derivatives need it."""
         labels = labels.repeat(len(images) // len(labels))
         often = self.adaptive.probability if self.config.adaptive else self.config.augmentation * step.progress
         augmented = diff_augment(images, often)
         if exact:
-            return self.critic(augmented, labels)
+            return self.game.scores(augmented, labels)
         with step.autocast():
-            return self.critic(augmented, labels).float()
+            return self.game.scores(augmented, labels).float()
 
     def validate(self, models: Mapping[str, nn.Module]) -> Generator[None, None, dict[str, float]]:
-        """Return KID of averaged pictures against held-out ones, in EfficientNet-Lite0 features."""
+        """Return KID of averaged pictures against held-out ones, in EfficientNet-Lite0 features.
+
+        A projected game learns in these; there KID in random features comes first.
+        """
         if not self.kid.possible:
             return {}
         painter, extra = cast(Painter, models["generator"]), self.card()
-        value = yield from self.kid.measure(lambda seeds: paint(painter, extra, seeds)[0], VALIDATION_SEED)
-        return {"validation_kid": value}
+        values = yield from self.kid.measure(lambda seeds: paint(painter, extra, seeds)[0], VALIDATION_SEED)
+        return values
 
     def preview(self, step: int, models: Mapping[str, nn.Module]) -> Iterable[Event]:
         """Give the same seeds every time."""
@@ -342,14 +317,13 @@ class GanTrainee(Trainee):
         yield Sample(step, pictures, tuple(seeds), labels)
 
     def state(self) -> dict[str, Tensor]:
-        """Return the codes seen so far, which decide what the generator draws from after copying."""
-        return {"codes": self.codes, "coded": self.coded, "copying_steps": torch.tensor(self.copying_steps)}
+        """Return the state of the copying."""
+        return self.copying.state() if self.copying is not None else {}
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
         """Take them back."""
-        self.codes.copy_(tensors["codes"])
-        self.coded.copy_(tensors["coded"])
-        self.copying_steps = int(tensors.get("copying_steps", self.copying_steps))
+        if self.copying is not None:
+            self.copying.load_state(tensors)
 
     def card(self) -> dict[str, Any]:
         """Return what `load_painter` and `paint` need."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QImage
@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from aigc_desktop.core.i18n import _, ngettext
-from aigc_desktop.core.library import Card, FamilyTree
+from aigc_desktop.core.library import Card, FamilyTree, Library
 from aigc_desktop.core.rating import reasons_text
 from aigc_desktop.ui.background import Background
 from aigc_desktop.ui.theme import Theme
@@ -30,6 +30,7 @@ from aigc_desktop.ui.widgets.controls import button, icon_button, label
 from aigc_desktop.ui.widgets.image_viewer import ImageCanvas
 from aigc_desktop.ui.widgets.side_by_side import Scrolled
 
+GENERATIONS = 6
 _HIDDEN = {"run", "checkpoint", "seed", "device", "count", "places"}
 
 
@@ -100,9 +101,11 @@ class CardPanel(QWidget):
         self.star.clicked.connect(self._star)
         self.tree.itemActivated.connect(self._open)
 
-    def show_card(self, card: Card, family: FamilyTree, path: Path) -> None:
-        """Show one work."""
+    def show_card(self, card: Card, library: Library, varied: bool = False) -> None:
+        """Show one work of a library; `varied` offers variants of it. UserError when it is gone."""
+        family, path = library.family(card.id), library.path(card)
         self.card = card
+        self.buttons["variants"].setVisible(varied)
         self.many.hide()
         self.room.show()
         self.title.setText(card.title)
@@ -127,6 +130,7 @@ class CardPanel(QWidget):
         """Say how many works are chosen; what can be done with all of them stays."""
         self.card = None
         self.room.hide()
+        self.buttons["variants"].hide()
         text = ngettext("{count} work chosen", "{count} works chosen", count).format(count=f"{count:,}")
         self.many.setText(text if count else _("Choose a work to see where it comes from."))
         self.many.show()
@@ -160,20 +164,26 @@ class CardPanel(QWidget):
         for text, place in origin:
             if place is not None:
                 above = self._branch(above, text, place)
-        for parent in family.parents:
-            above = self._branch(above, parent.title, ("", parent.id))
         here = self._branch(above, card.title, None)
         font = here.font(0)
         font.setBold(True)
         here.setFont(0, font)
-        for child in family.children:
-            self._branch(here, child.title, ("", child.id))
+        if family.parents:
+            self._relatives(self._branch(here, _("Made from"), None), card, family.made_from, GENERATIONS)
+        if family.children:
+            self._relatives(self._branch(here, _("What came of it"), None), card, family.came_of, GENERATIONS)
         if family.siblings:
             others = self._branch(above, _("Others of this model"), None)
             for sibling in family.siblings:
                 self._branch(others, sibling.title, ("", sibling.id))
             others.setExpanded(False)
         self.tree.setCurrentItem(here)
+
+    def _relatives(
+        self, above: QTreeWidgetItem, card: Card, step: Callable[[Card], list[Card]], generations: int
+    ) -> None:
+        for other in step(card) if generations else ():
+            self._relatives(self._branch(above, other.title, ("", other.id)), other, step, generations - 1)
 
     def _branch(self, above: QTreeWidgetItem, text: str, target: tuple[str, str] | None) -> QTreeWidgetItem:
         item = QTreeWidgetItem([text])

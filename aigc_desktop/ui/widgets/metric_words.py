@@ -95,6 +95,7 @@ _WORDS = {
     "self": N_("Self"),
     "augmentation": N_("Augmentation"),
     "overfitting": N_("Overfitting"),
+    "random": N_("Random features"),
     "bleu": "BLEU",
 }
 

@@ -6,11 +6,13 @@ import pytest
 import torch
 
 from aigc_desktop.core.errors import UserError
-from aigc_desktop.core.events import Checkpoint, Metric, Note, Sample
+from aigc_desktop.core.events import Checkpoint, Metric, Note, Result, Sample
 from aigc_desktop.core.files import write_json
 from aigc_desktop.core.machine import Machine
+from aigc_desktop.core.report import report_of
+from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.engine import flow_setup, gan_setup, vae_setup, warm_start
+from aigc_desktop.engine import evaluation, flow_setup, gan_setup, vae_setup, warm_start
 from aigc_desktop.engine.checkpoint import read_card, read_model, read_state
 from aigc_desktop.engine.data import to_model
 from aigc_desktop.engine.families import image_gan, image_vae
@@ -18,6 +20,7 @@ from aigc_desktop.engine.gan_setup import ImageGanConfig, plan
 from aigc_desktop.engine.nn.tiling import seam_ratio
 from aigc_desktop.engine.weights import write_tensors
 from tests.engine.families.shapes import shapes
+from tests.engine.toy import image_dataset
 
 TINY = {
     "resolution": "32", "width": 8, "latent": 8, "batch_size": 4, "threads": 1, "device": "cpu",
@@ -47,6 +50,10 @@ def story(tmp_path_factory):
 def made(workspace, run, **values) -> np.ndarray:
     config = image_gan.GenerateConfig(run=run.id, checkpoint="last", device="cpu", **values)
     return np.concatenate([e.images for e in image_gan.generate(config, run) if isinstance(e, Sample)])
+
+
+def notes(events) -> list[str]:
+    return [event.message for event in events if isinstance(event, Note)]
 
 
 def test_it_copies_first_then_plays_and_reports_every_loss(story):
@@ -144,7 +151,7 @@ def test_small_pieces_of_a_batch_give_about_the_same_gradient(workspace):
     for pieces in (1, 2):
         torch.manual_seed(0)
         trainee = image_gan.GanTrainee(config, dataset, torch.device("cpu"))
-        trainee.copying_steps = 0
+        trainee.copying.steps = 0
         step = Step(0, 10, np.arange(4), pieces, "float32", 0.0, Guard(trainee.device))
         losses.append(trainee.train_step(step))
     assert losses[0].keys() == losses[1].keys()
@@ -206,6 +213,51 @@ def test_seamless_pictures_tile_and_their_model_remembers_it(workspace):
     assert any("without a seam" in note for note in found.notes)
 
 
+def test_a_projected_game_is_played_at_once_and_judged_outside_its_features(workspace):
+    straight, events = trained(workspace, steps=4, projected=True, adaptive=True)
+    told = [event.values for event in events if isinstance(event, Metric)]
+    assert {"d_loss", "g_loss", "augmentation"} <= told[0].keys() and not {"copy_error", "r1"} & set().union(*told)
+    (measured,) = (values for values in told if "validation_kid" in values)
+    assert next(iter(measured)) == "validation_random_kid"
+    cut = workspace.new_run("image_gan.train", straight.config_values)
+    config = ImageGanConfig(**straight.config_values)
+    first = image_gan.train(config, cut)
+    next(event for event in first if isinstance(event, Metric) and event.step == 2)
+    first.close()
+    list(image_gan.train(config, cut))
+    one, two = (read_model(run.checkpoint("last"))[1] for run in (straight, cut))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_projected_game_knows_shapes_and_transparency_and_can_start_from_the_other(workspace):
+    dataset = shapes(workspace, wide=2, ground="#00000000", aspect="auto", transparency="keep")
+    first, _events = trained(workspace, steps=2)
+    _run, events = trained(workspace, steps=1, projected=True, start_from=first.id)
+    (sample,) = (event for event in events if isinstance(event, Sample))
+    assert sample.images.shape == (32, 32, 64, 4)
+    told = [note for note in notes(events) if "Warm start" in note]
+    assert len(told) == 2 and "the generator begins with" in told[0]
+    found = plan({**TINY, "dataset": dataset.id, "projected": True}, "cpu32", dataset, LAPTOP)
+    assert found.problems == [] and found.seconds > 0 and any("random features" in note for note in found.notes)
+    many = replace(dataset.info, train=5000)
+    dataset.info = many
+    noted = plan({**TINY, "dataset": dataset.id, "projected": True}, "cpu32", dataset, LAPTOP).notes
+    assert any("up to 2,000 pictures" in note for note in noted)
+
+
+@pytest.mark.parametrize("values", [{}, {"projected": True, "adaptive": True}])
+def test_twenty_pictures_and_a_class_of_one_are_enough_to_train(workspace, values):
+    dataset = image_dataset(workspace, count=20, held_out=0, every=20)
+    assert dataset.info.class_counts == [19, 1]
+    _run, events = trained(workspace, steps=4, batch_size=16, **values)
+    (sample,) = (event for event in events if isinstance(event, Sample))
+    assert np.ptp(sample.images) > 0 and set(sample.labels) <= {"blue", "red"}
+    found = plan({**TINY, "dataset": dataset.id}, "cpu32", dataset, LAPTOP)
+    assert found.problems == []
+    assert any("look alike: red" in note for note in found.notes)
+    assert any("Too few pictures are held out" in note for note in found.notes)
+
+
 def test_versions_from_before_pictures_had_formats_still_load(story):
     _workspace, run, _events = story
     card, weights = read_model(run.checkpoint("last"))
@@ -213,6 +265,16 @@ def test_versions_from_before_pictures_had_formats_still_load(story):
     old = image_gan.load_painter(replace(card, extra=extra), weights, torch.device("cpu"))
     new = image_gan.load_painter(card, weights, torch.device("cpu"))
     assert np.array_equal(image_gan.paint(old, extra, [3])[0], image_gan.paint(new, card.extra, [3])[0])
+
+
+def test_its_report_measures_in_features_nobody_learned_in(story):
+    workspace, run, _events = story
+    config = evaluation.EvaluateConfig(run=run.id, checkpoint="last", device="cpu", count=24)
+    events = evaluation.evaluate(config, Run(workspace.folder, workspace.folder))
+    (result,) = (event.data for event in events if isinstance(event, Result))
+    figures = {figure.name: figure for figure in report_of(result).figures()}
+    figure = figures["Kernel distance in random features"]
+    assert np.isfinite(figure.value) and [mark.name for mark in figure.marks] == ["real data"]
 
 
 def test_the_plan_fits_data_and_machine(workspace):
@@ -289,10 +351,6 @@ def test_a_warm_start_is_told_for_every_network(workspace, tmp_path, monkeypatch
     _run, events = trained(workspace, steps=2, warm_start=True)
     assert sum(isinstance(event, Note) and "Warm start" in event.message for event in events) == 3
     assert not any("copy_error" in event.values for event in events if isinstance(event, Metric))
-
-
-def notes(events) -> list[str]:
-    return [event.message for event in events if isinstance(event, Note)]
 
 
 def test_a_training_starts_from_an_earlier_one(story):
