@@ -214,28 +214,9 @@ def _parser(arguments: Sequence[str], folder: Path) -> argparse.ArgumentParser:
     training.set_defaults(command=train)
     if "train" in wanted:
         _add_families(training, arguments)
-    making = commands.add_parser("generate", help=_("make works with a trained model"), parents=[common])
-    making.add_argument("run", metavar="RUN", help=_("the model, as `runs` or `models list` shows it"))
-    making.add_argument("--task", default="generate", help=_("generate, or another task of the family"))
-    making.add_argument("--out", metavar="FOLDER", help=_("export the works to this folder"))
-    making.add_argument(
-        "--format", default="", help=_("file format of the export: png, jpeg, webp, svg, txt, jsonl, csv, docx")
-    )
-    making.add_argument(
-        "--picture-label", default="auto", choices=("auto", "zh_CN", "en", "none"),
-        help=_("the words “AI generated” in a corner of exported pictures: in this language, or none"),
-    )  # fmt: skip
-    making.add_argument(
-        "--least-size", type=int, default=256, metavar="PX",
-        help=_("smaller pictures are enlarged to this many pixels for the export; 0 leaves them as they are"),
-    )  # fmt: skip
-    making.add_argument(
-        "--text-label", default="end", choices=("end", "start", "none"),
-        help=_("where exported texts say that they are generated"),
-    )  # fmt: skip
-    making.set_defaults(command=generate)
+    _add_generate(commands.add_parser("generate", help=_("make works with a trained model"), parents=[common]))
     if "generate" in wanted:
-        _add_generate_fields(making, arguments, folder)
+        _add_generate_fields(commands.choices["generate"], arguments, folder)
     measuring = commands.add_parser("evaluate", help=_("measure what a trained model makes"), parents=[common])
     measuring.add_argument("run", metavar="RUN")
     for kind in ("html", "pdf"):
@@ -258,6 +239,29 @@ def _parser(arguments: Sequence[str], folder: Path) -> argparse.ArgumentParser:
     trying.add_argument("--seconds", type=float, metavar="X", help=_("training time of each family"))
     trying.set_defaults(command=rehearse)
     return parser
+
+
+def _add_generate(parser: argparse.ArgumentParser) -> None:
+    """Add what all families are asked in the same way."""
+    parser.add_argument("run", metavar="RUN", help=_("the model, as `runs` or `models list` shows it"))
+    parser.add_argument("--task", default="generate", help=_("generate, or another task of the family"))
+    parser.add_argument("--out", metavar="FOLDER", help=_("export the works to this folder"))
+    parser.add_argument(
+        "--format", default="", help=_("file format of the export: png, jpeg, webp, svg, txt, jsonl, csv, docx")
+    )
+    parser.add_argument(
+        "--picture-label", default="auto", choices=("auto", "zh_CN", "en", "none"),
+        help=_("the words “AI generated” in a corner of exported pictures: in this language, or none"),
+    )  # fmt: skip
+    parser.add_argument(
+        "--least-size", type=int, default=256, metavar="PX",
+        help=_("smaller pictures are enlarged to this many pixels for the export; 0 leaves them as they are"),
+    )  # fmt: skip
+    parser.add_argument(
+        "--text-label", default="end", choices=("end", "start", "none"),
+        help=_("where exported texts say that they are generated"),
+    )  # fmt: skip
+    parser.set_defaults(command=generate)
 
 
 def _add_model_commands(commands: Commands, common: argparse.ArgumentParser, fields: bool) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 DO = "--do"
+FORMATS = "png, jpeg, webp, svg"
 
 
 def add_edit_commands(commands: Commands, common: argparse.ArgumentParser, wanted: set[str]) -> None:
@@ -37,12 +38,13 @@ def add_edit_commands(commands: Commands, common: argparse.ArgumentParser, wante
         "pictures", nargs="+", metavar="PICTURE", help=_("files, folders of pictures, or ids of kept works")
     )
     editing.add_argument("--out", metavar="FOLDER", help=_("where the files go; without it, exports of the workspace"))
-    editing.add_argument("--format", default="", help=_("file format: png, jpeg, webp, svg"))
+    editing.add_argument("--format", default="", help=_("file format: {names}").format(names=FORMATS))
     editing.add_argument("--quality", type=int, default=92, metavar="N", help=_("1 to 100, for jpeg, webp and svg"))
     editing.add_argument(
         "--picture-label", default="auto", choices=("auto", "zh_CN", "en", "none"),
         help=_("the words “AI generated” in a corner of generated pictures: in this language, or none"),
     )  # fmt: skip
+    editing.add_argument("--preset", metavar="NAME", help=_("edits that were saved in the window, done first"))
     editing.add_argument("--keep", action="store_true", help=_("also keep generated pictures in the Library"))
     editing.set_defaults(command=edit)
     telling = commands.add_parser("palette", help=_("list the main colours of pictures"), parents=[common])
@@ -87,11 +89,15 @@ def edit(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int
     from aigc_desktop.export.edited import edited_piece, keep_edited, outcomes
     from aigc_desktop.export.export import format_named
 
-    if not options.steps:
+    steps = [*_preset(workspace, options.preset), *options.steps]
+    if not steps:
         raise UserError(_("No edit is named."), _("Name one with --do, such as --do crop --ratio 1:1."))
     if not 1 <= options.quality <= 100:
         raise UserError(_("--quality takes a number from 1 to 100."))
     to = format_named(options.format, "image")
+    if to.film:
+        way_out = _("Choose one of: {names}.").format(names=FORMATS)
+        raise UserError(_("“{name}” is a format for films.").format(name=to.name), way_out)
     library = Library(workspace.folder)
     try:
         sources = [source for name in options.pictures for source in _sources(library, name)]
@@ -100,10 +106,10 @@ def edit(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int
                 _("“{name}” was not made here, so the Library does not take it.").format(name=foreign.file.name),
                 _("Leave out --keep."),
             )
-        records = [check_step(step).record() for step in options.steps]
+        records = [check_step(step).record() for step in steps]
         with tempfile.TemporaryDirectory() as folder:
             pictures = join_sources([str(source.file.absolute()) for source in sources])
-            values = {"pictures": pictures, "steps": steps_text(options.steps), "out": folder}
+            values = {"pictures": pictures, "steps": steps_text(steps), "out": folder}
             shell.run(JobRequest("edit.apply", values, str(workspace.folder)))
             for source, file in outcomes(Path(folder), sources):
                 piece = edited_piece(source, file, records)
@@ -114,6 +120,20 @@ def edit(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int
     finally:
         library.close()
     return shell.code
+
+
+def _preset(workspace: Workspace, title: str | None) -> list[dict[str, Any]]:
+    """Return the steps of a saved preset, none without a title."""
+    from aigc_desktop.core.presets import Presets
+    from aigc_desktop.editing.chain import PRESETS, check_steps
+
+    if not title:
+        return []
+    found = {preset.title: preset for preset in Presets(workspace.folder).of_task(PRESETS)}
+    if title not in found:
+        names = _("Choose one of: {names}.").format(names=", ".join(found) or "–")
+        raise UserError(_("There is no preset “{name}”.").format(name=title), names)
+    return [step.plain() for step in check_steps(found[title].values.get("steps"))]
 
 
 def palette(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:

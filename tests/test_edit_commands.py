@@ -8,7 +8,9 @@ from PIL import Image
 
 from aigc_desktop.cli import main
 from aigc_desktop.core.library import Library
+from aigc_desktop.core.presets import Presets
 from aigc_desktop.core.workspace import Workspace
+from aigc_desktop.editing.chain import PRESETS
 from aigc_desktop.export.export import label_of
 from aigc_desktop.export.piece import Piece
 from aigc_desktop.export.results import keep
@@ -67,6 +69,17 @@ def test_a_kept_work_is_edited_by_its_id_labelled_and_kept_again(folder, tmp_pat
     assert new.edits[0]["operation"] == "upscale"
 
 
+def test_a_preset_of_the_window_is_used_by_its_name(folder, photos, tmp_path, capsys):
+    steps = [{"operation": "crop", "ratio": "16:9"}]
+    Presets(Workspace.open(folder).folder).save("Wide 宽", PRESETS, "", {"steps": steps})
+    out = tmp_path / "out"
+    assert main(["edit", str(photos / "p0.png"), "--preset", "Wide 宽", "--out", str(out)]) == 0
+    with Image.open(out / "p0.png") as image:
+        assert image.size == (50, 28)
+    assert main(["edit", str(photos / "p0.png"), "--preset", "Narrow", "--out", str(out)]) == 2
+    assert "Wide 宽" in capsys.readouterr().err
+
+
 def test_palettes_are_listed(folder, tmp_path, capsys):
     Image.new("RGB", (9, 9), "#1F5FD0").save(tmp_path / "blue.png")
     assert main(["palette", str(tmp_path / "blue.png"), "--json"]) == 0
@@ -85,6 +98,7 @@ def test_palettes_are_listed(folder, tmp_path, capsys):
         (["edit", "{photos}/none.png", "--do", "crop"], 1, "none.png"),
         (["edit", "0" * 32, "--do", "crop"], 2, "not in the library"),
         (["edit", "{photos}", "--format", "exe", "--do", "crop"], 2, "exe"),
+        (["edit", "{photos}", "--format", "gif", "--do", "crop"], 2, "films"),
         (["edit", "{photos}", "--quality", "0", "--do", "crop"], 2, "--quality"),
         (["palette", "{photos}", "--count", "0"], 2, "--count"),
         (["palette", "{photos}/.."], 2, "holds no pictures"),

@@ -21,6 +21,8 @@ from aigc_desktop.editing import operations as operations_package
 from aigc_desktop.editing.operation import Doubler, Operation, Pixels
 
 LONGEST = 50
+PRESETS = "edit.apply"
+"""The task that saved chains are presets of; their one value is "steps"."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,11 @@ def parse_steps(text: str) -> list[Step]:
         steps = json.loads(text)
     except (ValueError, RecursionError):
         steps = None
+    return check_steps(steps)
+
+
+def check_steps(steps: Any) -> list[Step]:
+    """Return the chain in plain data; UserError when it is none."""
     if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps) or len(steps) > LONGEST:
         raise UserError(
             _("These edits cannot be read."), _("Choose at least one edit, at most {count}.").format(count=LONGEST)

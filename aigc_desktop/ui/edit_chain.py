@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from PySide6.QtCore import QObject, Signal
@@ -23,6 +24,10 @@ class EditChain(QObject):
     def add(self, operation: str, values: dict[str, Any]) -> None:
         """Put a step at the end."""
         self._change((*self.steps, {"operation": operation, **values}))
+
+    def replace(self, steps: Sequence[dict[str, Any]]) -> None:
+        """Put another chain in the place of all steps."""
+        self._change(tuple(steps))
 
     def remove(self, place: int) -> None:
         """Take a step out."""

@@ -68,7 +68,7 @@ def _piece(kind: str) -> Piece:
 
 
 def test_every_format_is_found_by_its_constant():
-    assert [each.name for each in formats("image")] == ["png", "jpeg", "webp", "gif", "svg", "webp-film", "mp4"]
+    assert [each.name for each in formats("image")] == ["png", "jpeg", "webp", "svg", "gif", "webp-film", "mp4"]
     assert [each.name for each in formats("text")] == ["txt", "docx", "jsonl", "csv"]
 
 

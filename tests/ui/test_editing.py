@@ -152,9 +152,36 @@ def test_wrong_settings_are_marked_and_nothing_can_be_kept_until_they_are_right(
     qtbot.keyClicks(row.input.control, "#1F5FD0")
     qtbot.waitUntil(dialog.keep_button.isEnabled)
     assert not row.problem.isVisible()
+    strength = dialog.steps.form.rows["strength"]
+    strength.input.control.clear()
+    qtbot.keyClicks(strength.input.control, "much")
+    qtbot.waitUntil(lambda: not dialog.keep_button.isEnabled())
+    assert "must be a number" in strength.problem.text()
+    strength.input.control.clear()
+    qtbot.keyClicks(strength.input.control, "0.5")
+    qtbot.waitUntil(dialog.keep_button.isEnabled)
     looked(qtbot, dialog)
     dialog.view.flow.itemAt(0).widget().click()
     assert QGuiApplication.clipboard().text().startswith("#")
+    dialog.reject()
+
+
+def test_a_chain_is_saved_under_a_name_and_used_again(qtbot, page, services, record, tmp_path):
+    dialog = open_dialog(qtbot, page, [1])
+    dialog.steps.add("crop")
+    dialog.steps.add("upscale")
+    dialog.steps.presets.save_asked.emit("Wide 宽")
+    looked(qtbot, dialog)
+    dialog.reject()
+    settle(qtbot)
+    dialog = open_dialog(qtbot, page, [2])
+    [preset] = dialog.steps.presets.presets.of_task("edit.apply")
+    assert preset.title == "Wide 宽"
+    dialog.steps.presets.chosen.emit(preset)
+    assert row_titles(dialog) == ["Crop", "Enlarge"]
+    dialog.steps.presets.chosen.emit(replace(preset, values={"steps": [{"operation": "of tomorrow"}]}))
+    assert "of tomorrow" in record.failures[-1].message and row_titles(dialog) == ["Crop", "Enlarge"]
+    looked(qtbot, dialog)
     dialog.reject()
 
 

@@ -16,7 +16,7 @@ from aigc_desktop.core.config import TaskConfig, param
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.editing.oklab import to_oklab
-from aigc_desktop.editing.operation import Doubler, Operation, Pixels, rows_of
+from aigc_desktop.editing.operation import ROWS_PIXELS, Doubler, Operation, Pixels, rows_of
 
 PLAIN_SHARE = 0.6
 """So much of the border must have the background's colour; an object may reach the border elsewhere."""
@@ -122,10 +122,23 @@ def _distance(colours: npt.NDArray[np.uint8], colour: npt.NDArray[np.uint8]) -> 
 def _soften(pixels: Pixels, out: Pixels, cleared: Mask, background: npt.NDArray[np.float32]) -> None:
     """Unmix the pixels of `out` within EDGE of what was cleared, and the outermost of what was."""
     grown = _grown(cleared, EDGE)
-    sure = ~grown
     rows, columns = np.nonzero((grown & ~cleared) | (cleared & _grown(~cleared, 1)))
-    if not len(rows):
-        return
+    sure = ~grown
+    for start in range(0, len(rows), ROWS_PIXELS):
+        some = slice(start, start + ROWS_PIXELS)
+        _unmix(pixels, out, (rows[some], columns[some]), cleared, sure, background)
+
+
+def _unmix(
+    pixels: Pixels,
+    out: Pixels,
+    places: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]],
+    cleared: Mask,
+    sure: Mask,
+    background: npt.NDArray[np.float32],
+) -> None:
+    """Give pixels of `out` the object's colour and their share of it; `sure` is where the object alone is."""
+    rows, columns = places
     total, count = np.zeros((len(rows), 3), np.float32), np.zeros(len(rows), np.float32)
     height, width = cleared.shape
     for y, x in itertools.product(range(-AROUND, AROUND + 1), repeat=2):

@@ -72,4 +72,4 @@ def read_settings(path: Path) -> dict[str, Any] | None:
     return parse_settings(settings_in_xmp(_packet(path)))
 
 
-FORMAT = Format("svg", N_("SVG drawing, traced as curves"), ".svg", "image", write, read_label, read_settings, order=40)
+FORMAT = Format("svg", N_("SVG drawing, traced as curves"), ".svg", "image", write, read_label, read_settings, order=35)

@@ -9,17 +9,20 @@ from PySide6.QtGui import QAction, QKeySequence, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QListWidget, QListWidgetItem, QMenu, QVBoxLayout, QWidget
 
 from aigc_desktop.core.config import check, describe
+from aigc_desktop.core.errors import UserError, failure_of
 from aigc_desktop.core.family import Problem
 from aigc_desktop.core.fields import ConfigError
 from aigc_desktop.core.i18n import _
-from aigc_desktop.editing.chain import operations
+from aigc_desktop.core.presets import SavedPreset
+from aigc_desktop.editing.chain import PRESETS, check_steps, operations
 from aigc_desktop.ui.edit_chain import EditChain
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.widgets.controls import button, icon_button, label
 from aigc_desktop.ui.widgets.form import ConfigForm
+from aigc_desktop.ui.widgets.preset_menu import PresetMenu
 from aigc_desktop.ui.widgets.side_by_side import Scrolled
 
-ROWS = 4
+ROWS, ROW_PX = 4, 30
 
 
 class EditSteps(QWidget):
@@ -38,6 +41,10 @@ class EditSteps(QWidget):
         theme = services.theme
         self.add_button = button(theme, _("Add an edit"), "plus", "", _("Choose what is done with the picture"))
         self.add_button.setMenu(self._make_menu())
+        self.presets = PresetMenu(services)
+        self.presets.task = PRESETS
+        self.presets.chosen.connect(self._apply_preset)
+        self.presets.save_asked.connect(self._save_preset)
         self.list = QListWidget()
         self.list.setAccessibleName(_("Edits, from first to last"))
         self.list.setToolTip(_("Edits, from first to last; choose one to change its settings"))
@@ -72,7 +79,8 @@ class EditSteps(QWidget):
 
     def steps(self) -> list[dict[str, Any]] | None:
         """Return the chain as plain data, None while a step has settings that cannot be used."""
-        return list(self.chain.steps) if not any(_problems(step) for step in self.chain.steps) else None
+        wrong = any(_problems(step) for step in self.chain.steps) or (self.form is not None and self.form.problems())
+        return None if wrong else list(self.chain.steps)
 
     def set_rectangle(self, rectangle: QRect) -> None:
         """Give the chosen edit a rectangle."""
@@ -85,12 +93,20 @@ class EditSteps(QWidget):
 
     def _lay_out(self) -> None:
         theme = self.services.theme
-        tools = QHBoxLayout()
-        tools.setSpacing(theme.px(4))
-        tools.addWidget(self.add_button, 1)
+        head = QHBoxLayout()
+        head.setSpacing(theme.px(8))
+        head.addWidget(self.add_button, 1)
+        head.addWidget(self.presets, 1)
+        tools = QVBoxLayout()
+        tools.setSpacing(0)
         for tool in (self.undo, self.redo, self.up, self.remove):
             tools.addWidget(tool)
-        self.list.setFixedHeight(ROWS * theme.px(28) + 2 * self.list.frameWidth())
+        tools.addStretch(1)
+        middle = QHBoxLayout()
+        middle.setSpacing(theme.px(4))
+        middle.addWidget(self.list, 1)
+        middle.addLayout(tools)
+        self.list.setFixedHeight(ROWS * theme.px(ROW_PX) + 2 * self.list.frameWidth())
         self.holder = QWidget()
         self.holder_box = QVBoxLayout(self.holder)
         self.holder_box.setContentsMargins(0, 0, theme.px(8), 0)
@@ -101,8 +117,8 @@ class EditSteps(QWidget):
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(theme.px(8))
-        box.addLayout(tools)
-        box.addWidget(self.list)
+        box.addLayout(head)
+        box.addLayout(middle)
         box.addWidget(Scrolled(self.holder), 1)
 
     def _make_menu(self) -> QMenu:
@@ -118,6 +134,17 @@ class EditSteps(QWidget):
 
     def _add_chosen(self) -> None:
         self.add(str(self.sender().data()))  # type: ignore[attr-defined]
+
+    def _apply_preset(self, preset: SavedPreset) -> None:
+        try:
+            steps = [step.plain() for step in check_steps(preset.values.get("steps"))]
+        except UserError as error:
+            self.services.show_failure(failure_of(error))
+            return
+        self.chain.replace(steps)
+
+    def _save_preset(self, title: str) -> None:
+        self.presets.save(title, "", {"steps": list(self.chain.steps)})
 
     def _raise(self) -> None:
         row = self.list.currentRow()
@@ -137,7 +164,7 @@ class EditSteps(QWidget):
         for step in self.chain.steps:
             operation = operations()[step["operation"]]
             item = QListWidgetItem(self.services.theme.icon(operation.icon, "text"), _(operation.title))
-            item.setSizeHint(QSize(0, self.services.theme.px(28)))
+            item.setSizeHint(QSize(0, self.services.theme.px(ROW_PX)))
             self.list.addItem(item)
         self.list.setCurrentRow(max(row, 0 if self.chain.steps else -1))
         self.list.blockSignals(False)
@@ -151,20 +178,23 @@ class EditSteps(QWidget):
             return
         step = self.chain.steps[row]
         values = _values(step)
-        if self.form is None or self._shown != (row, step["operation"]):
+        if self.form is None or self._shown != (row, step["operation"]) or self.form.values() != values:
             self._drop_form()
             self.form = ConfigForm(describe(operations()[step["operation"]].config), self.services)
             self.form.changed.connect(self._form_changed)
             self.holder_box.insertWidget(2, self.form)
-            self._shown = (row, step["operation"])
-        if self.form.values() != values:
             self.form.set_values(values)
-        self.form.show_problems([] if set(_missing(step)) else _problems(step))
+            self._shown = (row, step["operation"])
+        self.form.show_problems([] if _missing(step) else _problems(step))
 
     def _form_changed(self) -> None:
-        if self.form is not None and self._shown is not None:
-            self.chain.set_values(self._shown[0], self.form.values())
-            self.form.show_problems(_problems(self.chain.steps[self._shown[0]]))
+        if self.form is None or self._shown is None:
+            return
+        row, before = self._shown[0], self.chain.steps
+        self.chain.set_values(row, self.form.values())
+        self.form.show_problems(_problems(self.chain.steps[row]))
+        if self.chain.steps is before:  # what is typed is no value, which changes nothing but what can be done
+            self.changed.emit()
 
     def _drop_form(self) -> None:
         if self.form is not None:
