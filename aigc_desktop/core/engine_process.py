@@ -64,6 +64,7 @@ class EngineProcess:
         self._stop_timer: threading.Timer | None = None
         self._stop_asked = False
         self._job = 0
+        self._open = False
 
     @property
     def pid(self) -> int:
@@ -86,6 +87,7 @@ class EngineProcess:
     def begin(self) -> None:
         """Make ready for the next job; a stop from here on counts for it, even before `events` is called."""
         self._job += 1
+        self._open = True
         self._stopping.clear()
         self._stop_asked = False
 
@@ -106,6 +108,7 @@ class EngineProcess:
             self.kill()
             yield Stopped(forced=True) if self._stop_asked else self._death()
         finally:
+            self._open = False
             if self._stop_timer is not None:
                 self._stop_timer.cancel()
 
@@ -118,7 +121,7 @@ class EngineProcess:
         """Stop the running job; an engine that does not notice within STOP_PATIENCE_S is ended."""
         self._stop_asked = True
         self.control("stop")
-        self._stop_timer = threading.Timer(STOP_PATIENCE_S, self._end_if_stuck)
+        self._stop_timer = threading.Timer(STOP_PATIENCE_S, self._end_if_stuck, (self._job,))
         self._stop_timer.daemon = True
         self._stop_timer.start()
 
@@ -138,8 +141,9 @@ class EngineProcess:
                 assert pipe is not None
                 pipe.close()
 
-    def _end_if_stuck(self) -> None:
-        if not self._stopping.is_set():
+    def _end_if_stuck(self, job: int) -> None:
+        # a stop may come when its job is just over: the one that began since then has nothing to do with it
+        if self._open and job == self._job and not self._stopping.is_set():
             self.process.kill()
 
     def _write(self, frame: dict[str, Any]) -> None:

@@ -60,11 +60,12 @@ class Asker(QObject):
         self._next()
 
     def forget(self) -> None:
-        """Want no answer any more, not even to the question that is being answered."""
+        """Want no answer any more, not even to the question that is being answered; a look is over in a moment."""
         self._wanted.clear()
         if self._handle is not None:
             self._dropped = True
-            self._handle.stop()
+            if self._kind != URGENT:
+                self._handle.stop()
 
     def waiting(self, kind: str) -> bool:
         """Return whether an answer of this kind is still to come."""

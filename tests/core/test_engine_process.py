@@ -75,6 +75,13 @@ def test_stop_takes_effect_at_once(engine):
     assert list(run(engine))[-1] == Finished()  # and the engine is as good as new
 
 
+def test_a_stop_that_comes_too_late_leaves_the_next_job_alone(engine):
+    assert list(run(engine))[-1] == Finished()
+    engine.stop()
+    assert list(run(engine, steps=250, slow=True))[-1] == Finished()  # longer than the patience of the stop
+    assert engine.alive
+
+
 def test_a_stop_before_the_job_is_not_lost(engine):
     engine.begin()
     engine.stop()
