@@ -23,6 +23,7 @@ from aigc_desktop.engine.diffusion.loading import Diffusion
 from aigc_desktop.engine.diffusion.stepping import Tell, stepwise
 from aigc_desktop.engine.pictures import Pictures, seeded
 
+_T5_TOKENS = {"sd3": 256, "flux": 512}  # as their pipelines cut prompts off
 MOST_READ = 32  # prompts that are remembered
 _NOISE: dict[str, tuple[str, dict[str, Any]]] = {
     "euler": ("EulerDiscreteScheduler", {}),
@@ -197,7 +198,8 @@ def too_long(model: Diffusion, prompt: str) -> Note | None:
     for part, words in model.parts.items():
         if part.startswith("tokenizer"):
             size = len(words(prompt).input_ids)
-            limits.append((size, 512 if "T5" in type(words).__name__ else int(words.model_max_length)))
+            most = _T5_TOKENS[model.line.name] if "T5" in type(words).__name__ else int(words.model_max_length)
+            limits.append((size, most))
     if not limits or any(size <= limit for size, limit in limits):
         return None
     size, limit = min(limits, key=lambda pair: pair[0] - pair[1])

@@ -40,12 +40,12 @@ _END = object()
 def stepwise(call: Callable[[Tell], T]) -> Generator[Any, None, T]:
     """Yield what `call(tell)` tells, and None every TICK_S seconds while it is quiet; return or raise as it does."""
     told: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    left, asked = threading.Event(), threading.Event()
+    left, turn = threading.Event(), threading.Semaphore(0)
     outcome: _Outcome[T] = _Outcome()
 
     def tell(what: Any) -> None:
         told.put(what)
-        asked.wait()
+        turn.acquire()
         if left.is_set():
             raise _Left
 
@@ -61,16 +61,15 @@ def stepwise(call: Callable[[Tell], T]) -> Generator[Any, None, T]:
             told.put(_END)
 
     thread = threading.Thread(target=work, name="diffusion", daemon=True)
-    asked.set()
     thread.start()
     try:
         while (what := _next(told)) is not _END:
-            asked.clear()
             yield what
-            asked.set()
+            if what is not None:
+                turn.release()
     finally:
         left.set()
-        asked.set()
+        turn.release()
         thread.join()
     if outcome.error is not None:
         raise outcome.error

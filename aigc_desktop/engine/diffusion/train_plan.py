@@ -23,6 +23,7 @@ from aigc_desktop.engine.planning import Draft, choose_preset
 
 _PER_PICTURE, _FEWEST_STEPS, _MOST_STEPS = 80, 400, 3000
 _FIXED = 1.2e9  # bytes: torch, the libraries, what reading the model leaves behind
+_OVERHEAD_S = 0.02  # of a step, for the calls of its thousand small operations
 _PACE_SIZE, _PACE_WIDTH = 64, 64
 
 
@@ -80,7 +81,7 @@ def _estimate(
     memory = _memory(config, cost, sum(sizes.values()), half)
     draft.check_machine(machine, memory / 1e6)
     pace = seconds_per_gigaflop(_PACE_SIZE, _PACE_WIDTH, config.device, machine)
-    seconds = None if pace is None else pace * _gigaflops(config, cost)
+    seconds = None if pace is None else pace * _gigaflops(config, cost) + _OVERHEAD_S * config.steps
     return replace(
         made, parameters=sum(sizes.values()), steps=config.steps, seconds=seconds, good_after_s=seconds,
         memory_mb=memory / 1e6, disk_mb=4 * 12.0 * cost.learned / 1e6, problems=draft.problems,
