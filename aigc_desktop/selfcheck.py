@@ -178,19 +178,24 @@ def check_lora(workspace: Any) -> None:
 
 
 def check_diffusion(workspace: Any, folder: Path, line: str) -> None:
-    """Import a tiny diffusion model, make a picture with it, and vary that one."""
+    """Import a tiny diffusion model and do with it what its line can do."""
     import numpy as np
     from PIL import Image
 
     from aigc_desktop.core.events import Sample
+    from aigc_desktop.data.pipeline_lines import LINES
     from aigc_desktop.engine.diffusion.tiny import SIDE, write_tiny_pipeline
 
     write_tiny_pipeline(folder, line)
     model = run_task(workspace, "models.import", {"source": str(folder)})["id"]
     picture = folder / "picture.png"
-    Image.fromarray(np.full((SIDE, SIDE, 3), 90, np.uint8)).save(picture)
+    Image.fromarray(np.full((SIDE, SIDE, 3), 180, np.uint8)).save(picture)
     small = {"model": model, "prompt": "a cat", "count": 1, "walk_steps": 2, "width": SIDE, "height": SIDE}
-    for task, values in (("generate", small), ("vary", {**small, "picture": str(picture)})):
+    given = {**small, "picture": str(picture)}
+    known = next(each for each in LINES if each.name == line)
+    tasks = {"generate": (known.make, small), "vary": (known.vary, given),
+             "fill": (known.fill, {**given, "mask": str(picture)})}  # fmt: skip
+    for task, values in ((task, values) for task, (runs, values) in tasks.items() if runs):
         result = workspace.new_run(f"diffusion.{task}", values, parent="results")
         events: list[Any] = []
         run_task(workspace, f"diffusion.{task}", values, result, events)

@@ -41,8 +41,14 @@ class Cost:
 
 def native_of(found: FoundModel) -> tuple[int, int]:
     """Return the side of the pictures a model was made for, and what sides must be a multiple of."""
-    model = _shapes(found, SimpleNamespace(config=_config(found, cast(Line, line_of(found.architecture)).denoiser)))
+    model = shapes_of(found)
     return model.side, model.multiple
+
+
+def shapes_of(found: FoundModel) -> Diffusion:
+    """Return a model that knows its settings only."""
+    denoiser = cast(Line, line_of(found.architecture)).denoiser
+    return _shapes(found, SimpleNamespace(config=_config(found, denoiser)))
 
 
 def cost_of(found: FoundModel, side: int, layers: str, rank: int) -> Cost:

@@ -49,7 +49,7 @@ class Diffusion:
     card: Card | None = None
 
     def __post_init__(self) -> None:
-        self.scheduler = self.parts.get("scheduler")  # its own, whichever is chosen
+        self.scheduler: Any = self.parts.get("scheduler")  # its own, whichever is chosen
 
     @property
     def denoiser(self) -> Any:

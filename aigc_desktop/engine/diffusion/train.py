@@ -19,11 +19,10 @@ from aigc_desktop.engine.device import choose_precision, free_memory
 from aigc_desktop.engine.diffusion.loading import Diffusion, find_pipeline_of, load_diffusion, sizes_of
 from aigc_desktop.engine.diffusion.material import captions_of, make_material, need_words, side_of
 from aigc_desktop.engine.diffusion.memory import Placement
+from aigc_desktop.engine.diffusion.painting import INPAINTING_CHANNELS
 from aigc_desktop.engine.diffusion.train_setup import LoraTrainConfig
 from aigc_desktop.engine.diffusion.trainee import Base, LoraTrainee
 from aigc_desktop.engine.training import begin, fit
-
-INPAINTING_CHANNELS = 9
 
 
 def train(config: LoraTrainConfig, run: Run) -> EventStream:
@@ -42,6 +41,15 @@ def train(config: LoraTrainConfig, run: Run) -> EventStream:
     yield from fit(config, run, trainee)
 
 
+def need_learner(model: Diffusion) -> None:
+    """Raise UserError when a model cannot learn here: those that need a picture to begin with, and some lines."""
+    if not model.line.learns or getattr(model.denoiser.config, "in_channels", 0) == INPAINTING_CHANNELS:
+        raise UserError(
+            _("“{title}” cannot learn here.").format(title=model.title),
+            _("Choose Stable Diffusion, Stable Diffusion XL or 3, or FLUX."),
+        )
+
+
 def _load(
     config: LoraTrainConfig, run: Run, device: torch.device
 ) -> Generator[Event, None, tuple[Diffusion, Base, str]]:
@@ -54,9 +62,5 @@ def _load(
     precision = str(read_table(kept)["precision"])
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     loaded = yield from load_diffusion(model, Placement(device, dtype))
-    if getattr(loaded.denoiser.config, "in_channels", 0) == INPAINTING_CHANNELS:
-        raise UserError(
-            _("“{title}” only paints parts of pictures anew.").format(title=model.info.title),
-            _("Choose another model to learn from your pictures."),
-        )
+    need_learner(loaded)
     return loaded, Base(model.id, weights_hash(model.info)), precision

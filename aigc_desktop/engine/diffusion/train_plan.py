@@ -13,9 +13,10 @@ from aigc_desktop.core.machine import Machine
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.model_files import FoundModel
 from aigc_desktop.engine.device import choose_device, choose_precision
-from aigc_desktop.engine.diffusion.cost import Cost, cost_of, native_of
+from aigc_desktop.engine.diffusion.cost import Cost, cost_of, native_of, shapes_of
 from aigc_desktop.engine.diffusion.loading import find_pipeline_of, sizes_of
 from aigc_desktop.engine.diffusion.material import captions_of, need_words, side_of
+from aigc_desktop.engine.diffusion.train import need_learner
 from aigc_desktop.engine.diffusion.train_setup import LEAST_PICTURES, PRESETS, LoraTrainConfig
 from aigc_desktop.engine.diffusion.trainee import PREVIEW_PICTURES
 from aigc_desktop.engine.picture_plan import seconds_per_gigaflop
@@ -58,7 +59,9 @@ def _base(value: Any, dataset: Dataset | None) -> tuple[FoundModel | None, str]:
     if not isinstance(value, str) or not value or dataset is None:
         return None, ""
     try:
-        return find_pipeline_of(Workspace(dataset.folder.parent.parent).model(value)), ""
+        found = find_pipeline_of(Workspace(dataset.folder.parent.parent).model(value))
+        need_learner(shapes_of(found))
+        return found, ""
     except UserError as error:
         return None, error.message
 

@@ -202,6 +202,14 @@ def test_a_model_that_is_gone_is_named(studio, dataset):
     assert isinstance(events[-1], Failed) and "short lived" in events[-1].message and events[-1].hint
 
 
+def test_a_line_that_cannot_learn_here_is_told_before_and_at_the_start(studio, dataset):
+    values = {"dataset": dataset.id, "base": "flux_fill", "trigger": "ohwx"}
+    plan = FAMILY.task("train").plan(values, "auto", dataset, describe_machine())
+    assert [problem.field for problem in plan.problems] == ["base"] and "cannot learn" in plan.problems[0].message
+    _run, events = teach(studio, dataset, "flux_fill")
+    assert isinstance(events[-1], Failed) and events[-1].message == plan.problems[0].message
+
+
 def test_another_kind_of_model_is_refused(studio, dataset, tmp_path):
     _run, events = teach(studio, dataset, "nothing there")
     assert isinstance(events[-1], Failed) and "nothing there" in events[-1].message
