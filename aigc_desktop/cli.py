@@ -24,8 +24,11 @@ from aigc_desktop.core.machine import THREADS_VARIABLE, usable_cores
 from aigc_desktop.core.offline import go_offline
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.settings import load_preferences
+from aigc_desktop.core.starters import bring_in, starters
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data_commands import add_data_commands
+from aigc_desktop.edit_commands import add_edit_commands, take_steps
+from aigc_desktop.explore_commands import add_explore_commands
 from aigc_desktop.flags import add_fields, given
 from aigc_desktop.measuring import Writer, evaluate_run
 from aigc_desktop.terminal import DONE, WRONG, Shell
@@ -38,9 +41,11 @@ def main(arguments: Sequence[str], write_pdf: Writer | None = None) -> int:
     common, _rest = _common_flags().parse_known_args(arguments)
     set_language(common.language or load_preferences().language)
     folder = Path(common.workspace).absolute() if common.workspace else paths.default_workspace()
-    options = _parser(arguments, folder).parse_args(arguments, argparse.Namespace(write_pdf=write_pdf))
-    shell = Shell(options.json)
+    shell = Shell(common.json)
     try:
+        arguments, steps = take_steps(arguments)
+        given_here = argparse.Namespace(write_pdf=write_pdf, steps=steps)
+        options = _parser(arguments, folder).parse_args(arguments, given_here)
         code: int = options.command(options, Workspace.open(folder), shell)
     except UserError as error:
         shell.complain(error.message, error.hint)
@@ -118,6 +123,18 @@ def models_list(_options: argparse.Namespace, workspace: Workspace, shell: Shell
     return DONE
 
 
+def models_starter(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
+    """List the models that ship with the program, or copy one into the workspace."""
+    if options.name:
+        run = bring_in(workspace, options.name)
+        shell.row({"run": run.id}, run.id)
+        return DONE
+    for starter in starters():
+        line = "\t".join((starter.name, starter.family, readable_size(starter.bytes), starter.title))
+        shell.row({**asdict(starter), "title": starter.title}, line)
+    return DONE
+
+
 def evaluate(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
     """Measure what a trained model makes."""
     values = {**given(options), "run": options.run}
@@ -192,6 +209,7 @@ def _parser(arguments: Sequence[str], folder: Path) -> argparse.ArgumentParser:
     add_data_commands(data.add_subparsers(required=True), common, wanted)
     models = commands.add_parser("models", help=_("import and list published models"))
     _add_model_commands(models.add_subparsers(required=True), common, {"models", "import"} <= wanted)
+    add_edit_commands(commands, common, wanted)
     training = commands.add_parser("train", help=_("train a model"), parents=[common])
     training.set_defaults(command=train)
     if "train" in wanted:
@@ -201,7 +219,7 @@ def _parser(arguments: Sequence[str], folder: Path) -> argparse.ArgumentParser:
     making.add_argument("--task", default="generate", help=_("generate, or another task of the family"))
     making.add_argument("--out", metavar="FOLDER", help=_("export the works to this folder"))
     making.add_argument(
-        "--format", default="", help=_("file format of the export: png, jpeg, webp, txt, jsonl, csv, docx")
+        "--format", default="", help=_("file format of the export: png, jpeg, webp, svg, txt, jsonl, csv, docx")
     )
     making.add_argument(
         "--picture-label", default="auto", choices=("auto", "zh_CN", "en", "none"),
@@ -228,6 +246,8 @@ def _parser(arguments: Sequence[str], folder: Path) -> argparse.ArgumentParser:
         from aigc_desktop.engine.evaluation import JOBS
 
         add_fields(measuring, JOBS.task("run").config, skip={"run"})
+    exploring = commands.add_parser("explore", help=_("look around in what a trained model of pictures can make"))
+    add_explore_commands(exploring.add_subparsers(required=True), common, wanted)
     listing = commands.add_parser("runs", help=_("list the trained models, or show one"), parents=[common])
     listing.add_argument("run", nargs="?", metavar="RUN")
     listing.set_defaults(command=runs)
@@ -253,6 +273,11 @@ def _add_model_commands(commands: Commands, common: argparse.ArgumentParser, fie
     bringing.set_defaults(command=models_import)
     known = commands.add_parser("list", help=_("list the imported models"), parents=[common])
     known.set_defaults(command=models_list)
+    shipped = commands.add_parser(
+        "starter", help=_("list the models that ship with the program, or take one"), parents=[common]
+    )
+    shipped.add_argument("name", nargs="?", default="", metavar="NAME")
+    shipped.set_defaults(command=models_starter)
 
 
 def _common_flags() -> argparse.ArgumentParser:

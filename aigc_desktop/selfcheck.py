@@ -54,6 +54,7 @@ def checks(folder: Path) -> Iterator[tuple[str, Callable[[], None]]]:
         kind = "labelled" if _published(family, "encoder") else family.kind
         if any(task.group == "train" for task in family.tasks):
             yield name, lambda family=family, kind=kind: check_family(workspace, family, datasets[kind])  # type: ignore[misc]
+    yield "editing", lambda: check_editing(workspace, folder.with_name("edited 图"))
     yield "evaluation", lambda: check_evaluation(workspace, datasets["text"])
     yield "published language model", lambda: check_language_model(workspace, folder.with_name("tiny 模型"))
     yield "LoRA", lambda: check_lora(workspace)
@@ -113,6 +114,22 @@ def check_family(workspace: Any, family: Any, dataset: str) -> None:
         events: list[Any] = []
         run_task(workspace, f"{name}.{task}", values, result, events)
         assert any(isinstance(event, Sample | Text) for event in events), "nothing was made"
+
+
+def check_editing(workspace: Any, folder: Path) -> None:
+    """Enlarge a picture with the network that is shipped, and trace the outcome as a drawing in the helper process."""
+    from aigc_desktop.core.rehearsal import sample_path
+    from aigc_desktop.editing.chain import steps_text
+    from aigc_desktop.export.edited import edited_piece, outcomes, source_of_file
+    from aigc_desktop.export.export import export_pieces, format_named
+
+    source = source_of_file(next(sample_path("image").rglob("*.png")))
+    steps = [{"operation": "upscale"}]
+    values = {"pictures": str(source.file), "steps": steps_text(steps), "out": str(folder)}
+    run_task(workspace, "edit.apply", values)
+    [(source, file)] = outcomes(folder, [source])
+    [drawing] = export_pieces([edited_piece(source, file, steps)], folder, format_named("svg", "image"))
+    assert b"<path" in drawing.read_bytes(), "an empty drawing"
 
 
 def check_evaluation(workspace: Any, dataset: str) -> None:

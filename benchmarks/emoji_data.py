@@ -1,4 +1,4 @@
-"""The 1,911 base emoji as a data set of 32 px with a fifth held out, and how samples of a model compare with them."""
+"""The 1,911 base emoji as a data set, some of them held out, and how samples of a model compare with them."""
 
 from __future__ import annotations
 
@@ -21,28 +21,29 @@ from aigc_desktop.data.scan import ScanConfig
 from aigc_desktop.engine.metrics.baselines import PcaGaussian
 from aigc_desktop.engine.metrics.features import image_features
 from aigc_desktop.engine.metrics.image import kid, memorisation, neighbourhood
+from aigc_desktop.engine.metrics.random_features import random_features, standardised
 from benchmarks.fetch_data import fetch_emoji, load_emoji
 from benchmarks.report import DATA
 
 SIZE = 32
-HELD_OUT = 0.2
+HELD_OUT = {32: 0.2, 64: 0.5}
 SAMPLES = 1000
 
 
-def emoji_dataset(workspace: Workspace) -> Dataset:
+def emoji_dataset(workspace: Workspace, size: int = SIZE) -> Dataset:
     """Return the frozen data set of the workspace, imported from folders named after the categories when it is new."""
-    if found := workspace.datasets():
+    if found := [dataset for dataset in workspace.datasets() if dataset.info.size == size]:
         return found[0]
     package = fetch_emoji()
-    source = workspace.folder / "emoji"
+    source = workspace.folder / f"emoji{size}"
     entries = json.loads((package / "emoji.json").read_text(encoding="utf-8"))
-    for entry, picture in zip(entries, load_emoji(package, SIZE), strict=True):
+    for entry, picture in zip(entries, load_emoji(package, size), strict=True):
         folder = source / entry["category"].replace("/", "-")
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(picture).save(folder / entry["image"])
     config = check(ScanConfig, {"source": str(source), "title": "emoji", "kind": "image", "labels": "folders"})
     run = Run(workspace.folder, workspace.folder)
-    for event in import_dataset(config, {"size": str(SIZE), "validation": HELD_OUT}, run):
+    for event in import_dataset(config, {"size": str(size), "validation": HELD_OUT[size]}, run):
         if isinstance(event, Result):
             return workspace.dataset(str(event.data["id"]))
     raise RuntimeError("the import gave no data set")
@@ -50,10 +51,15 @@ def emoji_dataset(workspace: Workspace) -> Dataset:
 
 @dataclass(frozen=True)
 class Quality:
-    """KID against held-out pictures, the baseline's, their ratio, and what else says whether samples are good."""
+    """KID against held-out pictures, the baseline's, their ratio, and what else says whether samples are good.
+
+    The two `_random` are in features of a random network, which no model was trained in.
+    """
 
     kid: float
     kid_pca: float
+    kid_random: float
+    kid_pca_random: float
     recall: float
     precision: float
     coverage: float
@@ -67,13 +73,15 @@ class Quality:
 
 
 def measure(dataset: Dataset, samples: np.ndarray[Any, np.dtype[np.uint8]]) -> Quality:
-    """Return the quality of samples (N, 32, 32, 3), all distances to held-out pictures."""
+    """Return the quality of samples (N, S, S, 3), all distances to held-out pictures."""
     train, held_out, pca = _real_features(dataset)
+    random = [random_features(pictures) for pictures in (dataset.images("validation"), samples, _baseline(dataset))]
     fake = image_features(samples)
     around = neighbourhood(held_out, fake[: len(held_out)])
     copies = memorisation(train, held_out, fake)
     return Quality(
-        kid(held_out, fake).value, kid(held_out, pca).value, around.recall, around.precision, around.coverage,
+        kid(held_out, fake).value, kid(held_out, pca).value, kid(*standardised(random[0], random[1])).value,
+        kid(*standardised(random[0], random[2])).value, around.recall, around.precision, around.coverage,
         copies.ratio, copies.near_share,
     )  # fmt: skip
 
@@ -82,11 +90,14 @@ def _real_features(dataset: Dataset) -> list[np.ndarray[Any, np.dtype[np.float32
     """Return the features of training pictures, held-out pictures and the baseline, kept for the next benchmark."""
     path = DATA / f"emoji_features_{dataset.manifest_hash()[:16]}.npz"
     if not path.is_file():
-        pca = PcaGaussian(dataset.images("train")).sample(SAMPLES, seed=0)
-        sets = [dataset.images("train"), dataset.images("validation"), pca]
+        sets = [dataset.images("train"), dataset.images("validation"), _baseline(dataset)]
         np.savez(path, *[image_features(pictures) for pictures in sets])
     with np.load(path) as kept:
         return [kept[f"arr_{i}"] for i in range(3)]
+
+
+def _baseline(dataset: Dataset) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    return PcaGaussian(dataset.images("train")).sample(SAMPLES, seed=0)
 
 
 def cpu_seconds() -> float:

@@ -17,6 +17,7 @@ from aigc_desktop.core.paths import resources
 from aigc_desktop.data.label_index import digest_of
 from aigc_desktop.ui.main_window import MainWindow
 from aigc_desktop.ui.tour import Tour
+from aigc_desktop.ui.widgets.edit_dialog import EditDialog
 from aigc_desktop.ui.widgets.settings_cards import AboutCard
 
 PATIENCE_S = 120
@@ -251,6 +252,38 @@ def create(stage: Stage) -> None:
             page.view.back()
 
 
+def explore(stage: Stage) -> None:
+    """Walk on the map of each model that can be explored, collect, find sliders, look at variants, mix."""
+    window = stage.window
+    window.navigate("explore")
+    page = window.pages["explore"]
+    exploration = page.exploration
+    families = {task.family for task in window.services.jobs.catalogue.values() if task.explored}
+    for run in window.services.workspace.runs():
+        family = run.info.task.split(".")[0]
+        if family not in families or not run.checkpoints():
+            continue
+        window.navigate("explore", run=run.id)
+        stage.wait(lambda: exploration.map is not None and exploration.look is not None)
+        if not exploration.directions:
+            page.sliders.find_button.click()
+            stage.wait(lambda: bool(exploration.directions))
+        for across, down in ((2.0, 3.0), (8.5, 4.2), (5.0, 9.0)):
+            page.view.map.go_to(across, down)
+            stage.settle(1)
+            exploration.collect()
+        stage.shoot(f"explore-map-{family}")
+        page.show_variants()
+        stage.wait(lambda: len(exploration.variants) > 0)
+        stage.shoot(f"explore-variants-{family}")
+        page.view.show_mode("map")
+        page.view.collected.grid.select_rows([0, 1, 2])
+        page.panel.show_tab("mix")
+        stage.settle(1)
+        stage.shoot(f"explore-mix-{family}")
+        page.panel.show_tab("sliders")
+
+
 def tasks(stage: Stage) -> None:
     """Show the settings of every family's training, and of every task of what was trained."""
     window = stage.window
@@ -358,6 +391,31 @@ def library(stage: Stage) -> None:
     stage.shoot("library-many")
 
 
+def edit(stage: Stage) -> None:
+    """Edit two works of the library: a chain with a look, the settings of a crop, a rectangle that is drawn."""
+    window = stage.window
+    window.navigate("library")
+    page = window.pages["library"]
+    stage.wait(lambda: page.library is not None)
+    stage.settle(1)
+    page.grid.select_rows([0, 1])
+    page.edits.edit(page.chosen())
+    stage.wait(lambda: bool(page.findChildren(EditDialog)))
+    dialog = page.findChildren(EditDialog)[-1]
+    for operation in ("upscale", "recolour"):
+        dialog.steps.add(operation)
+    dialog.steps.chain.set_values(1, {"colours": "#1F5FD0 #F5A623"})
+    stage.settle(1)
+    stage.wait(lambda: not dialog.asker.waiting("look"))
+    stage.shoot("edit", dialog)
+    dialog.steps.add("crop")
+    dialog.steps.form.set_advanced(True)
+    dialog.draw()
+    stage.settle(1)
+    stage.wait(lambda: not dialog.asker.waiting("look"))
+    stage.dialog("edit-crop")
+
+
 def tour(stage: Stage) -> None:
     """Take the guided tour with texts, the shorter one."""
     window = stage.window
@@ -385,6 +443,7 @@ def empty(stage: Stage) -> None:
 SCENES = {
     each.__name__: each
     for each in (
-        places, dialogs, bring_in, label, train, ended, create, tasks, tune, evaluations, library, tour, empty
+        places, dialogs, bring_in, label, train, ended, create, explore, tasks, tune, evaluations, library, edit,
+        tour, empty,
     )
 }

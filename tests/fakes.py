@@ -95,7 +95,7 @@ class FakeJobCenter(QObject):
         self.stops_at_once = True
         self.was_shut_down = False
 
-    def run(self, request: JobRequest) -> FakeHandle:
+    def run(self, request: JobRequest, *, quiet: bool = False) -> FakeHandle:
         request = replace(request, language=language())
         handle = FakeHandle(request, self)
         self.requests.append(request)

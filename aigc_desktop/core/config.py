@@ -44,6 +44,13 @@ def param(
     return Field(default=default, ge=ge, le=le, json_schema_extra={"param": shown})  # type: ignore[dict-item]
 
 
+def again(config: type[TaskConfig], name: str, default: Any) -> Any:
+    """Declare the field `name` of `config` once more, with another default."""
+    info = config.model_fields[name]
+    limits = _limits(info)
+    return param(default, **_shown(name, info), ge=limits["minimum"], le=limits["maximum"])
+
+
 def describe(config: type[TaskConfig]) -> list[FieldSpec]:
     """Return the fields of a configuration as plain data.
 
@@ -68,13 +75,9 @@ def check(config: type[ConfigT], values: dict[str, Any]) -> ConfigT:
 
 
 def _spec(name: str, info: FieldInfo) -> FieldSpec:
-    extra = info.json_schema_extra
-    if not isinstance(extra, dict) or "param" not in extra:
-        raise TypeError(f"field {name!r} is not declared with param()")
-    shown: dict[str, Any] = extra["param"]  # type: ignore[assignment]
+    shown = _shown(name, info)
     kind, values = kind_of(info.annotation)
     labels = shown["labels"]
-    limits = {type(item).__name__: item for item in info.metadata}
     return FieldSpec(
         name=name,
         kind=shown["kind"] or kind,
@@ -82,13 +85,27 @@ def _spec(name: str, info: FieldInfo) -> FieldSpec:
         title=shown["title"],
         help=shown["help"],
         unit=shown["unit"],
-        minimum=getattr(limits.get("Ge"), "ge", None),
-        maximum=getattr(limits.get("Le"), "le", None),
+        **_limits(info),
         choices=tuple((value, labels.get(value, value)) for value in values),
         advanced=shown["advanced"],
         required=info.is_required(),
         multiline=shown["multiline"],
     )
+
+
+def _shown(name: str, info: FieldInfo) -> dict[str, Any]:
+    """Return what `param` was told of a field, but for its default and limits."""
+    extra = info.json_schema_extra
+    if not isinstance(extra, dict) or "param" not in extra:
+        raise TypeError(f"field {name!r} is not declared with param()")
+    return extra["param"]  # type: ignore[return-value]
+
+
+def _limits(info: FieldInfo) -> dict[str, Any]:
+    limits = {type(item).__name__: item for item in info.metadata}
+    return {
+        "minimum": getattr(limits.get("Ge"), "ge", None), "maximum": getattr(limits.get("Le"), "le", None),
+    }  # fmt: skip
 
 
 def _sentence(error: Any) -> str:

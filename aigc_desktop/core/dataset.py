@@ -7,7 +7,7 @@ datasets/<id>/
   files/            what came out of a zip archive, so that the archive may vanish
   snapshot/         written once, never changed; present when `info.frozen`
     manifest.json   {"format", "files": {name: {"size", "sha256"}}}
-    images.npy      uint8 (N, S, S, C): square, resized so that the short side is S and centre-cropped
+    images.npy      uint8 (N, H, W, C): the middle of each picture in the shape `info.aspect`, resized
     texts.bin       all texts, UTF-8, one after another; text i is bytes offsets[i]:offsets[i + 1]
     offsets.npy     int64 (N + 1,)
     attributes.bin  JSON objects, UTF-8, one after another: what is told of each item; only with `info.attributes`
@@ -31,6 +31,7 @@ from typing import Any, Literal, overload
 import numpy as np
 import numpy.typing as npt
 
+from aigc_desktop.core.aspect import SQUARE, Aspect, pixels_of
 from aigc_desktop.core.errors import BadInput, UserError
 from aigc_desktop.core.files import sha256_file, write_json
 from aigc_desktop.core.i18n import _
@@ -80,7 +81,8 @@ class ItemRecord:
 class DatasetInfo:
     """What is known of a data set; counts are of usable items. `size` 0 and `frozen` False before the freeze.
 
-    `classes` are those of whole items, `span_classes` those of names marked in texts.
+    `classes` are those of whole items, `span_classes` those of names marked in texts. `size` and `aspect` are those of
+    core/aspect.py.
     """
 
     id: str
@@ -105,7 +107,13 @@ class DatasetInfo:
     licence: str = ""
     span_classes: list[str] = field(default_factory=list)
     span_counts: list[int] = field(default_factory=list)
+    aspect: Aspect = SQUARE
     format: int = FORMAT
+
+    @property
+    def pixels(self) -> tuple[int, int]:
+        """Return width and height of the frozen pictures."""
+        return pixels_of(self.aspect, self.size)
 
 
 class Dataset:
@@ -145,7 +153,7 @@ class Dataset:
         return str(self._manifest["sha256"])
 
     def images(self, split: Split) -> npt.NDArray[np.uint8]:
-        """Return the pictures of a split, uint8 (N, S, S, C), gathered from the memory map."""
+        """Return the pictures of a split, uint8 (N, H, W, C), gathered from the memory map."""
         return np.asarray(self.image_map[self.indices(split)])
 
     def texts(self, split: Split) -> Texts:
@@ -185,7 +193,7 @@ class Dataset:
 
     @cached_property
     def image_map(self) -> npt.NDArray[np.uint8]:
-        """Return all pictures of the snapshot as a read-only memory map, uint8 (N, S, S, C)."""
+        """Return all pictures of the snapshot as a read-only memory map, uint8 (N, H, W, C)."""
         return self._array("images")
 
     @cached_property

@@ -50,7 +50,7 @@ class Sample:
     images: Images
     seeds: tuple[int, ...] = ()
     labels: tuple[str, ...] = ()
-    role: Literal["samples", "real", "reconstruction", "interpolation", "rejected"] = "samples"
+    role: Literal["samples", "real", "reconstruction", "copies", "interpolation", "rejected"] = "samples"
     ratings: tuple[Rating, ...] = ()
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # the window shows without pydantic and numpy
     from aigc_desktop.core.dataset import Dataset
     from aigc_desktop.core.machine import Machine
 
-TaskGroup = Literal["train", "create", "data", "evaluate", "models"]
+TaskGroup = Literal["train", "create", "explore", "data", "evaluate", "models"]
 Kind = Literal["image", "text", "any"]
 
 
@@ -92,7 +92,8 @@ class Family:
     makes with default settings, images uint8 (N, H, W, C) or a list of texts; None where nothing is sampled.
     `baseline` is the same for a model in the checkpoint that the results have to be compared with. With `tempered`
     these functions also take a temperature. `likelihood` gives a function from texts to the nats of each, summed over
-    its tokens and its end; `likelihood_note` is a message that says what is special about these.
+    its tokens and its end; `likelihood_note` is a message that says what is special about these. `latents` is for
+    exploring: (checkpoint folder, device name) -> a LatentModel (engine/latent.py).
     """
 
     name: str
@@ -106,6 +107,7 @@ class Family:
     likelihood: Callable[[Path, str], Likelihood] | None = None
     baseline_likelihood: Callable[[Path, str], Likelihood] | None = None
     likelihood_note: str = ""
+    latents: Callable[[Path, str], Any] | None = None
 
     def task(self, name: str) -> Task:
         """Return the task of this name; KeyError if the family has none."""
@@ -117,7 +119,10 @@ class Family:
 
 @dataclass(frozen=True)
 class TaskSpec:
-    """A task as plain data for the window, which never imports the engine; `key` is "family.task"."""
+    """A task as plain data for the window, which never imports the engine; `key` is "family.task".
+
+    `explored` says that models of its family have a latent space.
+    """
 
     key: str
     title: str
@@ -129,6 +134,7 @@ class TaskSpec:
     fields: list[FieldSpec]
     planned: bool
     requires: str = ""
+    explored: bool = False
 
 
 def task_spec(family: Family, task: Task) -> TaskSpec:
@@ -137,5 +143,5 @@ def task_spec(family: Family, task: Task) -> TaskSpec:
 
     return TaskSpec(
         f"{family.name}.{task.name}", task.title, task.group, family.name, family.title, family.kind,
-        family.summary, describe(task.config), task.plan is not None, task.requires,
+        family.summary, describe(task.config), task.plan is not None, task.requires, family.latents is not None,
     )  # fmt: skip

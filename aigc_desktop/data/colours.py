@@ -1,4 +1,4 @@
-"""Bring any mode of Pillow to sRGB without transparency."""
+"""Bring any mode of Pillow to sRGB, with or without transparency."""
 
 from __future__ import annotations
 
@@ -25,6 +25,18 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "LAB":
         return _from_lab(image)
     return _apply_profile(image, profile).convert("RGB")
+
+
+def to_rgba(image: Image.Image) -> Image.Image:
+    """Return the first frame as RGBA in the same way, but with its transparency."""
+    if image.mode not in _ALPHA and "transparency" not in image.info:
+        return to_rgb(image).convert("RGBA")
+    profile = image.info.get("icc_profile")
+    image.load()
+    image = _eight_bits(image).convert("RGBA")
+    colours = _apply_profile(image.convert("RGB"), profile)
+    colours.putalpha(image.getchannel("A"))
+    return colours
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 
+from aigc_desktop.core.aspect import SQUARE
 from aigc_desktop.core.dataset import Dataset, write_info
 from aigc_desktop.core.files import atomic_folder, folder_size, need_space
 from aigc_desktop.core.i18n import _
@@ -22,5 +23,6 @@ def copy_to_label(dataset: Dataset, workspace: Workspace) -> str:
         shutil.copytree(dataset.folder, folder, ignore=shutil.ignore_patterns(*_LEFT_BEHIND), dirs_exist_ok=True)
         write_info(folder, replace(
             dataset.info, id=target.name, title=title, frozen=False, size=0, channels=0, train=0, validation=0,
+            aspect=SQUARE,
         ))  # fmt: skip
     return target.name

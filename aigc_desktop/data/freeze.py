@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import field_validator
 
+from aigc_desktop.core.aspect import SQUARE, Aspect, usual_aspect
 from aigc_desktop.core.config import TaskConfig, param
 from aigc_desktop.core.dataset import FORMAT, MARKS, UNMARKED, Dataset, DatasetInfo, ItemRecord, write_info
 from aigc_desktop.core.errors import UserError
@@ -34,7 +35,7 @@ from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.items import FIRST_PROBLEMS, read_items
 from aigc_desktop.data.label_index import Corrections
 from aigc_desktop.data.npy import ArrayWriter
-from aigc_desktop.data.pictures import read_file, square_picture
+from aigc_desktop.data.pictures import cut_picture, read_file
 from aigc_desktop.data.pool import Pace, ordered_map
 from aigc_desktop.data.problems import ItemProblem, describe_problem
 from aigc_desktop.data.scan import describe
@@ -50,8 +51,21 @@ class FreezeConfig(TaskConfig):
     dataset: str = param(..., N_("Data set"), N_("The data set to make ready for training."), kind=FieldKind.DATASET)
     size: Literal["32", "64", "128", "256", "512", "768", "1024"] = param(
         "64", N_("Picture size"),
-        N_("Pictures are fitted and cut to squares of this side; diffusion models learn from 512 px and more."),
+        N_("Side of square pictures; those of other shapes are about as large. Diffusion models learn from 512 px on."),
         labels={side: f"{side} px" for side in ("32", "64", "128", "256", "512", "768", "1024")},
+    )  # fmt: skip
+    aspect: Literal["1:1", "auto", "4:3", "3:2", "16:9", "2:1", "3:4", "2:3", "9:16", "1:2"] = param(
+        SQUARE, N_("Shape"), N_("Width to height; the middle of each picture is cut out in this shape."),
+        labels={
+            SQUARE: N_("Square"), "auto": N_("As most pictures"), "4:3": N_("4:3, landscape"),
+            "3:2": N_("3:2, photo"), "16:9": N_("16:9, screen"), "2:1": N_("2:1, banner"),
+            "3:4": N_("3:4, portrait"), "2:3": N_("2:3, poster"), "9:16": N_("9:16, phone"), "1:2": N_("1:2, bookmark"),
+        },
+    )  # fmt: skip
+    transparency: Literal["white", "keep"] = param(
+        "white", N_("Transparency"),
+        N_("Whether models learn what is transparent, or white in its place; drawings often gain from keeping it."),
+        labels={"white": N_("On white"), "keep": N_("Keep")},
     )  # fmt: skip
     validation: float = param(
         0.1, N_("Validation share"), N_("Part of the items that is kept apart to check the training."), ge=0.0, le=0.5
@@ -81,6 +95,7 @@ class _Frozen:
     left_out_count: int = 0
     characters: int = 0
     bytes: int = 0
+    channels: int = 0
 
     def add(self, row: int, label: int, record: ItemRecord) -> None:
         self.rows.append(row)
@@ -109,24 +124,29 @@ def freeze(config: FreezeConfig, run: Run) -> EventStream:
             _("“{title}” is frozen already; a snapshot is never changed.").format(title=info.title),
             _("Train on it, or import the source again to freeze it differently."),
         )
-    side = int(config.size) if info.kind == "image" else 0
+    pictures = info.kind == "image"
     yield Note(_("Freezing “{title}”.").format(title=info.title))
     corrections = Corrections(dataset)
     info = yield from _with_corrections(dataset, corrections)
     selected = yield from _select(dataset, config)
-    need_space(dataset.folder, len(selected) * (side * side * 3 + 32) if side else info.bytes + 32 * len(selected))
+    if pictures:
+        channels = 4 if config.transparency == "keep" else 3
+        info = replace(info, size=int(config.size), aspect=_aspect(dataset, selected, config), channels=channels)
+    width, height = info.pixels
+    needed = width * height * info.channels * len(selected) if pictures else info.bytes
+    need_space(dataset.folder, needed + 32 * len(selected))
     shutil.rmtree(dataset.snapshot, ignore_errors=True)  # of a freeze that was killed before its last line
     with atomic_folder(dataset.snapshot) as folder:
         chosen = _chosen(dataset, selected, info, corrections)
-        pace = Pace(_("Freezing"), len(selected), _("pictures") if side else _("texts"))
-        if side:
-            frozen = yield from _freeze_pictures(dataset, chosen, folder, side, pace)
+        pace = Pace(_("Freezing"), len(selected), _("pictures") if pictures else _("texts"))
+        if pictures:
+            frozen = yield from _freeze_pictures(dataset, chosen, folder, info, pace)
         else:
             frozen = yield from _freeze_texts(dataset, chosen, folder, bool(info.span_classes), pace)
         yield from _freeze_attributes(dataset, frozen, folder)
         parts = _write_arrays(folder, frozen, config)
         yield from _write_manifest(folder, config, frozen)
-    info = _updated(info, frozen, parts, side)
+    info = _updated(info, frozen, parts)
     write_info(dataset.folder, info)
     yield from _notes(info, frozen)
     yield Result("dataset", {**describe(info), "left_out": frozen.left_out_count, "first_problems": frozen.left_out})
@@ -146,6 +166,13 @@ def _select(dataset: Dataset, config: FreezeConfig) -> Generator[Event, str | No
         return range(len(rows))
     positions = choose(digests_of(bytes(hashes)), config.max_items, config.seed)
     return set(np.frombuffer(rows, np.int64)[positions].tolist())
+
+
+def _aspect(dataset: Dataset, selected: set[int] | range, config: FreezeConfig) -> Aspect:
+    if config.aspect != "auto":
+        return config.aspect
+    records = enumerate(read_items(dataset.items_file))
+    return usual_aspect((record.width, record.height) for row, record in records if row in selected)
 
 
 def _with_corrections(dataset: Dataset, corrections: Corrections) -> Generator[Event, str | None, DatasetInfo]:
@@ -192,21 +219,22 @@ def _chosen(dataset: Dataset, selected: set[int] | range, info: DatasetInfo, cor
 
 
 def _freeze_pictures(
-    dataset: Dataset, chosen: Chosen, folder: Path, side: int, pace: Pace
+    dataset: Dataset, chosen: Chosen, folder: Path, info: DatasetInfo, pace: Pace
 ) -> Generator[Event, str | None, _Frozen]:
-    frozen = _Frozen()
-    done = 0
+    frozen = _Frozen(channels=info.channels)
+    width, height = info.pixels
+    done = clear = 0
 
     def prepare(item: tuple[int, int, ItemRecord]) -> tuple[tuple[int, int, ItemRecord], Any]:
         try:
             data = read_file(dataset.path_of(item[2]))
             if hashlib.sha256(data).hexdigest() != item[2].sha256:
                 return item, ItemProblem("changed")
-            return item, square_picture(data, side)
+            return item, cut_picture(data, width, height, info.channels == 4)
         except ItemProblem as problem:
             return item, ItemProblem("changed") if problem.code in ("unreadable", "empty") else problem
 
-    with ArrayWriter(folder / "images.npy", np.dtype(np.uint8), (side, side, 3)) as images:
+    with ArrayWriter(folder / "images.npy", np.dtype(np.uint8), (height, width, info.channels)) as images:
         for result in ordered_map(prepare, chosen):
             if result is not None:
                 (row, label, record), outcome = result
@@ -215,11 +243,27 @@ def _freeze_pictures(
                     frozen.leave_out(record, outcome)
                 else:
                     images.append(outcome)
+                    clear += info.channels == 4 and bool((outcome[..., 3] < 255).any())
                     frozen.add(row, label, record)
             if pace.due():
                 yield pace.progress(done)
+    if info.channels == 4 and not clear:
+        yield Note(_("No picture is transparent, so there is no transparency to keep."))
+        frozen.channels = 3
+        _drop_cover(folder / "images.npy")
     yield pace.progress(done)
     return frozen
+
+
+def _drop_cover(path: Path) -> None:
+    """Write pictures of four channels again with the first three."""
+    whole = np.load(path, mmap_mode="r", allow_pickle=False)
+    smaller = path.with_suffix(".opaque")
+    with ArrayWriter(smaller, whole.dtype, (*whole.shape[1:3], 3)) as images:
+        for pixels in whole:
+            images.append(np.ascontiguousarray(pixels[..., :3]))
+    del whole  # Windows replaces no file that is mapped
+    smaller.replace(path)
 
 
 def _freeze_texts(
@@ -299,12 +343,12 @@ def _write_manifest(folder: Path, config: FreezeConfig, frozen: _Frozen) -> Iter
     })  # fmt: skip
 
 
-def _updated(info: DatasetInfo, frozen: _Frozen, parts: npt.NDArray[np.uint8], side: int) -> DatasetInfo:
+def _updated(info: DatasetInfo, frozen: _Frozen, parts: npt.NDArray[np.uint8]) -> DatasetInfo:
     labels = np.frombuffer(frozen.labels, np.int32)
     counts = np.bincount(labels[labels >= 0], minlength=len(info.classes))
     validation = int(parts.sum())
     return replace(
-        info, frozen=True, size=side, channels=3 if side else 0, train=len(parts) - validation, validation=validation,
+        info, frozen=True, channels=frozen.channels, train=len(parts) - validation, validation=validation,
         class_counts=[int(count) for count in counts], characters=frozen.characters, bytes=frozen.bytes,
     )  # fmt: skip
 

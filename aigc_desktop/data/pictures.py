@@ -1,4 +1,4 @@
-"""Decode foreign pictures: by content, within limits, upright, in sRGB, without transparency.
+"""Decode foreign pictures: by content, within limits, upright, in sRGB, on white where they are transparent.
 
 Every picture is decoded whole, so a damaged one is found before training. What a damaged file can make Pillow
 raise is a fixed list; each becomes an ItemProblem.
@@ -22,7 +22,7 @@ from PIL import Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401 - two form
 
 from aigc_desktop.core.errors import readable_size
 from aigc_desktop.core.i18n import N_, _
-from aigc_desktop.data.colours import to_rgb
+from aigc_desktop.data.colours import to_rgb, to_rgba
 from aigc_desktop.data.problems import ItemProblem
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP")
@@ -104,16 +104,24 @@ def inspect_picture(data: bytes) -> PictureFacts:
 
 
 def square_picture(data: bytes, side: int) -> npt.NDArray[np.uint8]:
-    """Return a picture as uint8 (side, side, 3): the short side fitted, the centre cut out, with antialiasing."""
+    """Return a picture as uint8 (side, side, 3), its middle."""
+    return cut_picture(data, side, side)
+
+
+def cut_picture(data: bytes, width: int, height: int, transparent: bool = False) -> npt.NDArray[np.uint8]:
+    """Return the middle of a picture as uint8 (height, width, 3), as much of it as fits, with antialiasing.
+
+    With `transparent` there are four channels.
+    """
     with _guarded(data) as (image, _format):
-        image.draft(None, (2 * side, 2 * side))  # JPEG decodes at a fraction of its size where that is enough
-        rgb = _upright_rgb(image)
-        width, height = rgb.size
-        short = min(width, height)
-        left, top = (width - short) / 2, (height - short) / 2
-        filter_ = Image.Resampling.LANCZOS if short >= side else Image.Resampling.BICUBIC
-        box = (left, top, left + short, top + short)
-        return np.asarray(rgb.resize((side, side), filter_, box))
+        least = 2 * max(width, height)
+        image.draft(None, (least, least))  # JPEG decodes at a fraction of its size where that is enough
+        upright = _upright(image, transparent)
+        scale = min(upright.width / width, upright.height / height)  # of the picture to what is asked for
+        left, top = (upright.width - scale * width) / 2, (upright.height - scale * height) / 2
+        filter_ = Image.Resampling.LANCZOS if scale >= 1 else Image.Resampling.BICUBIC
+        box = (left, top, left + scale * width, top + scale * height)
+        return np.asarray(upright.resize((width, height), filter_, box))
 
 
 def fit_picture(data: bytes, side: int, max_pixels: int = MAX_PIXELS) -> npt.NDArray[np.uint8]:
@@ -122,9 +130,15 @@ def fit_picture(data: bytes, side: int, max_pixels: int = MAX_PIXELS) -> npt.NDA
         image.draft(None, (side, side))
         if image.width * image.height > max_pixels and format_name != "JPEG":
             raise ItemProblem("too_large", size=_pixels(image), limit=_("{count} pixels").format(count=max_pixels))
-        rgb = _upright_rgb(image)
+        rgb = _upright(image)
         rgb.thumbnail((side, side), Image.Resampling.BOX if max(rgb.size) > 4 * side else Image.Resampling.BICUBIC)
         return np.asarray(rgb)
+
+
+def rgba_picture(data: bytes) -> npt.NDArray[np.uint8]:
+    """Return a whole picture as uint8 (H, W, 4), with its transparency; of an animated one the first frame."""
+    with _guarded(data) as (image, _format):
+        return np.asarray(_upright(image, transparent=True))
 
 
 def sniff(data: bytes) -> str:
@@ -190,10 +204,10 @@ class _guarded:  # noqa: N801 - used like a function
         return ItemProblem("truncated" if cut else "corrupt")
 
 
-def _upright_rgb(image: Image.Image) -> Image.Image:
+def _upright(image: Image.Image, transparent: bool = False) -> Image.Image:
     orientation = _orientation(image)
-    rgb = to_rgb(image)
-    return rgb.transpose(_TURNS[orientation]) if orientation > 1 else rgb
+    colours = to_rgba(image) if transparent else to_rgb(image)
+    return colours.transpose(_TURNS[orientation]) if orientation > 1 else colours
 
 
 def _orientation(image: Image.Image) -> int:

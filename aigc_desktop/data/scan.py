@@ -124,6 +124,7 @@ def describe(info: DatasetInfo) -> dict[str, object]:
     names = (
         "id", "title", "kind", "found", "usable", "problems", "notes", "classes", "class_counts", "attributes",
         "characters", "bytes", "frozen", "size", "channels", "train", "validation", "span_classes", "span_counts",
+        "aspect",
     )  # fmt: skip
     return {name: getattr(info, name) for name in names}
 

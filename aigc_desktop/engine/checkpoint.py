@@ -86,7 +86,7 @@ def write_checkpoint(run: Run, state: State, write_files: Callable[[Path], None]
             write_json(partial / "model.json", asdict(state.card))
             write_json(partial / "train_state.json", state.numbers)
             write_files(partial)
-            _write_manifest(partial, hashes)
+            write_manifest(partial, hashes)
             verify(partial)
     except OSError as error:
         if error.errno in _FULL:
@@ -197,7 +197,8 @@ def _drop_state(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def _write_manifest(folder: Path, hashes: dict[str, str]) -> None:
+def write_manifest(folder: Path, hashes: dict[str, str]) -> None:
+    """Write the sizes and hashes of all files of a checkpoint; `hashes` are those that are known already."""
     files = {
         file.relative_to(folder).as_posix(): {
             "size": file.stat().st_size,

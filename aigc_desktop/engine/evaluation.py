@@ -21,7 +21,7 @@ from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.checkpoint import read_model
 from aigc_desktop.engine.device import choose_device, set_up
-from aigc_desktop.engine.figures import new_report, trained_dataset
+from aigc_desktop.engine.figures import new_report, trained_dataset, training_plots
 from aigc_desktop.engine.picture_report import measure_pictures
 from aigc_desktop.engine.text_material import TextJob
 from aigc_desktop.engine.text_report import measure_texts
@@ -84,9 +84,11 @@ def evaluate(config: EvaluateConfig, run: Run) -> EventStream:
     card, _weights = read_model(folder)
     del _weights
     report = new_report(trained, folder.name, dataset, config.count, config.seed)
-    report = replace(report, training={name: round(value, 5) for name, value in card.metrics.items()})
+    training = {name: round(value, 5) for name, value in card.metrics.items()}
+    report = replace(report, training=training, plots=training_plots(trained))
     if family.kind == "image":
-        measuring = measure_pictures(family.sampler(folder, config.device), dataset, report)
+        latents = None if family.latents is None else family.latents(folder, config.device)
+        measuring = measure_pictures(family.sampler(folder, config.device), dataset, report, latents)
     else:
         job = TextJob(
             family, folder, config.device, dataset, workspace, config.encoder, config.sweep, tuple(temperatures)

@@ -7,8 +7,8 @@ from typing import Any
 
 from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.errors import UserError
-from aigc_desktop.core.i18n import _
-from aigc_desktop.core.report import Better, Figure, Mark, Report
+from aigc_desktop.core.i18n import N_, _
+from aigc_desktop.core.report import OWN, Better, Curve, Figure, Mark, Plot, Report
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.metrics.estimate import Estimate
@@ -31,6 +31,24 @@ def new_report(trained: Run, checkpoint: str, dataset: Dataset, count: int, seed
         trained.id, info.title, info.task.split(".")[0], checkpoint, dataset.info.title,
         datetime.now().astimezone().isoformat(timespec="seconds"), count, seed,
     )  # fmt: skip
+
+
+_WATCHED = {
+    "validation_kid": N_("Kernel distance to held-out pictures while it was trained"),
+    "val_loss": N_("Loss on held-out data while it was trained"),
+}  # fmt: skip
+
+
+def training_plots(trained: Run) -> list[Plot]:
+    """Return how what was measured on held-out data went over the steps of a training, a plot for each measure."""
+    rows, plots = trained.metrics(), []
+    for name, title in _WATCHED.items():
+        points = [(float(row["step"]), float(row[name])) for row in rows if isinstance(row.get(name), int | float)]
+        if len(points) > 1:
+            steps, values = ([float(number) for number in column] for column in zip(*points, strict=True))
+            explanation = N_("Lower is better. Where it rises again, longer training does harm.")
+            plots.append(Plot(title, explanation, N_("Steps"), title, [Curve(OWN, steps, values)]))
+    return plots
 
 
 def trained_dataset(workspace: Workspace, trained: Run) -> Dataset:

@@ -4,54 +4,57 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from aigc_desktop.core.config import param
-from aigc_desktop.core.dataset import Dataset
-from aigc_desktop.core.family import Plan, Preset
+from aigc_desktop.core.aspect import CELLS
+from aigc_desktop.core.config import again, param
+from aigc_desktop.core.dataset import Dataset, DatasetInfo
+from aigc_desktop.core.family import Plan
+from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.machine import Machine
-from aigc_desktop.engine.nn.convnet import Discriminator, Generator, stages_of
-from aigc_desktop.engine.picture_plan import automatic_size, cost_of, seconds_per_gigaflop
+from aigc_desktop.engine.metrics.features import EfficientNetLite0
+from aigc_desktop.engine.nn.convnet import SQUARE, Discriminator, Generator, PictureFormat, stages_of
+from aigc_desktop.engine.nn.projected import ProjectedCritic
+from aigc_desktop.engine.picture_plan import Cost, automatic_size, cost_of, seconds_per_gigaflop
+from aigc_desktop.engine.picture_setup import LabelledConfig, preset, size_notes
 from aigc_desktop.engine.planning import Draft, choose_preset, training_megabytes
-from aigc_desktop.engine.trainee import TrainConfig
 from aigc_desktop.engine.warm_start import shipped_extra
 
 WARM_MODEL = "image_gan_emoji32"
-GROWTH = (1.0, 1.5, 2.0, 3.0, 4.0)  # channels of each stage, fine to coarse, in units of the finest
+GROWTH = (1.0, 1.5, 2.0, 3.0, 4.0, 4.0)  # channels of each stage, fine to coarse, in units of the finest
 LEAST_ITEMS = 16
 LEAST_PER_CLASS = 10  # with fewer pictures a class of its own teaches nothing
+MOST_PROJECTED = 2000  # pictures; with more an ordinary discriminator has enough to learn from
 WARM_SHARE = 0.25  # of these that a warm start leaves to be done
-GOOD_IMAGES = {32: 400_000, 64: 1_000_000, 128: 2_000_000}  # shown to the networks until pictures are good
+GOOD_IMAGES = {32: 400_000, 64: 1_000_000, 128: 2_000_000, 256: 4_000_000}  # shown until they are good
 
 
-class ImageGanConfig(TrainConfig):
+class ImageGanConfig(LabelledConfig):
     """Settings of training an image GAN; the presets choose them."""
 
-    resolution: Literal["32", "64", "128"] = param(
-        "32", N_("Picture size"), N_("Side of the pictures in pixels; each doubling takes about four times as long."),
-        unit="px",
+    seamless: bool = param(
+        False, N_("Seamless tiles"),
+        N_("Pictures whose edges join, to cover a ground with copies; for patterns and textures, not for things."),
     )  # fmt: skip
-    use_labels: bool = param(
-        True, N_("Use labels"), N_("Learn the classes of the data apart, so that you can ask for one of them.")
-    )
-    flip: bool = param(
-        False, N_("Mirror pictures"), N_("Shows each picture mirrored half of the time; not for letters or logos.")
-    )
     warm_start: bool = param(
         False, N_("Warm start"),
         N_("Begin from weights that ship with the program, trained on emoji at 32 px; much faster on slow machines."),
     )  # fmt: skip
-    steps: int = param(
-        12_000, N_("Steps"), N_("How many updates the weights get; more steps take longer and give better pictures."),
-        ge=1, le=999_999,
+    steps: int = again(LabelledConfig, "steps", 12_000)
+    batch_size: int = again(LabelledConfig, "batch_size", 16)
+    projected: bool = param(
+        False, N_("Projected discriminator"),
+        N_("The discriminator looks through a network trained on photographs: quick with few pictures, up to 2,000."),
+        advanced=True,
     )  # fmt: skip
-    batch_size: int = param(
-        16, N_("Batch size"), N_("Pictures per update; more is steadier and needs more memory."), ge=1, le=4096
-    )
+    start_from: str = param(
+        "", N_("Start from"),
+        N_("An earlier training of an image GAN; all of its weights that fit are taken, instead of those that ship."),
+        kind=FieldKind.RUN, advanced=True,
+    )  # fmt: skip
     width: int = param(
         64, N_("Width"), N_("Channels at the finest stage; coarser stages have up to four times as many."),
         ge=8, le=512, advanced=True,
     )  # fmt: skip
-    blocks: int = param(1, N_("Depth"), N_("Residual blocks at each stage."), ge=1, le=8, advanced=True)
     latent: int = param(
         64, N_("Latent size"), N_("Numbers that a picture is made from; 64 suits most data."),
         ge=2, le=1024, advanced=True,
@@ -60,10 +63,7 @@ class ImageGanConfig(TrainConfig):
         2e-4, N_("Learning rate"), N_("How far an update goes; too high breaks the balance of both networks."),
         ge=1e-7, le=1.0, advanced=True,
     )  # fmt: skip
-    schedule: Literal["constant", "cosine", "wsd"] = param(
-        "wsd", N_("Schedule"), N_("How the learning rate goes down; “late fall” is good for most."),
-        labels={"constant": N_("constant"), "cosine": N_("cosine"), "wsd": N_("late fall")}, advanced=True,
-    )  # fmt: skip
+    schedule: Literal["constant", "cosine", "wsd"] = again(LabelledConfig, "schedule", "wsd")
     weight_decay: float = param(
         0.0, N_("Weight decay"), N_("Pulls weights towards zero; GANs do better without."),
         ge=0.0, le=10.0, advanced=True,
@@ -83,8 +83,13 @@ class ImageGanConfig(TrainConfig):
     )  # fmt: skip
     augmentation: float = param(
         0.6, N_("Augmentation"),
-        N_("How often the discriminator sees changed colours, places and holes at the end; it starts at 0."),
+        N_("How often the discriminator sees changed colours, places and holes at most; it starts at 0."),
         ge=0.0, le=1.0, advanced=True,
+    )  # fmt: skip
+    adaptive: bool = param(
+        False, N_("Adaptive augmentation"),
+        N_("Augments more while the discriminator learns pictures by heart, less otherwise; off, it rises evenly."),
+        advanced=True,
     )  # fmt: skip
     copy_share: float = param(
         0.25, N_("Copying first"),
@@ -102,35 +107,36 @@ class ImageGanConfig(TrainConfig):
     )  # fmt: skip
 
 
-def _preset(name: str, title: str, summary: str, **values: Any) -> Preset:
-    return Preset(name, title, summary, values)
-
-
 PRESETS = [
-    _preset(
+    preset(
         "cpu32", N_("Small, 32 px"),
         N_("For a machine without graphics card: shapes and colours in ten minutes, details in hours."),
         resolution="32", width=64, blocks=1, batch_size=16, steps=12_000, warm_start=True,
     ),
-    _preset(
+    preset(
         "cpu64", N_("Medium, 64 px"), N_("For a machine without graphics card and a night of time."),
         resolution="64", width=48, blocks=1, batch_size=16, steps=40_000, gamma=2.0, warm_start=False,
     ),
-    _preset(
+    preset(
         "cpu128", N_("Large, 128 px, slow"), N_("Possible without graphics card, but it takes days."),
         resolution="128", width=32, blocks=1, batch_size=8, steps=120_000, gamma=4.0, warm_start=False,
     ),
-    _preset(
+    preset(
         "gpu32", N_("32 px on a graphics card"), N_("Small pictures, many tries."),
         resolution="32", width=128, blocks=2, batch_size=64, steps=30_000, penalty_every=4, warm_start=False,
     ),
-    _preset(
+    preset(
         "gpu64", N_("64 px on a graphics card"), N_("The usual choice for icons and small pictures."),
         resolution="64", width=96, blocks=2, batch_size=64, steps=40_000, gamma=2.0, penalty_every=4, warm_start=False,
     ),
-    _preset(
+    preset(
         "gpu128", N_("128 px on a graphics card"), N_("The most detail; an evening or more."),
         resolution="128", width=64, blocks=2, batch_size=32, steps=100_000, gamma=8.0, penalty_every=4,
+        warm_start=False,
+    ),
+    preset(
+        "gpu256", N_("256 px on a graphics card"), N_("For large cards and a day or more of time."),
+        resolution="256", width=32, blocks=2, batch_size=32, steps=150_000, gamma=16.0, penalty_every=4,
         warm_start=False,
     ),
 ]  # fmt: skip
@@ -142,11 +148,19 @@ def widths_of(config: ImageGanConfig) -> tuple[int, ...]:
     return tuple(round(config.width * factor) for factor in GROWTH[:stages])
 
 
-def warm_fits(config: ImageGanConfig) -> bool:
+def format_of(config: ImageGanConfig, dataset: Dataset | None) -> PictureFormat:
+    """Return the format of pictures like those of the data; square ones while there are none."""
+    if dataset is None:
+        return PictureFormat(seamless=config.seamless)
+    return PictureFormat(*CELLS[dataset.info.aspect], 4 if dataset.info.channels == 4 else 3, config.seamless)
+
+
+def warm_fits(config: ImageGanConfig, picture: PictureFormat) -> bool:
     """Return whether the shipped weights have the shapes of these networks."""
     extra = shipped_extra(WARM_MODEL)
     own = (int(config.resolution), list(widths_of(config)[::-1]), config.blocks, config.latent)
-    return extra is not None and own == (extra["resolution"], extra["widths"], extra["blocks"], extra["latent"])
+    known = extra is not None and own == (extra["resolution"], extra["widths"], extra["blocks"], extra["latent"])
+    return known and picture == SQUARE
 
 
 def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: Machine) -> Plan:
@@ -158,21 +172,25 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
     config = draft.config
     if config is None:
         return Plan(chosen.name, PRESETS, draft.values, problems=draft.problems, device=machine.device)
-    if config.warm_start and not warm_fits(config):
+    picture = format_of(config, dataset)
+    if config.warm_start and not warm_fits(config, picture):
         draft.values["warm_start"] = bool(values.get("warm_start", False))
         config = config.model_copy(update={"warm_start": draft.values["warm_start"]})
     classes = len(dataset.info.classes) if dataset is not None and config.use_labels else 0
     size, widths = int(config.resolution), widths_of(config)
-    painter = cost_of(lambda: Generator(size, widths[::-1], config.blocks, config.latent, classes))
-    critic = cost_of(lambda: Discriminator(size, widths, config.blocks, classes))
-    activations = 4.0 * config.batch_size * 6 * (painter.activations + 2 * critic.activations)
+    painter = cost_of(lambda: Generator(size, widths[::-1], config.blocks, config.latent, classes, picture))
+    critic, eyes = _critic_costs(config, classes, picture)
+    seen = critic.activations + eyes.activations
+    activations = 4.0 * config.batch_size * 6 * (painter.activations + 2 * seen)
     memory, disk = training_megabytes(painter.parameters + critic.parameters, painter.parameters, activations)
     draft.check_machine(machine, memory)
-    # a step: generator 1 + 3 passes, discriminator 6 + 3; penalties cost about 12 more in float32 every few steps
-    passes = 4 * painter.gigaflops + (9 + 24 / config.penalty_every) * critic.gigaflops
+    # a step: generator 1 + 3 passes, discriminator 6 + 3; penalties cost about 12 more in float32 every few steps;
+    # a projected one has none and no use for real pictures in the generator's turn, and its eyes do not learn
+    times = 6 + 2 if config.projected else 9 + 24 / config.penalty_every
+    passes = 4 * painter.gigaflops + times * critic.gigaflops + 4 * eyes.gigaflops
     pace = seconds_per_gigaflop(size, config.width, config.device, machine)
     seconds = pace and pace * passes * config.steps * config.batch_size
-    good = pace and pace * passes * GOOD_IMAGES[size] * (WARM_SHARE if config.warm_start else 1.0)
+    good = pace and pace * passes * GOOD_IMAGES[size] * (WARM_SHARE if config.warm_start or config.start_from else 1.0)
     return Plan(
         chosen.name, PRESETS, draft.values, painter.parameters + critic.parameters,
         dataset.info.train if dataset is not None else 0, config.steps, seconds, good, memory, disk,
@@ -180,18 +198,49 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
     )  # fmt: skip
 
 
+def _rare_classes(info: DatasetInfo) -> list[str]:
+    """Return the classes with the fewest pictures, if these are too few to learn a class from; at most five."""
+    counted = sorted(zip(info.class_counts, info.classes, strict=False))
+    return [name for count, name in counted if count < LEAST_PER_CLASS][:5]
+
+
+def _critic_costs(config: ImageGanConfig, classes: int, picture: PictureFormat) -> tuple[Cost, Cost]:
+    """Return the costs of the discriminator and of the network it looks through."""
+    size = int(config.resolution)
+    if config.projected:
+        pixels = picture.pixels(size)
+        return cost_of(lambda: ProjectedCritic(classes, pixels)), cost_of(EfficientNetLite0)
+    return cost_of(lambda: Discriminator(size, widths_of(config), config.blocks, classes, picture)), Cost(0, 0.0, 0)
+
+
 def _notes(config: ImageGanConfig, dataset: Dataset | None, seconds: float) -> list[str]:
-    notes = []
+    notes = size_notes(config, dataset)
+    picture = format_of(config, dataset)
     if dataset is not None:
         info = dataset.info
-        if info.size and info.size < int(config.resolution):
-            smaller = _("The pictures are smaller than {size} px and will be enlarged.")
-            notes.append(smaller.format(size=config.resolution))
+        if picture.columns != picture.rows:
+            height, width = picture.pixels(int(config.resolution))
+            shape = _("Pictures will have the shape of the data, {width} × {height} pixels.")
+            notes.append(shape.format(width=width, height=height))
+        if picture.channels == 4:
+            notes.append(_("Transparent parts stay transparent."))
         if info.validation < 16:
             notes.append(_("Too few pictures are held out to measure quality while training."))
         if config.use_labels and info.classes and info.train < LEAST_PER_CLASS * len(info.classes):
             notes.append(_("There are few pictures per class; without labels the result may be better."))
-    if config.warm_start and warm_fits(config):
+        elif config.use_labels and (rare := _rare_classes(info)):
+            alike = _("Of these classes there are few pictures, so new ones will look alike: {names}.")
+            notes.append(alike.format(names=", ".join(rare)))
+    if config.projected:
+        notes.append(_("It learns in the features of the kernel distance: trust the one in random features."))
+        if dataset is not None and dataset.info.train > MOST_PROJECTED:
+            meant = _("A projected discriminator is meant for up to {count} pictures.")
+            notes.append(meant.format(count=f"{MOST_PROJECTED:,}"))
+    if config.seamless:
+        notes.append(_("Copies of a picture will join without a seam."))
+    if config.start_from:
+        notes.append(_("Begins with the weights of an earlier training, as far as they fit."))
+    elif config.warm_start and warm_fits(config, picture):
         notes.append(_("Begins from weights trained on emoji, so the first pictures look like emoji."))
     elif config.warm_start:
         notes.append(_("The shipped weights do not have these sizes; only the parts that fit are used."))

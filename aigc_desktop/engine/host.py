@@ -14,6 +14,7 @@ from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.recorder import record
+from aigc_desktop.engine import latent
 from aigc_desktop.engine.allocator import return_freed_memory
 from aigc_desktop.engine.catalog import find_task
 from aigc_desktop.engine.device import describe_machine
@@ -38,6 +39,7 @@ def _run_task(request: JobRequest, run: Run) -> EventStream:
     task = find_task(request.task)
     config: TaskConfig = check(task.config, request.values)
     release(request.task)
+    latent.release(request.task)
     try:
         yield from task.job(config, run)
     finally:

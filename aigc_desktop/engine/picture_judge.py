@@ -25,6 +25,7 @@ from aigc_desktop.core.events import Event, Progress
 from aigc_desktop.core.files import atomic_file
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.rating import Rating
+from aigc_desktop.engine.alpha import opaque
 from aigc_desktop.engine.data import to_model, to_pictures
 from aigc_desktop.engine.metrics.distances import nearest_neighbours
 from aigc_desktop.engine.metrics.features import image_features
@@ -36,12 +37,13 @@ from aigc_desktop.engine.metrics.picture_quality import (
     percentile,
     reasons,
 )
+from aigc_desktop.engine.pictures import as_colour, fitted
 
 Pictures = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
 FOLDER = "quality"
-VERSION = 1  # of what is kept; another one is computed anew
+VERSION = 2  # of what is kept; another one is computed anew
 MOST_TRAINING, MOST_UNSEEN = 2000, 500
 FEWEST = 8  # training pictures; with fewer nothing is usual or odd
 AT_ONCE = 64
@@ -124,24 +126,12 @@ def known_reference(dataset: Dataset, size: tuple[int, int]) -> Generator[Event,
     return reference
 
 
-def opaque(pictures: Pictures) -> Pictures:
-    """Return pictures (N, H, W, 1, 3 or 4) with three channels: grey repeated, what is transparent laid on white."""
-    if pictures.shape[3] == 1:
-        return np.repeat(pictures, 3, 3)
-    if pictures.shape[3] == 3:
-        return pictures
-    cover = pictures[..., 3:].astype(np.float32) / 255
-    laid: Pictures = np.rint(pictures[..., :3] * cover + 255 * (1 - cover)).astype(np.uint8)
-    return laid
-
-
 def training_pictures(dataset: Dataset, rows: NDArray[np.int64], size: tuple[int, int]) -> Pictures:
     """Return pictures (N, height, width, 3) of the snapshot as a model of this size sees them."""
-    pictures = opaque(np.asarray(dataset.image_map[rows]))
+    pictures = np.asarray(dataset.image_map[rows])
     if pictures.shape[1:3] == size:
-        return pictures
-    images = to_model(torch.from_numpy(pictures))
-    return to_pictures(F.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False))
+        return opaque(pictures)
+    return to_pictures(fitted(as_colour(to_model(torch.from_numpy(pictures))), size))
 
 
 def _compute(dataset: Dataset, size: tuple[int, int]) -> Generator[Event, None, Reference]:

@@ -19,15 +19,16 @@ from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.data.pictures import read_file, square_picture
+from aigc_desktop.data.pictures import cut_picture, read_file
 from aigc_desktop.data.problems import ItemProblem, describe_problem, shown_name
+from aigc_desktop.engine.alpha import on_colour, opaque, premultiplied, straight
 from aigc_desktop.engine.checkpoint import Card, read_model
 from aigc_desktop.engine.data import ImageSource, Indices, to_model, to_pictures
 from aigc_desktop.engine.device import DEVICES, choose_device, set_up
 from aigc_desktop.engine.metrics.features import iter_image_features
 from aigc_desktop.engine.metrics.image import quick_kid
+from aigc_desktop.engine.metrics.random_features import random_features, standardised
 
-RESOLUTIONS = (32, 64, 128)
 MOST_MEASURED = 300  # pictures a side of the quick KID; more cost more time than they tell
 FEWEST_MEASURED = 16  # below this KID is noise
 CHUNK = 16  # pictures made between two events
@@ -68,29 +69,34 @@ def seeded(seed: int) -> torch.Generator:
 
 
 def one_by_one(make: Callable[[int], Tensor], seeds: Sequence[int]) -> Pictures:
-    """Return the pictures (N, H, W, 3) of `seeds`, each from `make(seed) -> (1, 3, H, W)` on its own.
+    """Return the pictures (N, H, W, 3 or 4) of `seeds`, each from `make(seed) -> (1, C, H, W)` on its own.
 
     Convolutions round differently in batches of different sizes; alone, a picture is the same to the bit every time.
     """
     with torch.inference_mode():
-        return np.concatenate([to_pictures(make(seed)) for seed in seeds])
+        return np.concatenate([to_pictures(straight(make(seed))) for seed in seeds])
 
 
 class ResizedSource:
-    """Pictures of a split as batches in the size of the model."""
+    """Pictures of a split as batches in the size of the model: the side of squares, or (height, width).
+
+    With four channels they are premultiplied; with three, what is transparent is white.
+    """
 
     def __init__(
-        self, dataset: Dataset, split: Literal["train", "validation"], device: torch.device, size: int,
-        flip: bool = False,
+        self, dataset: Dataset, split: Literal["train", "validation"], device: torch.device,
+        size: int | tuple[int, int], flip: bool = False, channels: int = 3,
     ) -> None:  # fmt: skip
-        self.source, self.size = ImageSource(dataset, split, device, flip), size
+        self.source, self.channels = ImageSource(dataset, split, device, flip), channels
+        self.size = (size, size) if isinstance(size, int) else size
 
     def __len__(self) -> int:
         return len(self.source)
 
     def images(self, indices: Indices) -> Tensor:
-        """Return pictures (B, 3, size, size) in [-1, 1]."""
-        return resized(as_colour(self.source.images(indices)), self.size)
+        """Return pictures (B, channels, height, width) in [-1, 1]."""
+        images = self.source.images(indices)
+        return fitted(as_colour(images) if self.channels == 3 else premultiplied(images), self.size)
 
     def labels(self, indices: Indices) -> Tensor:
         """Return the classes (B,) int64, -1 without a label."""
@@ -98,26 +104,37 @@ class ResizedSource:
 
 
 def as_colour(images: Tensor) -> Tensor:
-    """Return (B, 1 or 3, H, W) with three channels."""
-    return images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images[:, :3]
+    """Return pictures (B, 1, 3 or 4, H, W) of a data set with three channels, transparent ones on white."""
+    if images.shape[1] == 4:
+        return on_colour(premultiplied(images))
+    return images.expand(-1, 3, -1, -1)
 
 
-def resized(images: Tensor, size: int) -> Tensor:
-    """Return (B, C, H, W) as (B, C, size, size): means of areas when smaller, bilinear when larger."""
-    if images.shape[-1] == size:
+def fitted(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return the middle of (B, C, H, W) as (B, C, *size): means of areas when smaller, bilinear when larger."""
+    (height, width), (rows, columns) = size, images.shape[2:]
+    scale = min(rows / height, columns / width)
+    kept_rows, kept_columns = round(scale * height), round(scale * width)
+    top, left = (rows - kept_rows) // 2, (columns - kept_columns) // 2
+    images = images[..., top : top + kept_rows, left : left + kept_columns]
+    if images.shape[2:] == size:
         return images
-    if images.shape[-1] % size == 0:
-        return F.avg_pool2d(images, images.shape[-1] // size)
-    return F.interpolate(images, (size, size), mode="bilinear", antialias=True, align_corners=False)
+    if images.shape[2] % height == 0 and images.shape[3] == images.shape[2] // height * width:
+        return F.avg_pool2d(images, images.shape[2] // height)
+    return F.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
 
 
 class KidMeter:
-    """KID of generated pictures against held-out ones, with few pictures, as a validation metric."""
+    """KID of generated pictures against held-out ones, with few pictures, as a validation metric.
 
-    def __init__(self, dataset: Dataset, size: int) -> None:
+    `outside` measures in features of a random network too, for models that learn in those of the trained one.
+    """
+
+    def __init__(self, dataset: Dataset, size: tuple[int, int], outside: bool = False) -> None:
+        self.outside = outside
         indices = dataset.indices("validation")[:MOST_MEASURED]
         pictures = np.asarray(dataset.image_map[indices])
-        self.held_out = to_pictures(resized(as_colour(to_model(torch.from_numpy(pictures))), size))
+        self.held_out = to_pictures(fitted(as_colour(to_model(torch.from_numpy(pictures))), size))
         self._features: npt.NDArray[np.float32] | None = None
 
     @property
@@ -125,16 +142,23 @@ class KidMeter:
         """Return whether enough pictures were held out."""
         return len(self.held_out) >= FEWEST_MEASURED
 
-    def measure(self, make: Callable[[Sequence[int]], Pictures], first_seed: int) -> Generator[None, None, float]:
-        """Yield between small pieces of work; return KID of pictures with seeds from `first_seed` on."""
+    def measure(
+        self, make: Callable[[Sequence[int]], Pictures], first_seed: int
+    ) -> Generator[None, None, dict[str, float]]:
+        """Yield between small pieces of work; return the metrics of pictures with seeds from `first_seed` on."""
         if self._features is None:
             self._features = yield from self._of(self.held_out)
         made = []
         for start in range(0, MOST_MEASURED, CHUNK):
             made.append(make(range(first_seed + start, first_seed + min(MOST_MEASURED, start + CHUNK))))
             yield
-        features = yield from self._of(np.concatenate(made))
-        return quick_kid(self._features, features)
+        pictures = opaque(np.concatenate(made))
+        features = yield from self._of(pictures)
+        values = {"validation_kid": quick_kid(self._features, features)}
+        if self.outside:  # first, as the best version is that of the first metric
+            random = standardised(random_features(self.held_out), random_features(pictures))
+            values = {"validation_random_kid": quick_kid(*random), **values}
+        return values
 
     def _of(self, pictures: Pictures) -> Generator[None, None, npt.NDArray[np.float32]]:
         parts = []
@@ -179,10 +203,14 @@ def class_index(card: Card, name: str) -> int:
     )  # fmt: skip
 
 
-def open_picture(path: Path, size: int) -> Tensor:
-    """Return a picture file as (1, 3, size, size) in [-1, 1], its centre cut out; UserError when it cannot be read."""
+def open_picture(path: Path, size: int | tuple[int, int]) -> Tensor:
+    """Return the middle of a picture file as (1, 3, H, W) in [-1, 1]; UserError when it cannot be read.
+
+    `size` is the side of a square, or (height, width).
+    """
+    height, width = (size, size) if isinstance(size, int) else size
     try:
-        return to_model(torch.from_numpy(square_picture(read_file(path), size).copy())[None])
+        return to_model(torch.from_numpy(cut_picture(read_file(path), width, height).copy())[None])
     except ItemProblem as problem:
         sentence = describe_problem(problem.code, shown_name(path.name), **problem.values)
         raise UserError(sentence, _("Choose another picture.")) from problem

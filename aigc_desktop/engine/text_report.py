@@ -86,7 +86,7 @@ def measure_texts(job: TextJob, report: Report) -> Generator[Event, str | None, 
     methods = [*METHODS, *([MEANING_METHOD] if real is not None else [])]
     samples = [text if len(text) <= _LETTERS else text[:_LETTERS] + "…" for text in written.main.texts[:SHOWN]]
     return replace(
-        report, sections=sections, plots=plots, copied=copied, samples=samples, methods=methods,
+        report, sections=sections, plots=[*report.plots, *plots], copied=copied, samples=samples, methods=methods,
     )  # fmt: skip
 
 

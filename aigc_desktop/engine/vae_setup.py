@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from aigc_desktop.core.config import param
+from aigc_desktop.core.config import again, param
 from aigc_desktop.core.dataset import Dataset
-from aigc_desktop.core.family import Plan, Preset
+from aigc_desktop.core.family import Plan
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.machine import Machine
 from aigc_desktop.engine.nn.convnet import stages_of
 from aigc_desktop.engine.nn.resnet import GROUPS, PictureDecoder, PictureEncoder
 from aigc_desktop.engine.picture_plan import automatic_size, cost_of, seconds_per_gigaflop
+from aigc_desktop.engine.picture_setup import PictureConfig, best_version_notes, plain_notes, preset, size_notes
 from aigc_desktop.engine.planning import Draft, choose_preset, training_megabytes
 from aigc_desktop.engine.trainee import TrainConfig
 
@@ -20,16 +21,10 @@ LEAST_ITEMS = 16
 GOOD_IMAGES = {32: 100_000, 64: 400_000, 128: 800_000}  # shown to the networks until reconstructions are good
 
 
-class ImageVaeConfig(TrainConfig):
+class ImageVaeConfig(PictureConfig):
     """Settings of training an image VAE; the presets choose them."""
 
-    resolution: Literal["32", "64", "128"] = param(
-        "32", N_("Picture size"), N_("Side of the pictures in pixels; each doubling takes about four times as long."),
-        unit="px",
-    )  # fmt: skip
-    flip: bool = param(
-        False, N_("Mirror pictures"), N_("Shows each picture mirrored half of the time; not for letters or logos.")
-    )
+    resolution: Literal["32", "64", "128"] = again(PictureConfig, "resolution", "32")
     shift: int = param(
         2, N_("Shift pictures"), N_("Moves each picture by up to so many pixels; helps with few pictures."),
         unit="px", ge=0, le=8, advanced=True,
@@ -38,25 +33,9 @@ class ImageVaeConfig(TrainConfig):
         3000, N_("Steps"), N_("How many updates the weights get; more steps take longer and copy more exactly."),
         ge=1, le=999_999,
     )  # fmt: skip
-    weight_decay: float = param(
-        0.05, N_("Weight decay"), N_("Pulls weights towards zero; more helps against learning small data by heart."),
-        ge=0.0, le=10.0, advanced=True,
-    )  # fmt: skip
-    lr: float = param(
-        2e-3, N_("Learning rate"),
-        N_("How far an update goes; too high makes the loss jump, too low makes it crawl. Keep the preset's."),
-        ge=1e-7, le=1.0, advanced=True,
-    )  # fmt: skip
-    schedule: Literal["constant", "cosine", "wsd"] = param(
-        "cosine", N_("Schedule"), N_("How the learning rate goes down; “late fall” is good for most."),
-        labels={"constant": N_("constant"), "cosine": N_("cosine"), "wsd": N_("late fall")}, advanced=True,
-    )  # fmt: skip
-    width: int = param(
-        32, N_("Width"),
-        N_("Channels at the finest stage, a multiple of 8; coarser stages have up to four times as many."),
-        ge=8, le=512, advanced=True,
-    )  # fmt: skip
-    blocks: int = param(1, N_("Depth"), N_("Residual blocks at each stage."), ge=1, le=8, advanced=True)
+    weight_decay: float = again(TrainConfig, "weight_decay", 0.05)
+    batch_size: int = again(TrainConfig, "batch_size", 32)
+    lr: float = again(TrainConfig, "lr", 2e-3)
     latent: int = param(
         64, N_("Latent size"),
         N_("Numbers that stand for a picture; more copies more exactly, fewer make new pictures more whole."),
@@ -71,34 +50,26 @@ class ImageVaeConfig(TrainConfig):
         0.05, N_("Free bits"), N_("Nats of each latent number that cost nothing, so that none of them falls silent."),
         unit="nats", ge=0.0, le=10.0, advanced=True,
     )  # fmt: skip
-    validate_every: int = param(
-        500, N_("Validate every"), N_("Steps between two checks on held-out pictures; 0 turns it off."),
-        ge=0, le=999_999, advanced=True,
-    )  # fmt: skip
     components: int = param(
         10, N_("Mixture components"), N_("Gaussians in the density that new pictures are drawn from."),
         ge=1, le=100, advanced=True,
     )  # fmt: skip
 
 
-def _preset(name: str, title: str, summary: str, **values: Any) -> Preset:
-    return Preset(name, title, summary, values)
-
-
 PRESETS = [
-    _preset(
+    preset(
         "cpu32", N_("Small, 32 px"), N_("For a machine without graphics card: soft pictures in five minutes."),
         resolution="32", width=32, blocks=1, batch_size=32, steps=3000,
     ),
-    _preset(
+    preset(
         "cpu64", N_("Medium, 64 px"), N_("For a machine without graphics card and an hour or two."),
         resolution="64", width=32, blocks=1, batch_size=32, steps=12_000, latent=96,
     ),
-    _preset(
+    preset(
         "gpu64", N_("64 px on a graphics card"), N_("The usual choice for icons and small pictures."),
         resolution="64", width=64, blocks=2, batch_size=64, steps=20_000, latent=128,
     ),
-    _preset(
+    preset(
         "gpu128", N_("128 px on a graphics card"), N_("The most detail."),
         resolution="128", width=48, blocks=2, batch_size=64, steps=30_000, latent=192,
     ),
@@ -140,10 +111,5 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
 
 
 def _notes(config: ImageVaeConfig, dataset: Dataset | None) -> list[str]:
-    notes = [_("Pictures of a VAE are soft; for sharp ones train an image GAN.")]
-    if dataset is not None and dataset.info.size and dataset.info.size < int(config.resolution):
-        smaller = _("The pictures are smaller than {size} px and will be enlarged.")
-        notes.append(smaller.format(size=config.resolution))
-    if dataset is not None and not dataset.info.validation:
-        notes.append(_("No pictures are held out, so the best version cannot be told from the last one."))
-    return notes
+    soft = _("Pictures of a VAE are soft; for sharp ones train an image GAN.")
+    return [soft, *size_notes(config, dataset), *plain_notes(dataset), *best_version_notes(dataset)]

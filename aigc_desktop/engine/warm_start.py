@@ -1,10 +1,14 @@
-"""Start a training from weights that ship with the program: resources/models/NAME/ is a checkpoint without its moments.
+"""Start a training from weights that ship with the program, or from those of an earlier training.
+
+What ships lies in resources/models/NAME/ and is a checkpoint without its moments.
 
 model.safetensors   16-bit tensors, named as in a training: generator.…, discriminator.…, encoder.…
 model.json          the card: what it was trained on, under which licence, by which command, with which metrics
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -13,11 +17,33 @@ from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.files import read_json
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.paths import resources
-from aigc_desktop.engine.checkpoint import part
+from aigc_desktop.core.workspace import Workspace
+from aigc_desktop.engine.checkpoint import part, read_model
 from aigc_desktop.engine.weights import read_tensors
 
 NETWORKS = {"generator": N_("generator"), "discriminator": N_("critic"), "encoder": N_("encoder")}
-"""What the networks of a shipped model are called."""
+"""What the networks of a training that can start from another are called."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Weights to begin with: whose they are, and the tensors of all networks by name, like "generator.last.bias"."""
+
+    title: str
+    tensors: dict[str, Tensor]
+
+    def take_over(self, module: nn.Module, name: str) -> tuple[int, str]:
+        """Give `module` the tensors of its own shapes; return how many are left, and a sentence that says it."""
+        own, found = module.state_dict(), part(self.tensors, name)
+        fitting = {key: value for key, value in found.items() if key in own and own[key].shape == value.shape}
+        with torch.no_grad():
+            for key, tensor in fitting.items():
+                own[key].copy_(tensor)
+        sentence = _("Warm start: the {name} begins with the weights of “{model}”.")
+        if len(fitting) < len(own):
+            sentence = _("Warm start: {taken} of {total} parts of the {name} come from “{model}”, the rest begins new.")
+        shown = sentence.format(taken=len(fitting), total=len(own), name=_(NETWORKS[name]), model=self.title)
+        return len(own) - len(fitting), shown
 
 
 def shipped_extra(model: str) -> dict[str, object] | None:
@@ -26,25 +52,27 @@ def shipped_extra(model: str) -> dict[str, object] | None:
     return dict(read_json(card)["extra"]) if card.is_file() else None
 
 
-def shipped_tensors(name: str, model: str) -> dict[str, Tensor]:
-    """Return the tensors of the network `name` of a shipped model, in 16 bits."""
-    return part(read_tensors(resources() / "models" / model / "model.safetensors"), name)
-
-
-def take_over(module: nn.Module, name: str, model: str) -> str:
-    """Give `module` the shipped tensors of its own shapes and return a sentence that says how many there were."""
+def shipped(model: str) -> Origin:
+    """Return the weights of a model that ships with the program."""
     if shipped_extra(model) is None:
         raise UserError(
             _("The weights “{model}” for a warm start are not part of this installation.").format(model=model),
             _("Turn the warm start off, or install the program again."),
         )
-    shipped = shipped_tensors(name, model)
-    own = module.state_dict()
-    fitting = {key: value for key, value in shipped.items() if key in own and own[key].shape == value.shape}
-    with torch.no_grad():
-        for key, tensor in fitting.items():
-            own[key].copy_(tensor)
-    sentence = _("Warm start: the {name} begins with the weights of “{model}”.")
-    if len(fitting) < len(own):
-        sentence = _("Warm start: {taken} of {total} parts of the {name} come from “{model}”, the rest begins new.")
-    return sentence.format(taken=len(fitting), total=len(own), name=_(NETWORKS[name]), model=model)
+    return Origin(model, read_tensors(resources() / "models" / model / "model.safetensors"))
+
+
+def earlier(workspace: Workspace, run_id: str, family: str) -> Origin:
+    """Return the weights of the best version of a training of `family`; of some only those that generate are left."""
+    run = workspace.run(run_id)
+    folder = run.checkpoint("best")
+    card, tensors = read_model(folder)
+    if card.family != family:
+        raise UserError(
+            _("“{title}” is a model of another kind, whose weights do not fit.").format(title=run.info.title),
+            _("Start from a training of the same kind, or begin new."),
+        )
+    state = folder / "train_state.safetensors"
+    if state.is_file():
+        tensors = {**part(read_tensors(state), "module"), **tensors}  # averages before raw weights
+    return Origin(run.info.title, tensors)

@@ -17,7 +17,7 @@ from aigc_desktop.export.label import MARKS, AigcLabel
 PROGRAM = "AIGC Desktop"
 LEAST = 256
 """What exported pictures are enlarged to unless another size is wanted."""
-ORIGIN_FIELDS = ("task", "model", "checkpoint", "seed", "label", "dataset_hash", "settings")
+ORIGIN_FIELDS = ("task", "model", "checkpoint", "seed", "label", "dataset_hash", "settings", "edits")
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,8 @@ class Options:
     """What is written on a picture; "" leaves it as it is."""
     line: Literal["end", "start", "none"] = "end"
     """Where a text says that it is generated."""
+    fps: float = 12.0
+    """Frames of a film in a second."""
 
 
 def labelled(picture: str, text: Literal["end", "start", "none"]) -> Options:
@@ -64,6 +66,8 @@ def labelled(picture: str, text: Literal["end", "start", "none"]) -> Options:
 class Format:
     """A file format. `together` says that one file holds all pieces; `title` is shown with the ending.
 
+    In a `film` the pieces are frames. `missing` says why the format cannot be written on this machine, "" when it can.
+
     `write` writes pieces to a path; `read_label` and `read_settings` read back from a path what was written.
     """
 
@@ -76,6 +80,8 @@ class Format:
     read_settings: Callable[[Path], dict[str, Any] | None]
     together: bool = False
     order: int = 100
+    film: bool = False
+    missing: Callable[[], str] = lambda: ""
 
 
 FREE_TEXT = {"prompt"}

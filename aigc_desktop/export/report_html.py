@@ -80,7 +80,8 @@ def write_html(evaluation: Run, target: Path) -> None:
 
 def picture_sheets(evaluation: Run) -> list[tuple[str, bytes]]:
     """Return the sheets of pictures (title, PNG) that an evaluation recorded."""
-    titles = {"samples": _("Samples"), "reconstruction": _("Nearest training picture, and beside it the made one")}
+    titles = {"samples": _("Samples"), "reconstruction": _("Nearest training picture, and beside it the made one"),
+              "copies": _("Held-out pictures, and beside each its copy")}  # fmt: skip
     sheets = [sheet for sheet in read_samples(evaluation) if sheet.cell != (0, 0)]
     return [(titles.get(sheet.role, sheet.role), sheet.file.read_bytes()) for sheet in sheets]
 

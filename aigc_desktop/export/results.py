@@ -98,12 +98,17 @@ def keep_result(library: Library, result: Run) -> list[Card]:
 
 
 def keep(library: Library, piece: Piece, tags: Sequence[str] = (), parents: Sequence[str] = ()) -> Card:
-    """Keep one work in the library, a picture as a labelled PNG with its settings."""
+    """Keep one work in the library, a picture as a labelled PNG with its settings.
+
+    `parents` are the works it was made from, those that its origin names unless they are given.
+    """
     origin = piece.origin
     facts: dict[str, Any] = {
         "run": origin.get("model", ""), "run_title": origin.get("model_title", ""), "tags": tuple(tags),
-        "parents": tuple(parents), "settings": dict(origin.get("settings", {})), "seed": origin.get("seed"),
+        "parents": tuple(parents) or tuple(origin.get("parents", ())),
+        "settings": dict(origin.get("settings", {})), "seed": origin.get("seed"),
         "fingerprint": fingerprint(piece), "rating": rating_of(origin.get("rating")),
+        "edits": tuple(origin.get("edits", ())),
         **{name: origin.get(name) or "" for name in ("checkpoint", "dataset", "dataset_hash", "task", "label")},
     }  # fmt: skip
     if piece.kind == "text":
@@ -117,7 +122,7 @@ def piece_of_card(library: Library, card: Card) -> Piece:
     origin = {
         "task": card.task, "model": card.run, "model_title": card.run_title, "checkpoint": card.checkpoint,
         "dataset": card.dataset, "dataset_hash": card.dataset_hash, "settings": card.settings, "seed": card.seed,
-        "label": card.label,
+        "label": card.label, **({"edits": list(card.edits)} if card.edits else {}),
     }  # fmt: skip
     if card.kind == "image":
         return Piece("image", card.title, read_png(library.path(card)), origin=origin)
@@ -141,6 +146,8 @@ def fingerprint(piece: Piece) -> str:
         digest.update(f"{piece.image.shape}".encode() + np.ascontiguousarray(piece.image).tobytes())
     origin = [piece.origin.get(name) for name in ("task", "model", "checkpoint", "seed")]
     digest.update(json.dumps(origin).encode())
+    if piece.origin.get("edits"):  # the same pixels may come from another chain, which is another work
+        digest.update(json.dumps(piece.origin["edits"], sort_keys=True).encode())
     return digest.hexdigest()
 
 

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QWidget
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.library import Card, Library
 from aigc_desktop.ui.dragging import LIMIT, files_to_drag
+from aigc_desktop.ui.explored import origin_of_card, variants_of, was_explored
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.reveal import open_outside
 
@@ -28,10 +29,12 @@ class CardActions:
         self.owner, self.services, self.library = owner, services, library
 
     def act(self, action: str, cards: list[Card]) -> None:
-        """Do one of "like", "export", "copy", "folder" with at least one work."""
+        """Do one of "like", "variants", "export", "copy", "folder" with at least one work."""
         match action:
             case "like":
                 self.like(cards[0])
+            case "variants":
+                self.vary(cards[0])
             case "export":
                 self.export(cards)
             case "copy":
@@ -41,11 +44,19 @@ class CardActions:
 
     def like(self, card: Card) -> None:
         """Go to Create and make the work again; without a seed of its own, with the settings of all its batch."""
+        if was_explored({"task": card.task}):
+            self.vary(card)
+            return
         count = {} if card.seed is None else {"count": 1}
         self.services.navigate(
             "create", run=card.run, checkpoint=card.checkpoint, task=card.task, seed=card.seed, label=card.label,
             settings=card.settings, **count,
         )  # fmt: skip
+
+    def vary(self, card: Card) -> None:
+        """Go to Explore and make variants of a picture."""
+        origin = origin_of_card(card)
+        self.services.navigate("explore", **variants_of(origin, self.library.path(card), card.id, card.title))
 
     def export(self, cards: list[Card]) -> None:
         """Ask how, then export the works of the first one's kind."""

@@ -222,8 +222,8 @@ class JobCenter(QObject):
         super().__init__(parent)
         self.pool = EnginePool(start_engine)
         self.handles: list[JobHandle] = []
-        """The jobs that run, for the queue; plans, which take a moment, are not among them."""
-        self._plans: list[JobHandle] = []
+        """The jobs that run, for the queue; plans and quiet ones, which take a moment, are not among them."""
+        self._quiet: list[JobHandle] = []
         self.catalogue: dict[str, TaskSpec] = {}
         self._machine: Machine | None = None
         self._warming: JobThread | None = None
@@ -246,14 +246,18 @@ class JobCenter(QObject):
             self._warming.start()
             self._timer.start()
 
-    def run(self, request: JobRequest) -> JobHandle:
-        """Start a job at once and return its handle; texts come in the language of the window."""
+    def run(self, request: JobRequest, *, quiet: bool = False) -> JobHandle:
+        """Start a job at once and return its handle; texts come in the language of the window.
+
+        A `quiet` one takes a moment: it is not in the queue, and nobody is asked when the window closes.
+        """
         thread = JobThread(self.pool, replace(request, language=language()))
         handle = JobHandle(request, thread, self)
-        (self._plans if request.mode == "plan" else self.handles).append(handle)
+        (self._quiet if quiet or request.mode == "plan" else self.handles).append(handle)
         thread.start()
         self._timer.start()
-        self.changed.emit()
+        if not quiet:
+            self.changed.emit()
         return handle
 
     def training(self) -> list[JobHandle]:
@@ -262,7 +266,7 @@ class JobCenter(QObject):
 
     def shut_down(self, patience_ms: int = 20_000) -> None:
         """Stop all jobs, wait for what they save, end the engines; the window closes after this."""
-        running = [*self.handles, *self._plans]
+        running = [*self.handles, *self._quiet]
         for handle in running:
             handle.stop()
         threads = [*(handle.thread_ for handle in running), *self._ended]
@@ -284,19 +288,22 @@ class JobCenter(QObject):
 
     def _deliver(self) -> None:
         deadline = time.monotonic() + BATCH_BUDGET_S
-        for handle in [*self.handles, *self._plans]:
+        for handle in [*self.handles, *self._quiet]:
             if handle.deliver():
-                (self._plans if handle in self._plans else self.handles).remove(handle)
+                if handle in self._quiet:
+                    self._quiet.remove(handle)
+                else:
+                    self.handles.remove(handle)
+                    self.changed.emit()
                 self._ended.append(handle.thread_)
                 handle.deleteLater()
-                self.changed.emit()
                 if isinstance(handle.ending, Failed) and handle.ending.kind == "EngineDied":
                     self.warm_up()
             if time.monotonic() > deadline:
                 break
         self._look_at_warm_up()
         self._ended = [thread for thread in self._ended if not thread.wait(0)]
-        if not self.handles and not self._plans and not self._ended and self._warming is None:
+        if not self.handles and not self._quiet and not self._ended and self._warming is None:
             self._timer.stop()
 
     def _look_at_warm_up(self) -> None:

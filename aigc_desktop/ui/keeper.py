@@ -37,12 +37,21 @@ class Keeper(QObject):
         """Keep works and then give the cards of those that were not kept before."""
         started = datetime.now().astimezone()
 
+        def fresh(cards: list[Card]) -> None:
+            done([card for card in cards if datetime.fromisoformat(card.created) >= started])
+
+        return self.keep_all(works, fresh, failed)
+
+    def keep_all(
+        self, works: Sequence[Work], done: Callable[[list[Card]], None], failed: Callable[[Failed], None]
+    ) -> Background:
+        """Keep works and then give the card of each, also of one that was kept before."""
+
         def work() -> list[Card]:
             from aigc_desktop.export.results import keep
 
             library = self.library()
-            cards = [keep(library, each.piece()) for each in works]
-            return [card for card in cards if datetime.fromisoformat(card.created) >= started]
+            return [keep(library, each.piece()) for each in works]
 
         return Background(self, work, done, failed)
 

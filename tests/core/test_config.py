@@ -2,7 +2,7 @@ from typing import Literal
 
 import pytest
 
-from aigc_desktop.core.config import TaskConfig, check, describe, param
+from aigc_desktop.core.config import TaskConfig, again, check, describe, param
 from aigc_desktop.core.fields import ConfigError, FieldKind
 from aigc_desktop.core.i18n import set_language
 
@@ -21,6 +21,18 @@ def test_fields_are_described_as_plain_data():
     assert fields["method"].choices == (("boil", "boil"), ("fry", "Fry it"))
     assert fields["lid"].advanced and fields["lid"].default is True
     assert fields["dish"].required and fields["dish"].kind is FieldKind.DATASET
+
+
+def test_a_field_declared_again_differs_in_its_default_only():
+    class Roasting(Cooking):
+        minutes: int = again(Cooking, "minutes", 45)
+
+    before, after = describe(Cooking), describe(Roasting)
+    assert [spec.name for spec in before] == [spec.name for spec in after]
+    changed = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
+    assert [(new.name, new.default) for _old, new in changed] == [("minutes", 45)]
+    with pytest.raises(ConfigError, match="at most 60"):
+        check(Roasting, {"dish": "x", "minutes": 61})
 
 
 def test_check_names_every_wrong_field():

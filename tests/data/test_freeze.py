@@ -51,6 +51,56 @@ def test_snapshot_holds_the_pictures_and_their_labels(do_scan: Import, do_freeze
     assert sorted(both.tolist()) == [0] * 6 + [1] * 6
 
 
+def halves(width: int, height: int) -> Image.Image:
+    """Return a picture that is red on the left and blue on the right."""
+    image = Image.new("RGB", (width, height), "red")
+    image.paste("blue", (width // 2, 0, width, height))
+    return image
+
+
+def test_pictures_keep_their_shape_when_asked(do_scan: Import, do_freeze, source: Path) -> None:
+    for number, (width, height) in enumerate([(160, 80), (200, 100), (90, 160)]):
+        (source / f"{number}.png").write_bytes(encoded(halves(width, height)))
+    dataset = do_freeze(do_scan(source).dataset, size=32, aspect="2:1").dataset
+    assert dataset.info.aspect == "2:1" and dataset.info.pixels == (64, 32)
+    assert dataset.image_map.shape == (3, 32, 64, 3)
+    for pixels in np.asarray(dataset.image_map):  # nothing is squeezed: the middle is the middle
+        assert (pixels[:, :24] == (255, 0, 0)).all() and (pixels[:, 40:] == (0, 0, 255)).all()
+
+
+def test_the_shape_of_most_pictures_is_found(do_scan: Import, do_freeze, source: Path) -> None:
+    for number, (width, height) in enumerate([(90, 120), (60, 80), (80, 80)]):
+        (source / f"{number}.png").write_bytes(encoded(halves(width, height)))
+    assert do_freeze(do_scan(source).dataset, size=64, aspect="auto").dataset.info.pixels == (48, 64)
+
+
+def test_transparency_is_kept_when_asked_and_white_otherwise(do_scan: Import, do_freeze, source: Path) -> None:
+    half = Image.new("RGBA", (64, 64), (255, 0, 0, 0))
+    half.paste((0, 0, 255, 255), (0, 0, 32, 64))
+    half.paste((0, 255, 0, 128), (32, 0, 64, 32))
+    (source / "half.png").write_bytes(encoded(half))
+    (source / "plain.png").write_bytes(encoded(picture(side=64)))
+    white = do_freeze(do_scan(source).dataset, size=64).dataset
+    assert white.info.channels == 3 and (np.asarray(white.image_map)[0, 40:, 40:] == 255).all()
+    kept = do_freeze(do_scan(source).dataset, size=64, transparency="keep").dataset
+    assert kept.info.channels == 4 and kept.image_map.shape == (2, 64, 64, 4)
+    clear, plain = np.asarray(kept.image_map)
+    assert (clear[..., 3] == np.asarray(half)[..., 3]).all() and (plain[..., 3] == 255).all()
+    assert (clear[:30, 40:, :3] == (0, 255, 0)).all()  # no colour of clear parts bleeds in
+    kept.check_snapshot()
+
+
+def test_without_transparent_pictures_there_is_nothing_to_keep(do_scan: Import, do_freeze, source: Path) -> None:
+    fill(source, 4)
+    frozen = do_freeze(do_scan(source).dataset, size=32, transparency="keep")
+    plain = do_freeze(do_scan(source).dataset, size=32)
+    assert any("no transparency to keep" in note for note in frozen.notes)
+    assert frozen.dataset.info.channels == 3
+    assert (np.asarray(frozen.dataset.image_map) == np.asarray(plain.dataset.image_map)).all()
+    files = [{path.name for path in one.dataset.snapshot.iterdir()} for one in (frozen, plain)]
+    assert files[0] == files[1]
+
+
 def test_manifest_names_every_file_with_its_hash(do_scan: Import, do_freeze, source: Path) -> None:
     fill(source, 4)
     dataset = do_freeze(do_scan(source).dataset).dataset
@@ -249,6 +299,8 @@ def test_the_catalogue_names_both_tasks() -> None:
     assert [task.name for task in JOBS.tasks] == ["scan", "freeze"]
     with pytest.raises(ConfigError):
         check(FreezeConfig, {"dataset": "x", "size": 48})
+    with pytest.raises(ConfigError, match="Shape"):
+        check(FreezeConfig, {"dataset": "x", "aspect": "5:1"})
     assert check(FreezeConfig, {"dataset": "x", "size": 64}) == check(FreezeConfig, {"dataset": "x", "size": "64"})
 
 

@@ -205,9 +205,9 @@ def test_a_kill_while_writing_leaves_nothing_that_counts(workspace):
     """Die in the middle of a checkpoint: at the next start its remains are gone and training goes on."""
     run = new_run(workspace)
     program = "import os\nfrom aigc_desktop.engine import checkpoint\n"
-    program += "real = checkpoint._write_manifest\n"
+    program += "real = checkpoint.write_manifest\n"
     program += "def die(f, h): os.kill(os.getpid(), 9) if f.name[:6] == '000005' else real(f, h)\n"
-    program += "checkpoint._write_manifest = die\n"
+    program += "checkpoint.write_manifest = die\n"
     command = [sys.executable, "-c", program + arguments("toy_job()"), str(workspace.folder), run.id,
                CONFIG.model_dump_json()]  # fmt: skip
     assert subprocess.run(command, capture_output=True, check=False).returncode == -9

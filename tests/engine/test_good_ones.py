@@ -17,9 +17,10 @@ from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.recorder import record
 from aigc_desktop.data.samples import read_pictures
 from aigc_desktop.engine import picture_judge
+from aigc_desktop.engine.alpha import opaque
 from aigc_desktop.engine.making import TRIES, MakeConfig, stream_samples
 from aigc_desktop.engine.metrics.picture_quality import GAUGES
-from aigc_desktop.engine.picture_judge import Judge, known_reference, opaque
+from aigc_desktop.engine.picture_judge import VERSION, Judge, known_reference
 from aigc_desktop.export.results import keep_result, pieces_of
 from tests.engine.toy import write_dataset
 
@@ -142,7 +143,7 @@ def test_a_rating_is_the_same_alone_and_in_a_batch_and_after_reading_what_is_kep
 def test_what_is_kept_is_computed_again_when_it_is_damaged_or_gone(place):
     _workspace, dataset, _run = place
     drained(known_reference(dataset, (SIZE, SIZE)))
-    (kept,) = (dataset.folder / "quality").glob(f"{SIZE}x{SIZE}-v1-*.npz")
+    (kept,) = (dataset.folder / "quality").glob(f"{SIZE}x{SIZE}-v{VERSION}-*.npz")
     for spoil in (lambda: kept.write_bytes(kept.read_bytes()[:1000]), lambda: shutil.rmtree(kept.parent)):
         spoil()
         again = drained(known_reference(dataset, (SIZE, SIZE)))

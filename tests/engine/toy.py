@@ -171,10 +171,12 @@ def marked_dataset(workspace: Workspace, count: int = 60, name: str = "marked", 
     return write_dataset(workspace, name, info, arrays, b"".join(parts), "\n".join(marks) + "\n")
 
 
-def image_dataset(workspace: Workspace, count: int = 40, size: int = 32, name: str = "images", held_out: int = 8):
-    """Freeze coloured discs on white, in two classes by colour."""
+def image_dataset(
+    workspace: Workspace, count: int = 40, size: int = 32, name: str = "images", held_out: int = 8, every: int = 2
+):
+    """Freeze coloured discs on white, in two classes by colour: one in `every` is red."""
     rng = np.random.default_rng(0)
-    labels = (np.arange(count) % 2).astype(np.int32)
+    labels = (np.arange(count) % every == every - 1).astype(np.int32)
     rows, columns = np.mgrid[:size, :size]
     images = np.full((count, size, size, 3), 255, np.uint8)
     for i in range(count):

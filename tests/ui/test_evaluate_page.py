@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from PySide6.QtWidgets import QLabel
 
 from aigc_desktop.core.config import check
 from aigc_desktop.core.errors import failure_of
-from aigc_desktop.core.events import Failed, Finished, Progress, Result
+from aigc_desktop.core.events import Event, Failed, Finished, Progress, Result, Sample
 from aigc_desktop.core.family import TaskSpec
 from aigc_desktop.core.fields import FieldKind, FieldSpec
 from aigc_desktop.core.report import Figure, Report, Section, Table
@@ -18,6 +19,7 @@ from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.pages.evaluate import EvaluatePage
 from aigc_desktop.ui.widgets.report_compare import verdict
 from aigc_desktop.ui.widgets.report_table import ReportTable
+from aigc_desktop.ui.widgets.report_view import Picture
 from tests.core.test_report import FIGURE, REPORT
 from tests.ui import walks
 from tests.ui.conftest import settle
@@ -55,12 +57,12 @@ def page(services, jobs, qtbot):
     return page
 
 
-def add_evaluation(services, report: Report = REPORT, **changes):
+def add_evaluation(services, report: Report = REPORT, before: tuple[Event, ...] = (), **changes):
     """Put a finished evaluation into the workspace and return its folder."""
     run = services.workspace.runs()[0]
     values = {"run": run.id, "checkpoint": "000200"}
     evaluation = services.workspace.new_run("evaluate.run", values, report.title, parent="evaluations")
-    list(record(evaluation, [Result("evaluation", {**report.plain(), **changes}), Finished()]))
+    list(record(evaluation, [*before, Result("evaluation", {**report.plain(), **changes}), Finished()]))
     return evaluation.folder
 
 
@@ -154,6 +156,15 @@ def test_two_evaluations_are_compared(page, services, qtbot):
     assert page.left.currentIndex() == 2
     qtbot.waitUntil(lambda: "B is better (higher is better)." in shown_texts(page.compare), timeout=LONG)
     assert "different data" in shown_texts(page.compare) and "0.900\n0.800 – 0.950" in shown_texts(page.compare)
+
+
+def test_pictures_of_two_evaluations_stand_beside_each_other(page, services, qtbot):
+    folders = [add_evaluation(services, before=(Sample(0, np.full((4, 8, 8, 3), grey, np.uint8)),)) for grey in (0, 9)]
+    page.refresh()
+    settle(qtbot)
+    page.panel.past.select(folders)
+    qtbot.waitUntil(lambda: "same seeds" in shown_texts(page.compare), timeout=LONG)
+    assert len(page.compare.findChildren(Picture)) == 2
 
 
 def test_the_verdict_knows_chance():

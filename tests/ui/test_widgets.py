@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor, QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel, QWidget
 
@@ -13,6 +14,7 @@ from aigc_desktop.core.i18n import set_language
 from aigc_desktop.ui.format import readable_count, readable_date, readable_time
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.cards import ActionCard, FlowLayout
+from aigc_desktop.ui.widgets.checks import DARK, LIGHT, SIDE, on_checks
 from aigc_desktop.ui.widgets.choice_dialog import ChoiceDialog
 from aigc_desktop.ui.widgets.controls import NameButton, label
 from aigc_desktop.ui.widgets.empty_state import EmptyState
@@ -29,6 +31,17 @@ PLAN = Plan(
 
 def texts(widget: QWidget) -> str:
     return "\n".join(label.text() for label in widget.findChildren(QLabel) if not label.isHidden())
+
+
+def test_transparent_pictures_lie_on_squares_and_others_do_not(qtbot):
+    clear = QImage(4 * SIDE, 2 * SIDE, QImage.Format.Format_RGBA8888)
+    clear.fill(QColor(0, 0, 0, 0))
+    clear.setPixelColor(1, 1, QColor("red"))
+    laid = on_checks(clear)
+    assert not laid.hasAlphaChannel() and laid.pixelColor(1, 1) == QColor("red")
+    assert {laid.pixelColor(x, 0).name() for x in range(4 * SIDE)} == {LIGHT, DARK}
+    solid = clear.convertToFormat(QImage.Format.Format_RGB888)
+    assert on_checks(solid) is solid
 
 
 def test_the_plan_shows_what_will_happen(theme: Theme, qtbot):

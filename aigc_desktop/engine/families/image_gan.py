@@ -9,7 +9,8 @@ the generator draws from in the game is then a Gaussian per class, fitted to the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,16 +24,22 @@ from aigc_desktop.core.family import Family, Task
 from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_
 from aigc_desktop.core.run import Run
+from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.checkpoint import Card, part, read_model
 from aigc_desktop.engine.data import Sampler, open_dataset
 from aigc_desktop.engine.device import choose_device
-from aigc_desktop.engine.gan_setup import WARM_MODEL, ImageGanConfig, plan, widths_of
+from aigc_desktop.engine.gan_copying import Copying
+from aigc_desktop.engine.gan_game import Game, ProjectedGame, RelativisticGame
+from aigc_desktop.engine.gan_setup import WARM_MODEL, ImageGanConfig, format_of, plan, widths_of
+from aigc_desktop.engine.latent import LatentModel, with_class
 from aigc_desktop.engine.making import MakeConfig, stream_samples
-from aigc_desktop.engine.nn.adversarial import decayed, gradient_penalty, pairing_loss
-from aigc_desktop.engine.nn.convnet import Discriminator, Encoder
+from aigc_desktop.engine.nn.adaptive import AdaptiveProbability
+from aigc_desktop.engine.nn.adversarial import decayed, gradient_penalty
+from aigc_desktop.engine.nn.convnet import Discriminator, PictureFormat
 from aigc_desktop.engine.nn.convnet import Generator as Painter
 from aigc_desktop.engine.nn.diffaugment import diff_augment
-from aigc_desktop.engine.nn.variational import draw, kl_per_dimension, reconstruction_nats
+from aigc_desktop.engine.nn.projected import ProjectedCritic
+from aigc_desktop.engine.nn.tiling import roll, roll_tiles
 from aigc_desktop.engine.optim import adamw
 from aigc_desktop.engine.pictures import (
     KidMeter,
@@ -47,11 +54,11 @@ from aigc_desktop.engine.pictures import (
 )
 from aigc_desktop.engine.step import Step
 from aigc_desktop.engine.training import Trainee, begin, fit
-from aigc_desktop.engine.warm_start import shipped_tensors, take_over
+from aigc_desktop.engine.warm_start import NETWORKS, Origin, earlier, shipped
 
 GAMMA_FALL = 5.0  # the penalties end at this part of their start
 PREVIEW_CELLS = 32
-MOST_CODES = 20_000  # pictures whose codes are remembered while copying
+ADAPTING_SHARE = 0.2  # of the steps in which adaptive augmentation may go from never to always
 VALIDATION_SEED = 1_000_000  # far from the seeds of previews
 
 
@@ -74,13 +81,11 @@ def train(config: ImageGanConfig, run: Run) -> EventStream:
     device = begin(config)
     dataset = open_dataset(run, config.dataset, "image")
     trainee = GanTrainee(config, dataset, device)
-    if config.warm_start and not run.checkpoints():
-        for name, module in trainee.modules.items():
-            yield Note(take_over(module, name, WARM_MODEL))
-        shipped = shipped_tensors("generator", WARM_MODEL)
-        fits = shipped["code_means"].shape[1] == config.latent
-        if fits and shipped["code_means"].shape != trainee.painter.code_means.shape:
-            trainee.painter.pool_codes(shipped["code_means"], shipped["code_factors"])
+    if not run.checkpoints():
+        if config.start_from:
+            yield from trainee.begin_with(earlier(Workspace(run.workspace), config.start_from, trainee.family))
+        elif config.warm_start:
+            yield from trainee.begin_with(shipped(WARM_MODEL))
     yield from fit(config, run, trainee)
 
 
@@ -96,14 +101,15 @@ def load_painter(card: Card, weights: dict[str, Tensor], device: torch.device) -
     """Return the generator of a checkpoint, in evaluation mode on `device`."""
     extra = card.extra
     painter = Painter(
-        extra["resolution"], tuple(extra["widths"]), extra["blocks"], extra["latent"], len(extra["classes"])
-    )
+        extra["resolution"], tuple(extra["widths"]), extra["blocks"], extra["latent"], len(extra["classes"]),
+        PictureFormat(**extra.get("format", {})),
+    )  # fmt: skip
     painter.load_state_dict(part(weights, "generator"))
     return painter.to(device).eval().requires_grad_(False)
 
 
 def sampler(folder: Path, device: str) -> Callable[[int, int], Pictures]:
-    """Return a function (count, seed) -> pictures (count, H, W, 3) of a checkpoint, for evaluation."""
+    """Return a function (count, seed) -> pictures (count, H, W, C) of a checkpoint, for evaluation."""
     card, weights = read_model(folder)
     painter = load_painter(card, weights, choose_device(device))
     return lambda count, seed: paint(painter, card.extra, range(seed, seed + count))[0]
@@ -129,6 +135,32 @@ def paint(
     return pictures, tuple(extra["classes"][label] for label in labels)
 
 
+def latents(folder: Path, device: str) -> LatentModel:
+    """Return the generator of a checkpoint as a model with a latent space: codes, and shares of the classes."""
+    card, weights = read_model(folder)
+    painter = load_painter(card, weights, choose_device(device))
+    names, place = tuple(card.extra["classes"]), painter.code_means.device
+    shares = torch.tensor(card.extra["shares"]) if names else torch.ones(1)
+
+    def draw_point(seed: int, label: int, wildness: float) -> Tensor:
+        generator = seeded(seed)
+        noise = (torch.randn(1, painter.latent, generator=generator) * wildness).to(place)
+        which = known_class(label, card.extra["shares"], generator) if names else 0
+        code = painter.codes(noise, torch.tensor([which], device=place))[0]
+        return with_class(code, which, len(names))
+
+    def decode(points: Tensor, _steps: int) -> Tensor:
+        code, classes = points[:, : painter.latent], points[:, painter.latent :]
+        vectors = () if painter.embedding is None else (classes @ painter.embedding.weight,)
+        return painter.decode(torch.cat((code, *vectors), 1))
+
+    centre = (shares[:, None] * painter.code_means.cpu()).sum(0)
+    size = painter.picture.pixels(card.extra["resolution"])
+    return LatentModel(
+        painter.latent, names, size, place, torch.cat((centre, shares[: len(names)])), draw_point, decode
+    )
+
+
 class GanTrainee(Trainee):
     """Both networks of the game, and one step of it."""
 
@@ -138,35 +170,58 @@ class GanTrainee(Trainee):
         self.config, self.device = config, device
         self.size, self.widths = int(config.resolution), widths_of(config)
         self.classes, self.shares = class_names(dataset, config.use_labels)
-        self.painter = Painter(self.size, self.widths[::-1], config.blocks, config.latent, len(self.classes)).to(device)
-        self.critic = Discriminator(self.size, self.widths, config.blocks, len(self.classes)).to(device)
-        self.encoder = Encoder(self.critic.trunk.features, config.latent).to(device)
-        self.modules = {"generator": self.painter, "discriminator": self.critic, "encoder": self.encoder}
-        self.optimizers = {
-            "generator": adamw([self.painter], config.lr, config.weight_decay, betas=(0.0, 0.99)),
-            "discriminator": adamw([self.critic], config.lr, config.weight_decay, betas=(0.0, 0.99)),
-            "copying": adamw([self.painter, self.critic.trunk, self.encoder], config.copy_lr),
-        }
-        self.pictures = ResizedSource(dataset, "train", device, self.size, config.flip)
+        self.format, classes = format_of(config, dataset), len(self.classes)
+        pixels = self.format.pixels(self.size)
+        self.painter = Painter(self.size, self.widths[::-1], config.blocks, config.latent, classes, self.format)
+        self.painter.to(device)
+        span = max(1, round(ADAPTING_SHARE * config.steps * config.batch_size))
+        self.adaptive = AdaptiveProbability(config.augmentation, span).to(device)
+        self.modules: dict[str, nn.Module] = {"generator": self.painter, "augmentation": self.adaptive}
+        self.optimizers = {"generator": adamw([self.painter], config.lr, config.weight_decay, betas=(0.0, 0.99))}
+        self.pictures = ResizedSource(dataset, "train", device, pixels, config.flip, self.format.channels)
         self.sampler = Sampler(len(self.pictures), config.batch_size, config.seed)
         self.units_per_step = config.batch_size
-        self.kid = KidMeter(dataset, self.size)
-        self.copying_steps = 0 if config.warm_start else round(config.copy_share * config.steps)
-        remembered = min(MOST_CODES, len(self.pictures))
-        self.codes = torch.zeros(remembered, config.latent)  # the latest code of each picture while copying
-        self.coded = torch.zeros(remembered, dtype=torch.bool)
+        self.kid = KidMeter(dataset, pixels, outside=config.projected)
+        self.game, self.copying = self._new_game()
+        critic = self.modules["discriminator"] = self.game.critic
+        self.optimizers["discriminator"] = adamw([critic], config.lr, config.weight_decay, betas=(0.0, 0.99))
+        if self.copying is not None:
+            self.modules["encoder"], self.optimizers["copying"] = self.copying.encoder, self.copying.optimizer
+
+    def _new_game(self) -> tuple[Game, Copying | None]:
+        """Return the game, and what comes before it: a projected one begins at once."""
+        config, classes = self.config, len(self.classes)
+        if config.projected:
+            return ProjectedGame(ProjectedCritic(classes, self.format.pixels(self.size)).to(self.device)), None
+        critic = Discriminator(self.size, self.widths, config.blocks, classes, self.format).to(self.device)
+        copying = Copying(config, self.painter, critic.trunk, len(self.pictures))
+        if config.warm_start and not config.start_from:
+            copying.steps = 0
+        return RelativisticGame(critic), copying
+
+    def begin_with(self, origin: Origin) -> Iterator[Event]:
+        """Take over weights; tells of each network how much of it fits."""
+        left = {}
+        for name in [name for name in NETWORKS if name in self.modules]:
+            left[name], sentence = origin.take_over(self.modules[name], name)
+            yield Note(sentence)
+        if self.copying is not None and not left["generator"]:
+            self.copying.steps = 0
+        means, factors = (origin.tensors.get(f"generator.code_{name}") for name in ("means", "factors"))
+        own = self.painter.code_means
+        if means is not None and factors is not None and means.shape[1] == own.shape[1] and means.shape != own.shape:
+            self.painter.pool_codes(means, factors)
 
     def train_step(self, step: Step) -> dict[str, Tensor]:
         """Copy pictures at first; then one step of the discriminator and one of the generator."""
-        if step.number < self.copying_steps:
-            return self._copy_step(step)
-        if step.number == self.copying_steps and self.coded.sum() > 1:
-            known = self.coded.nonzero()[:, 0]
-            self.painter.fit_codes(self.codes[known], self._classes(known.numpy()).cpu())
+        if self.copying is not None and step.number < self.copying.steps:
+            return self.copying.train_step(step, self._batch)
+        if self.copying is not None and step.number == self.copying.steps:
+            self.copying.finish(self._classes)
         return self._discriminator_step(step) | self._generator_step(step)
 
     def _batch(self, indices: Any) -> tuple[Tensor, Tensor]:
-        """Return pictures (B, 3, R, R) and their classes (B,)."""
+        """Return pictures (B, C, H, W) and their classes (B,)."""
         return self.pictures.images(indices), self._classes(indices)
 
     def _classes(self, indices: Any) -> Tensor:
@@ -174,56 +229,33 @@ class GanTrainee(Trainee):
         labels = self.pictures.labels(indices)
         return torch.where(labels < 0, max(0, len(self.classes) - 1), labels)
 
+    def _real(self, indices: Any) -> tuple[Tensor, Tensor]:
+        """Return pictures as the discriminator sees them, and their classes."""
+        images, labels = self._batch(indices)
+        return roll_tiles(images) if self.format.seamless else images, labels
+
     def _fakes(self, labels: Tensor) -> Tensor:
         noise = torch.randn(len(labels), self.config.latent, device=self.device)
-        return self.painter(self.painter.codes(noise, labels), labels)
-
-    def _copy_step(self, step: Step) -> dict[str, Tensor]:
-        """Encode with the discriminator's trunk, decode with the generator; a σ-VAE in all but name."""
-        error: Tensor | None = None
-        price: Tensor | None = None
-        for indices in step.micro_batches():
-            images, labels = self._batch(indices)
-            with step.autocast():
-                mean, logvar = self.encoder(self.critic.trunk(images))
-            code = draw(mean, logvar)
-            with step.autocast():
-                copies = self.painter(code, labels)
-            self._remember(indices, code.detach())
-            squared = (copies.float() - images).square().mean()
-            kl = kl_per_dimension(mean, logvar).sum(1).mean()
-            dimensions = images[0].numel()
-            weight = min(1.0, 2 * step.number / self.copying_steps)
-            step.backward((reconstruction_nats(squared, dimensions) + weight * kl) / dimensions)
-            error, price = step.mean(error, squared), step.mean(price, kl)
-        factor = max(0.05, 1 - step.number / self.copying_steps)
-        for group in self.optimizers["copying"].param_groups:
-            group["lr"] *= factor
-        step.optimize(self.optimizers["copying"])
-        assert error is not None and price is not None
-        return {"copy_error": error, "copy_kl": price}
-
-    def _remember(self, indices: Any, codes: Tensor) -> None:
-        places = torch.from_numpy(indices)
-        kept = places < len(self.codes)
-        self.codes[places[kept]] = codes.cpu()[kept]
-        self.coded[places[kept]] = True
+        images = self.painter(self.painter.codes(noise, labels), labels)
+        return roll(images) if self.format.seamless else images
 
     def _discriminator_step(self, step: Step) -> dict[str, Tensor]:
         config, values = self.config, dict[str, Tensor | None]()
-        penalised = step.number % config.penalty_every == 0
+        scores = []
+        penalised = self.game.smooth and step.number % config.penalty_every == 0
         gamma = decayed(config.gamma, config.gamma / GAMMA_FALL, step.progress) * config.penalty_every
 
         def report(name: str, value: Tensor) -> None:
             values[name] = step.mean(values.get(name), value)
 
         for indices in step.micro_batches():
-            images, labels = self._batch(indices)
+            images, labels = self._real(indices)
             with torch.no_grad(), step.autocast():
                 fakes = self._fakes(labels).float()
             images, fakes = images.requires_grad_(penalised), fakes.requires_grad_(penalised)
             real, fake = self._judge(step, torch.cat([images, fakes]), labels, exact=penalised).chunk(2)
-            loss = pairing_loss(real, fake)
+            scores.append(torch.stack([real.detach(), fake.detach()]))
+            loss = self.game.critic_loss(real, fake)
             report("d_loss", loss)
             report("d_accuracy", (real > fake).float().mean())
             if penalised:
@@ -233,41 +265,50 @@ class GanTrainee(Trainee):
                 loss = loss + 0.5 * gamma * (r1 + r2)
             step.backward(loss)
         step.optimize(self.optimizers["discriminator"])
+        if config.adaptive:
+            self.adaptive.observe(*torch.cat(scores, 1))
+            values |= {"augmentation": self.adaptive.probability.clone(), "overfitting": self.adaptive.r.clone()}
         return {name: value for name, value in values.items() if value is not None}
 
     def _generator_step(self, step: Step) -> dict[str, Tensor]:
         total: Tensor | None = None
-        self.critic.requires_grad_(False)
+        self.game.critic.requires_grad_(False)
         for indices in step.micro_batches():
-            images, labels = self._batch(indices)
-            with torch.no_grad():
-                real = self._judge(step, images, labels)
+            images, labels = self._real(indices)
+            real = None
+            if self.game.paired:
+                with torch.no_grad():
+                    real = self._judge(step, images, labels)
             with step.autocast():
                 fakes = self._fakes(labels)
-            loss = pairing_loss(self._judge(step, fakes.float(), labels), real)
+            loss = self.game.painter_loss(self._judge(step, fakes.float(), labels), real)
             step.backward(loss)
             total = step.mean(total, loss)
-        self.critic.requires_grad_(True)
+        self.game.critic.requires_grad_(True)
         step.optimize(self.optimizers["generator"])
         assert total is not None
         return {"g_loss": total}
 
     def _judge(self, step: Step, images: Tensor, labels: Tensor, exact: bool = False) -> Tensor:
-        """Return the scores (B,) of augmented pictures; `exact` in float32, since second derivatives need it."""
+        """Return the scores (B, …) of augmented pictures; `exact` in float32, since second derivatives need it."""
         labels = labels.repeat(len(images) // len(labels))
-        augmented = diff_augment(images, self.config.augmentation * step.progress)
+        often = self.adaptive.probability if self.config.adaptive else self.config.augmentation * step.progress
+        augmented = diff_augment(images, often)
         if exact:
-            return self.critic(augmented, labels)
+            return self.game.scores(augmented, labels)
         with step.autocast():
-            return self.critic(augmented, labels).float()
+            return self.game.scores(augmented, labels).float()
 
     def validate(self, models: Mapping[str, nn.Module]) -> Generator[None, None, dict[str, float]]:
-        """Return KID of averaged pictures against held-out ones, in EfficientNet-Lite0 features."""
+        """Return KID of averaged pictures against held-out ones, in EfficientNet-Lite0 features.
+
+        A projected game learns in these; there KID in random features comes first.
+        """
         if not self.kid.possible:
             return {}
         painter, extra = cast(Painter, models["generator"]), self.card()
-        value = yield from self.kid.measure(lambda seeds: paint(painter, extra, seeds)[0], VALIDATION_SEED)
-        return {"validation_kid": value}
+        values = yield from self.kid.measure(lambda seeds: paint(painter, extra, seeds)[0], VALIDATION_SEED)
+        return values
 
     def preview(self, step: int, models: Mapping[str, nn.Module]) -> Iterable[Event]:
         """Give the same seeds every time."""
@@ -276,19 +317,20 @@ class GanTrainee(Trainee):
         yield Sample(step, pictures, tuple(seeds), labels)
 
     def state(self) -> dict[str, Tensor]:
-        """Return the codes seen so far, which decide what the generator draws from after copying."""
-        return {"codes": self.codes, "coded": self.coded}
+        """Return the state of the copying."""
+        return self.copying.state() if self.copying is not None else {}
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
         """Take them back."""
-        self.codes.copy_(tensors["codes"])
-        self.coded.copy_(tensors["coded"])
+        if self.copying is not None:
+            self.copying.load_state(tensors)
 
     def card(self) -> dict[str, Any]:
         """Return what `load_painter` and `paint` need."""
         return {
             "resolution": self.size, "widths": list(self.widths[::-1]), "blocks": self.config.blocks,
             "latent": self.config.latent, "classes": self.classes, "shares": self.shares,
+            "format": asdict(self.format),
         }  # fmt: skip
 
 
@@ -302,4 +344,5 @@ FAMILY = Family(
         Task("generate", N_("Make pictures"), GenerateConfig, generate),
     ),
     sampler=sampler,
+    latents=latents,
 )

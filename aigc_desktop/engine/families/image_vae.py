@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.checkpoint import Card, part, read_model
 from aigc_desktop.engine.data import Sampler, open_dataset, to_pictures
 from aigc_desktop.engine.device import choose_device
+from aigc_desktop.engine.latent import LatentModel
 from aigc_desktop.engine.making import MakeConfig, stream_samples
 from aigc_desktop.engine.nn.density import LatentDensity
 from aigc_desktop.engine.nn.diffaugment import shift
@@ -148,6 +149,21 @@ def paint(modules: Mapping[str, nn.Module], seeds: Sequence[int], wildness: floa
     decoder, density = modules["decoder"], modules["density"]
     device = next(decoder.parameters()).device
     return one_by_one(lambda seed: decoder(density.sample(seeded(seed), wildness)[None].to(device)), seeds)  # type: ignore[operator]
+
+
+def latents(folder: Path, device: str) -> LatentModel:
+    """Return the model of a checkpoint as one with a latent space: its codes."""
+    card, weights = read_model(folder)
+    model = Model(card, weights, choose_device(device))
+    encoder, decoder = model.modules["encoder"], model.modules["decoder"]
+    density = cast(LatentDensity, model.modules["density"])
+    centre = (density.weights[:, None] * density.means).sum(0).float()
+    return LatentModel(
+        len(centre), (), (model.size, model.size), model.device, centre,
+        lambda seed, _label, wildness: density.sample(seeded(seed), wildness),
+        lambda points, _steps: decoder(points),
+        lambda image: encoder(image)[0][0].float().cpu(),
+    )  # fmt: skip
 
 
 def copied(modules: Mapping[str, nn.Module], source: ResizedSource, indices: Any) -> Pictures:
@@ -287,4 +303,5 @@ FAMILY = Family(
         Task("interpolate", N_("Blend two pictures"), InterpolateConfig, interpolate),
     ),
     sampler=sampler,
+    latents=latents,
 )

@@ -38,6 +38,9 @@ _STAGES = (
     (3, 1, 6, 320, 1),
 )
 
+TAPS = ((2, 24), (4, 40), (10, 112), (15, 320))
+"""Blocks after which `maps` are taken and their channels: the last ones of strides 4, 8, 16 and 32."""
+
 
 def image_features(images: NDArray[np.uint8], device: torch.device | str = "cpu") -> NDArray[np.float32]:
     """Return the pooled features (N, 1280) of uint8 pictures (N, H, W, 3); the same input gives the same bits."""
@@ -69,8 +72,9 @@ def load_network(path: Path) -> EfficientNetLite0:
             _("The picture metrics need the file {path}, which is missing.").format(path=path),
             _("Install the program again."),
         )
-    network = EfficientNetLite0()
-    network.load_state_dict({name: tensor.float() for name, tensor in load_file(path).items()})
+    with torch.device("meta"):  # drawing weights that are replaced at once would use up random numbers of a training
+        network = EfficientNetLite0()
+    network.load_state_dict({name: tensor.float() for name, tensor in load_file(path).items()}, assign=True)
     return network.eval().requires_grad_(False)
 
 
@@ -100,6 +104,20 @@ class EfficientNetLite0(nn.Module):
         x = F.relu6(self.stem(x))  # (B, 32, H/2, W/2)
         x = self.blocks(x)  # (B, 320, H/32, W/32)
         return F.relu6(self.head(x)).mean((2, 3))
+
+    def maps(self, x: Tensor) -> list[Tensor]:
+        """Return the feature maps of TAPS, fine to coarse: (B, C, H/4, W/4) to (B, C, H/32, W/32)."""
+        x = F.relu6(self.stem(x))
+        found, wanted = [], {block for block, _channels in TAPS}
+        for index, block in enumerate(self.blocks):
+            x = block(x)
+            if index in wanted:
+                found.append(x)
+        return found
+
+    def example(self) -> tuple[Tensor]:
+        """Return inputs for one picture."""
+        return (torch.zeros(1, 3, INPUT_SIZE, INPUT_SIZE),)
 
 
 class InvertedResidual(nn.Module):

@@ -24,6 +24,14 @@ def binary_loss(positive: Tensor, negative: Tensor | None = None) -> Tensor:
     return loss if negative is None else loss + F.softplus(negative).mean()
 
 
+def hinge_loss(positive: Tensor, negative: Tensor) -> Tensor:
+    """Return the hinge loss of a discriminator: scores that should be above 1 and scores that should be below -1.
+
+    Its generator maximises its scores (arXiv:1705.02894).
+    """
+    return F.relu(1 - positive).mean() + F.relu(1 + negative).mean()
+
+
 def gradient_penalty(scores: Tensor, inputs: Tensor) -> Tensor:
     """Return the mean squared length of the gradient of scores (B,) by inputs (B, ...); differentiable itself.
 

@@ -8,17 +8,44 @@ processor. The finest stage works on 2×2 blocks of pixels as channels, which ha
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from aigc_desktop.engine.nn.tiling import doubled
 from aigc_desktop.engine.nn.variational import LIMITS
 
 BLOCK = 2  # pixels on a side that are folded into channels at the finest stage
-COARSEST = 4  # pixels on a side of the coarsest stage
+COARSEST = 4  # pixels on a side of the coarsest stage of square pictures
 _BRANCH = 0.1  # how much a residual branch adds at the start
+
+
+@dataclass(frozen=True)
+class PictureFormat:
+    """What pictures are like besides their resolution: `columns` and `rows` of the coarsest stage.
+
+    The fourth of `channels` is cover (alpha), by which the others are multiplied. `seamless` pictures tile a plane.
+    """
+
+    columns: int = COARSEST
+    rows: int = COARSEST
+    channels: int = 3
+    seamless: bool = False
+
+    @property
+    def cells(self) -> int:
+        """Return how many places the coarsest stage has."""
+        return self.columns * self.rows
+
+    def pixels(self, resolution: int) -> tuple[int, int]:
+        """Return height and width of pictures; `resolution` is the side of square ones."""
+        return resolution * self.rows // COARSEST, resolution * self.columns // COARSEST
+
+
+SQUARE = PictureFormat()
 
 
 def stages_of(resolution: int) -> int:
@@ -32,10 +59,10 @@ def stages_of(resolution: int) -> int:
 class Residual(nn.Module):
     """x + conv(act(conv(act(x)))), both 3×3."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, around: bool = False) -> None:
         super().__init__()
-        self.first = scaled_conv(channels, channels, 3, gain=math.sqrt(2))
-        self.second = scaled_conv(channels, channels, 3, gain=_BRANCH)
+        self.first = scaled_conv(channels, channels, 3, gain=math.sqrt(2), around=around)
+        self.second = scaled_conv(channels, channels, 3, gain=_BRANCH, around=around)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, C, H, W)."""
@@ -44,7 +71,7 @@ class Residual(nn.Module):
 
 
 class Generator(nn.Module):
-    """From codes (B, Z) and classes (B,) to pictures (B, 3, R, R), about in [-1, 1]; `widths` are coarse to fine.
+    """From codes (B, Z) and classes (B,) to pictures (B, C, H, W), about in [-1, 1]; `widths` are coarse to fine.
 
     It keeps the distribution its codes are drawn from: a Gaussian per class, N(0, I) until `fit_codes`.
     """
@@ -52,27 +79,35 @@ class Generator(nn.Module):
     code_means: Tensor
     code_factors: Tensor
 
-    def __init__(self, resolution: int, widths: tuple[int, ...], blocks: int, latent: int, classes: int = 0) -> None:
+    def __init__(
+        self, resolution: int, widths: tuple[int, ...], blocks: int, latent: int, classes: int = 0,
+        picture: PictureFormat = SQUARE,
+    ) -> None:  # fmt: skip
         super().__init__()
         _check(resolution, widths)
-        self.latent = latent
+        self.latent, self.picture = latent, picture
         self.register_buffer("code_means", torch.zeros(max(1, classes), latent))
         self.register_buffer("code_factors", torch.eye(latent).repeat(max(1, classes), 1, 1))
         self.embedding = nn.Embedding(classes, latent) if classes else None
-        self.first = scaled_linear(latent * (2 if classes else 1), widths[0] * COARSEST**2)
-        self.stages = nn.ModuleList(nn.Sequential(*(Residual(width) for _ in range(blocks))) for width in widths)
+        self.first = scaled_linear(latent * (2 if classes else 1), widths[0] * picture.cells)
+        around = picture.seamless
+        self.stages = nn.ModuleList(
+            nn.Sequential(*(Residual(width, around) for _ in range(blocks))) for width in widths
+        )
         self.changes = nn.ModuleList(scaled_conv(a, b, 1) for a, b in pairwise(widths))
-        self.last = scaled_conv(widths[-1], 3 * BLOCK**2, 3)
+        self.last = scaled_conv(widths[-1], picture.channels * BLOCK**2, 3, around=around)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Return pictures (B, 3, R, R); classes are not looked at when there are none."""
-        if self.embedding is not None:
-            z = torch.cat([z, self.embedding(labels)], 1)
-        x = self.first(z).view(len(z), -1, COARSEST, COARSEST)
+        """Return pictures (B, C, H, W); classes are not looked at when there are none."""
+        return self.decode(z if self.embedding is None else torch.cat([z, self.embedding(labels)], 1))
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Return pictures of codes, each followed by the vector of its class if there are classes."""
+        x = self.first(z).view(len(z), -1, self.picture.rows, self.picture.columns)
         x = self.stages[0](x)
         for change, stage in zip(self.changes, self.stages[1:], strict=False):
-            x = stage(F.interpolate(change(x), scale_factor=2, mode="bilinear", align_corners=False))
-        return smooth(F.pixel_shuffle(self.last(act(x)), BLOCK))
+            x = stage(doubled(change(x), self.picture.seamless))
+        return smooth(F.pixel_shuffle(self.last(act(x)), BLOCK), self.picture.seamless)
 
     def codes(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return codes (B, Z) of the classes from standard normal noise (B, Z)."""
@@ -112,13 +147,15 @@ class Generator(nn.Module):
 
 
 class Trunk(nn.Module):
-    """From pictures (B, 3, R, R) to features (B, F); `widths` are fine to coarse."""
+    """From pictures (B, C, H, W) to features (B, F); `widths` are fine to coarse."""
 
-    def __init__(self, resolution: int, widths: tuple[int, ...], blocks: int) -> None:
+    def __init__(
+        self, resolution: int, widths: tuple[int, ...], blocks: int, picture: PictureFormat = SQUARE
+    ) -> None:
         super().__init__()
         _check(resolution, widths)
-        self.resolution, self.features = resolution, widths[-1] * COARSEST**2
-        self.first = scaled_conv(3 * BLOCK**2, widths[0], 3)
+        self.resolution, self.picture, self.features = resolution, picture, widths[-1] * picture.cells
+        self.first = scaled_conv(picture.channels * BLOCK**2, widths[0], 3)
         self.stages = nn.ModuleList(nn.Sequential(*(Residual(width) for _ in range(blocks))) for width in widths)
         self.changes = nn.ModuleList(scaled_conv(a, b, 1) for a, b in pairwise(widths))
         self.last = scaled_conv(widths[-1], widths[-1], 3, gain=math.sqrt(2))
@@ -132,7 +169,7 @@ class Trunk(nn.Module):
 
     def example(self) -> tuple[Tensor]:
         """Return inputs for one picture."""
-        return (torch.zeros(1, 3, self.resolution, self.resolution),)
+        return (torch.zeros(1, self.picture.channels, *self.picture.pixels(self.resolution)),)
 
 
 class Discriminator(nn.Module):
@@ -141,9 +178,11 @@ class Discriminator(nn.Module):
     The number is head(features) + features · embedding(class): a projection discriminator, arXiv:1802.05637.
     """
 
-    def __init__(self, resolution: int, widths: tuple[int, ...], blocks: int, classes: int = 0) -> None:
+    def __init__(
+        self, resolution: int, widths: tuple[int, ...], blocks: int, classes: int = 0, picture: PictureFormat = SQUARE
+    ) -> None:
         super().__init__()
-        self.trunk = Trunk(resolution, widths, blocks)
+        self.trunk = Trunk(resolution, widths, blocks, picture)
         self.head = scaled_linear(self.trunk.features, 1)
         self.embedding = nn.Embedding(classes, self.trunk.features) if classes else None
         if self.embedding is not None:
@@ -182,19 +221,26 @@ def act(x: Tensor) -> Tensor:
     return F.leaky_relu(x, 0.2)
 
 
-def smooth(images: Tensor) -> Tensor:
-    """Return pictures (B, C, H, W) filtered with [1, 2, 1] / 4 along both sides, edges repeated.
+def smooth(images: Tensor, around: bool = False) -> Tensor:
+    """Return pictures (B, C, H, W) filtered with [1, 2, 1] / 4 along both sides, edges repeated or taken from `around`.
 
     It takes away the one frequency at which the channels of a folded block can disagree: a grain of 2×2 pixels.
     """
-    x = F.pad(images, (1, 1, 1, 1), mode="replicate")
+    x = F.pad(images, (1, 1, 1, 1), mode="circular" if around else "replicate")
     x = (x[:, :, :-2] + 2 * x[:, :, 1:-1] + x[:, :, 2:]) / 4
     return (x[..., :-2] + 2 * x[..., 1:-1] + x[..., 2:]) / 4
 
 
-def scaled_conv(channels_in: int, channels_out: int, kernel: int, gain: float = 1.0) -> nn.Conv2d:
-    """Return a convolution that keeps the size of the picture and multiplies the spread of its input by `gain`."""
-    conv = nn.Conv2d(channels_in, channels_out, kernel, padding=kernel // 2)
+def scaled_conv(
+    channels_in: int, channels_out: int, kernel: int, gain: float = 1.0, around: bool = False
+) -> nn.Conv2d:
+    """Return a convolution that keeps the size of the picture and multiplies the spread of its input by `gain`.
+
+    What lies beyond an edge is 0, or with `around` the other side.
+    """
+    conv = nn.Conv2d(
+        channels_in, channels_out, kernel, padding=kernel // 2, padding_mode="circular" if around else "zeros"
+    )
     nn.init.normal_(conv.weight, 0, gain / math.sqrt(channels_in * kernel**2))
     nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
     return conv

@@ -43,6 +43,23 @@ def walk(velocity: Velocity, begin: Tensor, steps: int, start: float = 0.0, keep
     return x
 
 
+def walk_back(velocity: Velocity, end: Tensor, steps: int) -> Tensor:
+    """Return the noise at time 0 whose way ends at the pictures `end`, after `steps` steps of Heun's method.
+
+    The same equation backwards (DDIM inversion is its likeness for diffusion, arXiv:2010.02502); near time 1 the
+    velocity is not told, so the first step is plain.
+    """
+    x = end
+    times = torch.linspace(1.0, 0.0, steps + 1, dtype=torch.float64).tolist()
+    for now, earlier in pairwise(times):
+        first = velocity(x, min(now, 1 - 1e-3))
+        back = x + (earlier - now) * first
+        if now < 1.0:
+            back = x + (earlier - now) * 0.5 * (first + velocity(back, earlier))
+        x = back
+    return x
+
+
 def keep_known(known: Tensor, mask: Tensor, noise: Tensor) -> Keep:
     """Return a Keep for `known` pictures; `mask` (B, 1, H, W) is 1 where new pixels may come."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,7 @@ from aigc_desktop.engine.nn.resnet import GROUPS
 
 HEAD = 32  # channels of an attention head
 _FREQUENCIES = 64
+_LEAST_LEFT = 0.05  # of the way; a smaller part would make errors of the picture explode in the velocity
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,9 @@ class UnetShape:
     attend      stages with this many places on a side or fewer have attention
     classes     how many classes it can be told; 0 for none
     hints       how many numbers tell of an augmentation
+    predicts    what the last layer gives: the velocity, or the picture at the end of the way (arXiv:2511.13720), from
+                which the velocity follows; a picture has far fewer dimensions than noise, so a small network learns it
+                sooner and leaves less noise behind
     """
 
     size: int
@@ -38,6 +43,7 @@ class UnetShape:
     hints: int = 0
     dropout: float = 0.0
     channels: int = 3
+    predicts: Literal["velocity", "picture"] = "velocity"
 
 
 class Unet(nn.Module):
@@ -76,7 +82,10 @@ class Unet(nn.Module):
     def forward(
         self, images: Tensor, times: Tensor, classes: Tensor | None = None, hints: Tensor | None = None
     ) -> Tensor:
-        """Return the velocity; a class equal to `shape.classes`, or none at all, stands for any."""
+        """Return the velocity; a class equal to `shape.classes`, or none at all, stands for any.
+
+        `classes` are numbers (B,), or shares of the classes (B, K) as floats.
+        """
         told = self.told(times, classes, hints)
         x = self.enter(F.pixel_unshuffle(images, self.shape.fold))
         kept = [x]
@@ -88,7 +97,10 @@ class Unet(nn.Module):
         for layer in self.up:
             x = layer(x if isinstance(layer, _Larger) else torch.cat((x, kept.pop()), 1), told)
         out: Tensor = F.pixel_shuffle(self.leave(x), self.shape.fold)
-        return out
+        if self.shape.predicts == "velocity":
+            return out
+        left = (1 - times).clamp(min=_LEAST_LEFT)[:, None, None, None]
+        return (out.float() - images) / left
 
     def example(self) -> tuple[Tensor, Tensor]:
         """Return inputs for one picture."""
@@ -116,7 +128,9 @@ class _Told(nn.Module):
         told = self.second(F.silu(self.first(torch.cat((angles.cos(), angles.sin()), 1))))
         if self.classes:
             any_class = torch.full((len(times),), self.classes, device=times.device)
-            told = told + self.class_vectors(any_class if classes is None else classes)
+            chosen = any_class if classes is None else classes
+            shared = chosen.is_floating_point()
+            told = told + (chosen @ self.class_vectors.weight[:-1] if shared else self.class_vectors(chosen))
         if hints is not None:
             told = told + self.hint_vectors(hints)
         return F.silu(told)

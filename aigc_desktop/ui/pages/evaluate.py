@@ -179,7 +179,7 @@ class EvaluatePage(Page):
         self._loading = None
         if len(loaded) == 2:
             older, newer = sorted(loaded, key=lambda one: one.report.created)
-            self.compare.show_reports(older.report, newer.report)
+            self.compare.show_both(older, newer)
             self.left.setCurrentIndex(PLACES.index("compare"))
             return
         if self.view.loaded is None or self.view.loaded.evaluation.folder != loaded[0].evaluation.folder:

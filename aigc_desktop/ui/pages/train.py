@@ -170,6 +170,13 @@ class TrainPage(Page):
 
     def _like_this(self, origin: SampleOrigin) -> None:
         """Go to Create with run, version, seed and label of a cell."""
+        self._use_cell("create", origin)
+
+    def _vary(self, origin: SampleOrigin) -> None:
+        """Go to Explore and make variants of a cell."""
+        self._use_cell("explore", origin)
+
+    def _use_cell(self, place: str, origin: SampleOrigin) -> None:
         if self.run is None:
             return
         names = self.run.checkpoints()
@@ -186,9 +193,7 @@ class TrainPage(Page):
                     wanted=f"{origin.step:,}", found=f"{int(checkpoint):,}"
                 )
             )
-        self.services.navigate(
-            "create", run=self.run.id, checkpoint=checkpoint, seed=origin.seed, label=origin.label
-        )
+        self.services.navigate(place, run=self.run.id, checkpoint=checkpoint, seed=origin.seed, label=origin.label)
 
     def _compare(self) -> None:
         if self.run is not None:
@@ -230,6 +235,7 @@ class TrainPage(Page):
 
         self.view = RunView(self.services)
         self.view.like_this.connect(self._like_this)
+        self.view.variants_asked.connect(self._vary)
 
     def _make_panel(self) -> None:
         from aigc_desktop.ui.widgets.run_panel import RunPanel

@@ -48,10 +48,14 @@ class ExportChoice:
     least: int
     visible_label: Any
     """A choice of Preferences.picture_label or text_label."""
+    fps: int = 12
 
 
 class ExportDialog(QDialog):
-    """Exports works of one kind; `exported` gives the new files. `load` is called on a thread, once a piece."""
+    """Exports works of one kind; `exported` gives the new files. `load` is called on a thread, once a piece.
+
+    `to` is the name of the format that is chosen at first.
+    """
 
     exported = Signal(object)
 
@@ -61,6 +65,7 @@ class ExportDialog(QDialog):
         kind: Literal["image", "text"],
         loads: Sequence[Callable[[], Piece]],
         parent: QWidget | None = None,
+        to: str = "",
     ) -> None:
         super().__init__(parent)
         from aigc_desktop.export.export import formats
@@ -96,6 +101,7 @@ class ExportDialog(QDialog):
         box.addWidget(self.problem)
         box.addStretch(1)
         box.addLayout(self._make_buttons())
+        self.format_box.setCurrentIndex(max(0, self.format_box.findData(to)))
         self._format_changed()
 
     def _make_form(self) -> QFormLayout:
@@ -104,7 +110,12 @@ class ExportDialog(QDialog):
         form.setSpacing(theme.px(8))
         self.format_box = QComboBox()
         for each in self.formats:
-            self.format_box.addItem(f"{_(each.title)} ({each.ending})", each.name)
+            reason = each.missing()
+            words = f"{_(each.title)} ({each.ending})"
+            self.format_box.addItem(f"{words} — {reason}" if reason else words, each.name)
+            if reason:
+                model: Any = self.format_box.model()
+                model.item(self.format_box.count() - 1).setEnabled(False)
         self.folder_line = QLineEdit(str(self.services.workspace.folder / "exports"))
         browse = icon_button(theme, "folder-open", _("Choose a folder"))
         browse.clicked.connect(self._browse)
@@ -112,10 +123,7 @@ class ExportDialog(QDialog):
         folder.addWidget(self.folder_line, 1)
         folder.addWidget(browse)
         self.pattern_line = QLineEdit("{title}")
-        self.quality_box = QSpinBox()
-        self.quality_box.setRange(1, 100)
-        self.quality_box.setValue(92)
-        guard_wheel(self.quality_box)
+        self.quality_box, self.fps_box = _spin_box(100, 92), _spin_box(50, 12)
         self.size_box = QComboBox()
         for least in SIZES:
             words = _("At least {size} px").format(size=f"{least:,}") if least else _("As it was made")
@@ -128,6 +136,8 @@ class ExportDialog(QDialog):
             (_("Names"), self.pattern_line, self.pattern_line,
              _("May hold {names}.").format(names="{title} {seed} {number} {label} {checkpoint}")),
             (_("Quality"), self.quality_box, self.quality_box, _("1 to 100; 92 looks like the original.")),
+            (_("Frames per second"), self.fps_box, self.fps_box,
+             _("How fast the film runs; 12 is calm, 25 is smooth.")),
             (_("Size"), self.size_box, self.size_box,
              _("Smaller pictures are enlarged smoothly; that adds no details.")),
             (_("Visible AI label"), self.label_box, self.label_box,
@@ -144,6 +154,7 @@ class ExportDialog(QDialog):
                 self.pattern_hint = label("", "hint")
                 form.addRow("", self.pattern_hint)
         self.quality_title = form.labelForField(self.quality_box)
+        self.fps_title = form.labelForField(self.fps_box)
         form.setRowVisible(self.size_box, self.kind == "image")
         self.format_box.currentIndexChanged.connect(self._format_changed)
         return form
@@ -186,7 +197,7 @@ class ExportDialog(QDialog):
         return ExportChoice(
             str(self.format_box.currentData()), Path(self.folder_line.text().strip()).expanduser(),
             self.pattern_line.text().strip() or "{title}", self.quality_box.value(), self.size_box.currentData(),
-            self.label_box.currentData(),
+            self.label_box.currentData(), self.fps_box.value(),
         )  # fmt: skip
 
     def export(self) -> None:
@@ -215,13 +226,17 @@ class ExportDialog(QDialog):
 
     def _format_changed(self) -> None:
         chosen = self.format_box.currentData()
-        lossy = chosen in ("jpeg", "webp")
+        lossy = chosen in ("jpeg", "webp", "svg", "webp-film")
         self.quality_box.setVisible(lossy)
         self.quality_title.setVisible(lossy)
-        together = next((each.together for each in self.formats if each.name == chosen), False)
+        shape = next((each for each in self.formats if each.name == chosen), None)
+        together, film = (shape.together, shape.film) if shape else (False, False)
+        self.fps_box.setVisible(film)
+        self.fps_title.setVisible(film)
         self.label_box.setEnabled(self.kind == "image" or chosen in ("txt", "docx"))
         names = _("May hold {names}.").format(names="{title} {seed} {number} {label} {checkpoint}")
         about = _("All texts come into one file, named after the first.") if together else names
+        about = _("All pictures become one film, named after the first.") if film else about
         self.pattern_line.setToolTip(about)
         self.pattern_hint.setText(about)
 
@@ -229,6 +244,14 @@ class ExportDialog(QDialog):
         chosen = QFileDialog.getExistingDirectory(self, _("Choose a folder"), self.folder_line.text())
         if chosen:
             self.folder_line.setText(chosen)
+
+
+def _spin_box(most: int, value: int) -> QSpinBox:
+    made = QSpinBox()
+    made.setRange(1, most)
+    made.setValue(value)
+    guard_wheel(made)
+    return made
 
 
 def export_works(
@@ -241,7 +264,7 @@ def export_works(
     to = format_named(choice.format, kind)
     chosen = choice.visible_label
     look = labelled(chosen, "end") if kind == "image" else labelled("none", chosen)
-    options = replace(look, quality=choice.quality, least=choice.least)
+    options = replace(look, quality=choice.quality, least=choice.least, fps=choice.fps)
     if not str(choice.folder).strip(" ."):
         raise UserError(_("No folder is chosen."), _("Choose a folder for the files."))
     if to.together:

@@ -86,7 +86,7 @@ class FreezePanel(Card):
             self.form.deleteLater()
             self.form = None
         if spec is not None and not info.frozen:
-            hidden = {"dataset"} if info.kind == "image" else {"dataset", "size"}
+            hidden = {"dataset"} if info.kind == "image" else {"dataset", "size", "aspect", "transparency"}
             self.form = ConfigForm([field for field in spec.fields if field.name not in hidden], self.services)
             self.form.setVisible(not running)
             self.place.addWidget(self.form)
@@ -123,5 +123,8 @@ def _facts(info: DatasetInfo, engine_ready: bool) -> str:
         )
     ]
     if info.size:
-        parts.append(_("{size} × {size} pixels").format(size=info.size))
+        width, height = info.pixels
+        parts.append(_("{width} × {height} pixels").format(width=width, height=height))
+    if info.channels == 4:
+        parts.append(_("transparency is kept"))
     return "\n".join(parts)

@@ -93,6 +93,9 @@ _WORDS = {
     "frechet": N_("Fréchet distance"),
     "unique": N_("Different texts"),
     "self": N_("Self"),
+    "augmentation": N_("Augmentation"),
+    "overfitting": N_("Overfitting"),
+    "random": N_("Random features"),
     "bleu": "BLEU",
 }
 
@@ -106,7 +109,7 @@ _GROUPS = (
     ("frechet", {"frechet"}),
     ("penalty", {"r1", "r2", "penalty"}),
     ("share", {"accuracy", "acc", "share", "fraction", "precision", "recall", "f1", "density", "coverage"}),
-    ("share", {"unique", "bleu"}),
+    ("share", {"unique", "bleu", "augmentation", "overfitting"}),
     ("kl", {"kl"}),  # a hundred times other losses, which it would flatten
     ("loss", {"loss", "nll", "mse", "recon", "reconstruction", "elbo", "error"}),
 )

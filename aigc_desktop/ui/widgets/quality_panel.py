@@ -11,6 +11,7 @@ from aigc_desktop.core.i18n import _
 from aigc_desktop.core.rating import Rating, reasons_text
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.ui.theme import Theme
+from aigc_desktop.ui.widgets.checks import on_checks
 from aigc_desktop.ui.widgets.controls import button, label
 from aigc_desktop.ui.widgets.thumbnails import to_image
 
@@ -55,7 +56,9 @@ class QualityPanel(QWidget):
         there = not self.nearest.isNull()
         if there:
             side = round(self.theme.px(PICTURE_PX) * self.devicePixelRatioF())
-            shown = QPixmap.fromImage(self.nearest).scaled(side, side, Qt.AspectRatioMode.KeepAspectRatio)
+            shown = QPixmap.fromImage(
+                on_checks(self.nearest.scaled(side, side, Qt.AspectRatioMode.KeepAspectRatio))
+            )
             shown.setDevicePixelRatio(self.devicePixelRatioF())
             self.picture.setPixmap(shown)
         self.nearness.setText(

@@ -1,4 +1,4 @@
-"""Two evaluations beside each other: each figure of both, and whether their difference is more than chance."""
+"""Two evaluations beside each other: the figures of both, whether more than chance parts them, and their pictures."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
 
 from aigc_desktop.core.i18n import _
-from aigc_desktop.core.report import Figure, Report, Section
+from aigc_desktop.core.report import Figure, Section
 from aigc_desktop.core.report_words import BETTER, facts_of, interval_text, value_text
+from aigc_desktop.ui.evaluations import Loaded
 from aigc_desktop.ui.slices import Slices
 from aigc_desktop.ui.theme import Theme
-from aigc_desktop.ui.widgets.cards import Card
+from aigc_desktop.ui.widgets.cards import Card, FlowLayout
 from aigc_desktop.ui.widgets.controls import clear, label
+from aigc_desktop.ui.widgets.report_view import Picture
 
 
 class ReportCompare(QWidget):
-    """Shows the figures that both evaluations have."""
+    """Shows the figures and sheets of pictures that both evaluations have."""
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
@@ -33,14 +35,15 @@ class ReportCompare(QWidget):
         box.addLayout(self.cards)
         box.addStretch(1)
 
-    def show_reports(self, first: Report, second: Report) -> None:
+    def show_both(self, first: Loaded, second: Loaded) -> None:
         """Show another pair."""
         if self._making is not None:
             self._making.stop()
         clear(self.cards)
         self._making = Slices(self._make(first, second), self)
 
-    def _make(self, first: Report, second: Report) -> Iterator[None]:
+    def _make(self, one: Loaded, two: Loaded) -> Iterator[None]:
+        first, second = one.report, two.report
         card = Card(self.theme, _("What is compared"))
         for name, report in (("A", first), ("B", second)):
             card.add(label(f"{name}: {report.title} · {' · '.join(facts_of(report))}", selectable=True))
@@ -58,8 +61,25 @@ class ReportCompare(QWidget):
                 shared = True
                 self.cards.addWidget(self._section(section, pairs))
                 yield
+        for title, *sheets in shared_sheets(one, two):
+            self.cards.addWidget(self._sheets(title, sheets, first.seed == second.seed))
+            yield
         if not shared:
             self.cards.addWidget(label(_("The two have no figure in common."), "body"))
+
+    def _sheets(self, title: str, sheets: list[bytes], same_seeds: bool) -> Card:
+        card, row = Card(self.theme, title), FlowLayout(self.theme.px(16))
+        if same_seeds:
+            card.add(label(_("Both began with the same seeds."), "secondary"))
+        for name, data in zip(("A", "B"), sheets, strict=True):
+            part = QWidget()
+            column = QVBoxLayout(part)
+            column.setContentsMargins(0, 0, 0, 0)
+            column.addWidget(label(name, "secondary", wrap=False))
+            column.addWidget(Picture(self.theme, data))
+            row.addWidget(part)
+        card.body.addLayout(row)
+        return card
 
     def _section(self, section: Section, pairs: list[tuple[Figure, Figure]]) -> Card:
         card, grid = Card(self.theme, _(section.title)), QGridLayout()
@@ -80,6 +100,12 @@ class ReportCompare(QWidget):
             grid.addWidget(label(verdict(first, second), "secondary"), row, 3, Qt.AlignmentFlag.AlignTop)
         card.add(grid)
         return card
+
+
+def shared_sheets(one: Loaded, two: Loaded) -> list[tuple[str, bytes, bytes]]:
+    """Return the sheets of pictures that both have: title and both as PNG."""
+    theirs = dict(two.sheets)
+    return [(title, data, theirs[title]) for title, data in one.sheets if title in theirs]
 
 
 def verdict(first: Figure, second: Figure) -> str:

@@ -16,6 +16,7 @@ from aigc_desktop.ui.evaluations import Loaded
 from aigc_desktop.ui.slices import Slices
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.cards import Card, FlowLayout
+from aigc_desktop.ui.widgets.checks import on_checks
 from aigc_desktop.ui.widgets.controls import button, clear, hairline, label
 from aigc_desktop.ui.widgets.figure_row import FigureRow, Legend, Tile
 from aigc_desktop.ui.widgets.report_table import MOST_ROWS, ReportTable
@@ -205,7 +206,7 @@ class Picture(QLabel):
         if size.width() > room:
             size = size.scaled(room, size.height(), Qt.AspectRatioMode.KeepAspectRatio)
         smooth = Qt.TransformationMode.SmoothTransformation if times == 1 else Qt.TransformationMode.FastTransformation
-        self.setPixmap(QPixmap.fromImage(image.scaled(size, Qt.AspectRatioMode.KeepAspectRatio, smooth)))
+        self.setPixmap(QPixmap.fromImage(on_checks(image.scaled(size, Qt.AspectRatioMode.KeepAspectRatio, smooth))))
         self.setAccessibleName(_("Pictures of the evaluation"))
 
 

@@ -14,10 +14,11 @@ from aigc_desktop.core.events import Checkpoint, Event, Failed, Metric
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.run import Run
 from aigc_desktop.ui.background import Background
+from aigc_desktop.ui.explored import is_explored
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.run_history import History, read_history
 from aigc_desktop.ui.widgets.metric_plot import MetricPlot
-from aigc_desktop.ui.widgets.sample_wall import SampleOrigin, SampleWall
+from aigc_desktop.ui.widgets.sample_wall import SampleWall
 
 
 class Stopwatch:
@@ -44,6 +45,7 @@ class RunView(QWidget):
     """Wall and curves of one run; events that come while its history is still being read wait for it."""
 
     like_this = Signal(object)
+    variants_asked = Signal(object)
     """A SampleOrigin: the user wants more of it."""
 
     def __init__(self, services: Services) -> None:
@@ -55,7 +57,8 @@ class RunView(QWidget):
         self._waiting: list[tuple[list[Event], float]] = []
         self.wall = SampleWall(services.theme)
         self.plot = MetricPlot(services.theme)
-        self.wall.generate_like_this.connect(self._like_this)
+        self.wall.generate_like_this.connect(self.like_this)
+        self.wall.variants_asked.connect(self.variants_asked)
         self.plot.export_asked.connect(self._ask_export)
         split = QSplitter(Qt.Orientation.Vertical)
         split.setChildrenCollapsible(False)
@@ -72,6 +75,7 @@ class RunView(QWidget):
         if self._reading is not None:
             self._reading.cancel()
         self.run, self._reading, self._waiting = run, None, []
+        self.wall.varied = run is not None and is_explored(self.services, {"task": run.info.task, "model": run.id})
         self.wall.clear(run.id if run else "")
         self.plot.clear()
         self.stopwatch = Stopwatch(run.info.seconds if run else 0.0)
@@ -104,9 +108,6 @@ class RunView(QWidget):
     def _history_failed(self, failed: Failed) -> None:
         self._show_history(History())
         self.services.notify(failed.message)
-
-    def _like_this(self, origin: SampleOrigin) -> None:
-        self.like_this.emit(origin)
 
     def _ask_export(self, kind: str) -> None:
         if self.run is None:

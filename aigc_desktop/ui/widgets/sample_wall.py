@@ -47,11 +47,14 @@ class SampleWall(QWidget):
 
     generate_like_this = Signal(object)
     """A SampleOrigin."""
+    variants_asked = Signal(object)
+    """A SampleOrigin; only where `varied` says that the model has a latent space."""
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         self.theme = theme
         self.run = ""
+        self.varied = False
         self.walls: dict[str, WallRows] = {}
         self.role = "samples"
         self.following = True
@@ -164,7 +167,9 @@ class SampleWall(QWidget):
         self.roles.chosen.connect(self._role_chosen)
         self.like = button(theme, _("Generate like this"), "sparkles", "flat", _("Make more with this seed and step"))
         self.like.clicked.connect(self._like_this)
-        return [self.roles, self.mode, self.like]
+        self.vary = button(theme, _("Variants of this"), "shuffle", "flat", _("Make pictures like this one"))
+        self.vary.clicked.connect(self._vary)
+        return [self.roles, self.mode, self.like, self.vary]
 
     def _add(self, event: Sample | Text) -> None:
         if isinstance(event, Sample):
@@ -212,6 +217,8 @@ class SampleWall(QWidget):
         origin = self.origin()
         can_repeat = origin is not None and origin.seed is not None and self.role == "samples"
         self.like.setEnabled(can_repeat)
+        self.vary.setEnabled(can_repeat)
+        self.vary.setVisible(self.varied)
         self.where.setText(_("Step {step}").format(step=f"{row.step:,}") if row else "")
         self.canvas.setAccessibleDescription(self._spoken(origin))
 
@@ -228,6 +235,8 @@ class SampleWall(QWidget):
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         like = menu.addAction(self.theme.icon("sparkles"), _("Generate like this"), self._like_this)
         like.setEnabled(self.like.isEnabled())
+        if self.varied:
+            menu.addAction(self.theme.icon("shuffle"), _("Variants of this"), self._vary).setEnabled(like.isEnabled())
         menu.addAction(self.theme.icon("copy"), _("Copy"), self.copy)
         menu.addAction(self.theme.icon("maximize"), _("Enlarge (Enter)"), self._enlarge)
         menu.popup(position)
@@ -249,6 +258,11 @@ class SampleWall(QWidget):
         origin = self.origin()
         if origin is not None:
             self.generate_like_this.emit(origin)
+
+    def _vary(self) -> None:
+        origin = self.origin()
+        if origin is not None:
+            self.variants_asked.emit(origin)
 
     def _moved(self) -> None:
         self.following = self.canvas.row >= len(self.rows) - 1

@@ -7,6 +7,7 @@ from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPalette, QPen, QTextO
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from aigc_desktop.core.i18n import _
+from aigc_desktop.ui.widgets.checks import paint_checks
 from aigc_desktop.ui.widgets.thumbnails import Thumbnail
 
 Index = QModelIndex | QPersistentModelIndex
@@ -91,6 +92,8 @@ def _paint_content(painter: QPainter, area: QRect, thumbnail: Thumbnail | None, 
         size = size.scaled(size.boundedTo(area.size()), Qt.AspectRatioMode.KeepAspectRatio)
         target = QRect(0, 0, size.width(), size.height())
         target.moveCenter(area.center())
+        if thumbnail.pixmap.hasAlpha():
+            paint_checks(painter, target)
         painter.drawPixmap(target, thumbnail.pixmap)
     else:
         _paint_text(painter, area, thumbnail.text, palette)

@@ -9,6 +9,7 @@ from PySide6.QtCore import QPoint, QRect, QSize, Qt
 from PySide6.QtGui import QFontMetrics, QImage, QPainter
 
 from aigc_desktop.ui.theme import Theme
+from aigc_desktop.ui.widgets.checks import paint_picture
 from aigc_desktop.ui.widgets.wall_rows import WallRow, WallRows
 
 TEXT_SIZE = QSize(240, 100)
@@ -124,7 +125,7 @@ def paint_item(painter: QPainter, theme: Theme, rect: QRect, row: WallRow, colum
     height, width, channels = pixels.shape
     image = QImage(pixels.data, width, height, width * channels, _FORMATS[channels])
     painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, rect.width() < width)
-    painter.drawImage(rect, image)
+    paint_picture(painter, rect, image)
 
 
 def paint_head(painter: QPainter, theme: Theme, rect: QRect, text: str, colour: str) -> None:

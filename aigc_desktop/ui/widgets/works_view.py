@@ -22,6 +22,7 @@ from aigc_desktop.core.errors import BadInput
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.rating import reasons_text
 from aigc_desktop.ui.dragging import LIMIT, files_to_drag
+from aigc_desktop.ui.explored import is_explored
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.cards import FlowLayout
@@ -36,7 +37,7 @@ from aigc_desktop.ui.works import Batch, Work
 
 NARROW_PX, QUALITY_PX = 140, 200
 BADGES = {"kept": "✓", "rejected": "✕"}
-ACTIONS = ("like", "keep", "reject", "compare", "export", "copy", "folder")
+ACTIONS = ("like", "variants", "keep", "reject", "compare", "edit", "export", "copy", "folder")
 
 
 class WorksView(QWidget):
@@ -57,7 +58,7 @@ class WorksView(QWidget):
         self.reader = Reader()
         self.viewer = ImageViewer(theme, [
             ("like", "sparkles", _("Generate like this")), ("keep", "library", _("Keep in the Library (Space)")),
-            ("export", "download", _("Export…")),
+            ("edit", "pencil", _("Edit…")), ("export", "download", _("Export…")),
         ])  # fmt: skip
         self.quality = QualityPanel(theme, services.workspace)
         self.shown = QualityBar(theme)
@@ -203,7 +204,7 @@ class WorksView(QWidget):
         self.size_slider.setToolTip(_("Size of the works"))
         self.size_slider.valueChanged.connect(self._resized)
         self.bar = FlowLayout(theme.px(8))
-        for key in ("keep", "reject", "compare", "export"):
+        for key in ("keep", "reject", "compare", "edit", "export"):
             self.bar.addWidget(action_button(theme, self.actions_by_key[key]))
         for widget in (self.shown.hide_box, self.shown.order, self.shown.failed, self.size_slider, self.state):
             self.bar.addWidget(widget)
@@ -267,6 +268,9 @@ class WorksView(QWidget):
         self.grid.set_cell_size(self.theme.px(edge))
 
     def _show_state(self) -> None:
+        works = self.works()
+        varied = bool(works) and works[0].kind == "image" and is_explored(self.services, works[0].origin)
+        self.actions_by_key["variants"].setEnabled(varied)
         self.state.setText(state_text(self.batch, len(self.grid.selected())) if self.batch else "")
 
     def _act(self) -> None:
@@ -323,8 +327,9 @@ def make_actions(theme: Theme, grid: ThumbnailGrid) -> dict[str, QAction]:
     """Return the actions on works; their keys hold while the grid has the focus."""
     made: dict[str, QAction] = {}
     for key, icon, text, shortcut in (
-        ("like", "sparkles", _("Generate like this"), "G"), ("keep", "library", _("Keep in the Library"), "Space"),
-        ("reject", "x", _("Reject"), "X"), ("compare", "columns-2", _("Compare"), "C"),
+        ("like", "sparkles", _("Generate like this"), "G"), ("variants", "shuffle", _("Variants of this"), "V"),
+        ("keep", "library", _("Keep in the Library"), "Space"), ("reject", "x", _("Reject"), "X"),
+        ("compare", "columns-2", _("Compare"), "C"), ("edit", "pencil", _("Edit…"), "E"),
         ("export", "download", _("Export…"), "Ctrl+E"), ("copy", "copy", _("Copy"), "Ctrl+C"),
         ("folder", "folder-open", _("Show in folder"), ""),
     ):  # fmt: skip

@@ -1,4 +1,7 @@
-"""A small real data set: discs and squares of many colours, in folders named after the shape."""
+"""A small real data set: discs and squares of many colours, in folders named after the shape.
+
+With a ground like "#00000000" the pictures are transparent.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,16 @@ from aigc_desktop.data.jobs import import_dataset
 from aigc_desktop.data.scan import ScanConfig
 
 
-def shapes(workspace: Workspace, count: int = 40, size: int = 32, validation: float = 0.4) -> Dataset:
+def shapes(
+    workspace: Workspace, count: int = 40, size: int = 32, validation: float = 0.4, wide: int = 1,
+    ground: str = "white", **freeze: str,
+) -> Dataset:  # fmt: skip
     random = np.random.default_rng(0)
     source = workspace.folder / "shapes"
     for i in range(count):
         name = ("disc", "square")[i % 2]
         (source / name).mkdir(parents=True, exist_ok=True)
-        picture = Image.new("RGB", (size, size), "white")
+        picture = Image.new("RGBA" if ground.startswith("#") else "RGB", (wide * size, size), ground)
         x, y = random.integers(2, size // 3, 2).tolist()
         box = (x, y, x + size // 2, y + size // 2)
         colour = tuple(random.integers(0, 200, 3).tolist())
@@ -28,8 +34,8 @@ def shapes(workspace: Workspace, count: int = 40, size: int = 32, validation: fl
         (draw.ellipse if name == "disc" else draw.rectangle)(box, fill=colour)
         picture.save(source / name / f"{i}.png")
     config = check(ScanConfig, {"source": str(source), "kind": "image", "labels": "folders"})
-    freeze = {"size": str(size), "validation": validation}
-    for event in import_dataset(config, freeze, Run(workspace.folder, workspace.folder)):
+    values = {"size": str(size), "validation": validation, **freeze}
+    for event in import_dataset(config, values, Run(workspace.folder, workspace.folder)):
         if isinstance(event, Result):
             return workspace.dataset(str(event.data["id"]))
     raise AssertionError("nothing was imported")

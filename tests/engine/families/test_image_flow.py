@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from aigc_desktop.core.events import Metric, Sample
 from aigc_desktop.core.fields import ConfigError
 from aigc_desktop.core.machine import Machine
 from aigc_desktop.core.workspace import Workspace
+from aigc_desktop.engine.checkpoint import read_model
 from aigc_desktop.engine.data import to_pictures
 from aigc_desktop.engine.families import image_flow
 from aigc_desktop.engine.flow_setup import ImageFlowConfig, plan
@@ -196,6 +199,22 @@ def test_a_fresh_network_says_zero_whatever_its_form_and_is_told_everything(fold
             network(images, times, None, torch.ones(2, 6)),
         ):  # fmt: skip
             assert not torch.allclose(other, plain, atol=1e-4)
+
+
+def test_a_network_that_predicts_pictures_walks_straight_to_what_it_says():
+    network = Unet(UnetShape(8, (16,), 1, fold=1, attend=0, predicts="picture"))
+    torch.nn.init.constant_(network.leave[-1].bias, 0.5)  # all else of the last layer is zero: every picture is grey
+    end = walk(lambda x, time: network(x, torch.full((len(x),), time)), torch.randn(2, 3, 8, 8), 8)
+    assert torch.allclose(end, torch.full_like(end, 0.5), atol=1e-4)
+
+
+def test_a_network_of_before_pictures_were_predicted_still_gives_velocities(story):
+    _workspace, run, _events = story
+    card, weights = read_model(run.checkpoint("last"))
+    old = {name: value for name, value in card.extra["shape"].items() if name != "predicts"}
+    assert card.extra["shape"]["predicts"] == "picture"
+    model = image_flow.load_model(replace(card, extra={**card.extra, "shape": old}), weights, CPU)
+    assert model.network.shape.predicts == "velocity"
 
 
 def test_the_plan_chooses_by_machine_and_names_what_does_not_fit(workspace):

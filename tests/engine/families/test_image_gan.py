@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -5,16 +6,21 @@ import pytest
 import torch
 
 from aigc_desktop.core.errors import UserError
-from aigc_desktop.core.events import Checkpoint, Metric, Note, Sample
+from aigc_desktop.core.events import Checkpoint, Metric, Note, Result, Sample
 from aigc_desktop.core.files import write_json
 from aigc_desktop.core.machine import Machine
+from aigc_desktop.core.report import report_of
+from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.engine import gan_setup, warm_start
-from aigc_desktop.engine.checkpoint import read_model
-from aigc_desktop.engine.families import image_gan
+from aigc_desktop.engine import evaluation, flow_setup, gan_setup, vae_setup, warm_start
+from aigc_desktop.engine.checkpoint import read_card, read_model, read_state
+from aigc_desktop.engine.data import to_model
+from aigc_desktop.engine.families import image_gan, image_vae
 from aigc_desktop.engine.gan_setup import ImageGanConfig, plan
+from aigc_desktop.engine.nn.tiling import seam_ratio
 from aigc_desktop.engine.weights import write_tensors
 from tests.engine.families.shapes import shapes
+from tests.engine.toy import image_dataset
 
 TINY = {
     "resolution": "32", "width": 8, "latent": 8, "batch_size": 4, "threads": 1, "device": "cpu",
@@ -44,6 +50,10 @@ def story(tmp_path_factory):
 def made(workspace, run, **values) -> np.ndarray:
     config = image_gan.GenerateConfig(run=run.id, checkpoint="last", device="cpu", **values)
     return np.concatenate([e.images for e in image_gan.generate(config, run) if isinstance(e, Sample)])
+
+
+def notes(events) -> list[str]:
+    return [event.message for event in events if isinstance(event, Note)]
 
 
 def test_it_copies_first_then_plays_and_reports_every_loss(story):
@@ -115,6 +125,22 @@ def test_stopped_training_goes_on_to_the_same_weights(workspace):
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
+def test_adaptive_augmentation_is_reported_and_goes_on_where_it_was(workspace):
+    straight, events = trained(workspace, steps=8, copy_share=0.0, adaptive=True, augmentation=1.0)
+    told = [event.values for event in events if isinstance(event, Metric) and "augmentation" in event.values]
+    assert len(told) == 8 and all(0 <= values["augmentation"] <= 1 for values in told)
+    assert all(-1 <= values["overfitting"] <= 1 for values in told)
+    cut = workspace.new_run("image_gan.train", straight.config_values)
+    config = ImageGanConfig(**straight.config_values)
+    first = image_gan.train(config, cut)
+    next(event for event in first if isinstance(event, Metric) and event.step == 5)
+    first.close()
+    list(image_gan.train(config, cut))
+    one, two = (read_state(run.checkpoint("last")).tensors for run in (straight, cut))
+    for name in ("probability", "r"):
+        assert torch.equal(one[f"module.augmentation.{name}"], two[f"module.augmentation.{name}"])
+
+
 def test_small_pieces_of_a_batch_give_about_the_same_gradient(workspace):
     dataset = shapes(workspace)
     from aigc_desktop.engine.guard import Guard
@@ -125,7 +151,7 @@ def test_small_pieces_of_a_batch_give_about_the_same_gradient(workspace):
     for pieces in (1, 2):
         torch.manual_seed(0)
         trainee = image_gan.GanTrainee(config, dataset, torch.device("cpu"))
-        trainee.copying_steps = 0
+        trainee.copying.steps = 0
         step = Step(0, 10, np.arange(4), pieces, "float32", 0.0, Guard(trainee.device))
         losses.append(trainee.train_step(step))
     assert losses[0].keys() == losses[1].keys()
@@ -138,6 +164,117 @@ def test_data_without_labels_train_without_classes(workspace):
     assert card.extra["classes"] == [] and not any("embedding" in name for name in weights)
     (sample,) = (event for event in events if isinstance(event, Sample))
     assert sample.labels == ()
+
+
+def test_pictures_have_the_shape_of_the_data(workspace):
+    dataset = shapes(workspace, wide=2, aspect="auto")
+    run, events = trained(workspace, steps=4)
+    (sample,) = (event for event in events if isinstance(event, Sample))
+    assert sample.images.shape == (32, 32, 64, 3)
+    assert np.array_equal(made(workspace, run, count=1, seed=sample.seeds[3])[0], sample.images[3])
+    found = plan({**TINY, "dataset": dataset.id}, "cpu32", dataset, LAPTOP)
+    assert any("64 × 32 pixels" in note for note in found.notes) and not found.values["warm_start"]
+    for other in (flow_setup, vae_setup):
+        notes = other.plan({"dataset": dataset.id}, "cpu32", dataset, LAPTOP).notes
+        assert any("makes square pictures" in note for note in notes)
+
+
+def test_transparency_goes_from_the_data_to_the_pictures(workspace):
+    dataset = shapes(workspace, ground="#00000000", transparency="keep")
+    run, events = trained(workspace, steps=6, copy_share=0.5)
+    (sample,) = (event for event in events if isinstance(event, Sample))
+    assert sample.images.shape == (32, 32, 32, 4)
+    clear = sample.images[sample.images[..., 3] == 0]
+    assert (clear == (255, 255, 255, 0)).all()
+    assert np.array_equal(made(workspace, run, count=1, seed=sample.seeds[3], rate=True)[0], sample.images[3])
+    assert any("validation_kid" in event.values for event in events if isinstance(event, Metric))
+    found = plan({"dataset": dataset.id}, "cpu32", dataset, LAPTOP)
+    assert any("stay transparent" in note for note in found.notes)
+    for other in (flow_setup, vae_setup):
+        notes = other.plan({"dataset": dataset.id}, "cpu32", dataset, LAPTOP).notes
+        assert any("becomes white" in note for note in notes)
+
+
+def test_transparent_pictures_are_white_unless_transparency_is_kept(workspace):
+    shapes(workspace, ground="#00000000")
+    _run, events = trained(workspace, steps=1)
+    (sample,) = (event for event in events if isinstance(event, Sample))
+    assert sample.images.shape[3] == 3
+
+
+def test_seamless_pictures_tile_and_their_model_remembers_it(workspace):
+    run, events = trained(workspace, steps=6, copy_share=0.5, seamless=True)
+    (sample,) = (event for event in events if isinstance(event, Sample))
+    assert read_card(run.checkpoint("last")).extra["format"]["seamless"]
+    assert np.array_equal(made(workspace, run, count=1, seed=sample.seeds[2])[0], sample.images[2])
+    assert seam_ratio(to_model(torch.from_numpy(sample.images))).median() < 1.2
+    dataset = workspace.datasets()[0]
+    found = plan({**TINY, "dataset": dataset.id, "seamless": True}, "cpu32", dataset, LAPTOP)
+    assert any("without a seam" in note for note in found.notes)
+
+
+def test_a_projected_game_is_played_at_once_and_judged_outside_its_features(workspace):
+    straight, events = trained(workspace, steps=4, projected=True, adaptive=True)
+    told = [event.values for event in events if isinstance(event, Metric)]
+    assert {"d_loss", "g_loss", "augmentation"} <= told[0].keys() and not {"copy_error", "r1"} & set().union(*told)
+    (measured,) = (values for values in told if "validation_kid" in values)
+    assert next(iter(measured)) == "validation_random_kid"
+    cut = workspace.new_run("image_gan.train", straight.config_values)
+    config = ImageGanConfig(**straight.config_values)
+    first = image_gan.train(config, cut)
+    next(event for event in first if isinstance(event, Metric) and event.step == 2)
+    first.close()
+    list(image_gan.train(config, cut))
+    one, two = (read_model(run.checkpoint("last"))[1] for run in (straight, cut))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_projected_game_knows_shapes_and_transparency_and_can_start_from_the_other(workspace):
+    dataset = shapes(workspace, wide=2, ground="#00000000", aspect="auto", transparency="keep")
+    first, _events = trained(workspace, steps=2)
+    _run, events = trained(workspace, steps=1, projected=True, start_from=first.id)
+    (sample,) = (event for event in events if isinstance(event, Sample))
+    assert sample.images.shape == (32, 32, 64, 4)
+    told = [note for note in notes(events) if "Warm start" in note]
+    assert len(told) == 2 and "the generator begins with" in told[0]
+    found = plan({**TINY, "dataset": dataset.id, "projected": True}, "cpu32", dataset, LAPTOP)
+    assert found.problems == [] and found.seconds > 0 and any("random features" in note for note in found.notes)
+    many = replace(dataset.info, train=5000)
+    dataset.info = many
+    noted = plan({**TINY, "dataset": dataset.id, "projected": True}, "cpu32", dataset, LAPTOP).notes
+    assert any("up to 2,000 pictures" in note for note in noted)
+
+
+@pytest.mark.parametrize("values", [{}, {"projected": True, "adaptive": True}])
+def test_twenty_pictures_and_a_class_of_one_are_enough_to_train(workspace, values):
+    dataset = image_dataset(workspace, count=20, held_out=0, every=20)
+    assert dataset.info.class_counts == [19, 1]
+    _run, events = trained(workspace, steps=4, batch_size=16, **values)
+    (sample,) = (event for event in events if isinstance(event, Sample))
+    assert np.ptp(sample.images) > 0 and set(sample.labels) <= {"blue", "red"}
+    found = plan({**TINY, "dataset": dataset.id}, "cpu32", dataset, LAPTOP)
+    assert found.problems == []
+    assert any("look alike: red" in note for note in found.notes)
+    assert any("Too few pictures are held out" in note for note in found.notes)
+
+
+def test_versions_from_before_pictures_had_formats_still_load(story):
+    _workspace, run, _events = story
+    card, weights = read_model(run.checkpoint("last"))
+    extra = {name: value for name, value in card.extra.items() if name != "format"}
+    old = image_gan.load_painter(replace(card, extra=extra), weights, torch.device("cpu"))
+    new = image_gan.load_painter(card, weights, torch.device("cpu"))
+    assert np.array_equal(image_gan.paint(old, extra, [3])[0], image_gan.paint(new, card.extra, [3])[0])
+
+
+def test_its_report_measures_in_features_nobody_learned_in(story):
+    workspace, run, _events = story
+    config = evaluation.EvaluateConfig(run=run.id, checkpoint="last", device="cpu", count=24)
+    events = evaluation.evaluate(config, Run(workspace.folder, workspace.folder))
+    (result,) = (event.data for event in events if isinstance(event, Result))
+    figures = {figure.name: figure for figure in report_of(result).figures()}
+    figure = figures["Kernel distance in random features"]
+    assert np.isfinite(figure.value) and [mark.name for mark in figure.marks] == ["real data"]
 
 
 def test_the_plan_fits_data_and_machine(workspace):
@@ -185,9 +322,9 @@ def test_warm_start_takes_what_fits_and_counts_it(workspace, tmp_path, monkeypat
     tensors = shipped(tmp_path / "resources", monkeypatch)
     painter = image_gan.Painter(32, (16, 12, 8), 1, 8, 2)  # two classes instead of three
     before = painter.embedding.weight.clone()
-    sentence = warm_start.take_over(painter, "generator", "image_gan_emoji32")
+    left, sentence = warm_start.shipped("image_gan_emoji32").take_over(painter, "generator")
     total = len(painter.state_dict())
-    assert f"{total - 3} of {total}" in sentence  # all but the embedding and the codes of the classes
+    assert left == 3 and f"{total - 3} of {total}" in sentence  # all but the embedding and the codes of the classes
     assert torch.equal(painter.embedding.weight, before)
     assert torch.allclose(painter.first.weight, tensors["generator.first.weight"], atol=1e-3)
 
@@ -214,3 +351,34 @@ def test_a_warm_start_is_told_for_every_network(workspace, tmp_path, monkeypatch
     _run, events = trained(workspace, steps=2, warm_start=True)
     assert sum(isinstance(event, Note) and "Warm start" in event.message for event in events) == 3
     assert not any("copy_error" in event.values for event in events if isinstance(event, Metric))
+
+
+def test_a_training_starts_from_an_earlier_one(story):
+    workspace, first, _events = story
+    run, events = trained(workspace, steps=1, start_from=first.id, ema=0.0, lr=1e-7, copy_lr=1e-7)
+    told = [note for note in notes(events) if "Warm start" in note]
+    assert len(told) == 3 and all(f"begins with the weights of “{first.info.title}”" in note for note in told)
+    assert not any("copy_error" in event.values for event in events if isinstance(event, Metric))
+    before, after = (read_model(one.checkpoint("best"))[1] for one in (first, run))
+    assert all(torch.allclose(before[name], after[name], atol=1e-5) for name in before)
+
+
+def test_of_an_earlier_training_with_other_sizes_only_parts_fit_and_copying_comes_first(story):
+    workspace, first, _events = story
+    run, events = trained(workspace, steps=3, start_from=first.id, latent=4, warm_start=True)
+    (told,) = (note for note in notes(events) if "of the generator come from" in note)
+    assert first.info.title in told and "the rest begins new" in told
+    assert any("copy_error" in event.values for event in events if isinstance(event, Metric))
+    list(image_gan.train(ImageGanConfig(**run.config_values), run))  # nothing is taken over twice
+
+
+def test_a_training_of_another_kind_cannot_be_started_from(workspace):
+    dataset = shapes(workspace)
+    values = {"dataset": dataset.id, "steps": 1, "device": "cpu", "threads": 1, "width": 8, "validate_every": 0}
+    config = vae_setup.ImageVaeConfig(**values)
+    other = workspace.new_run("image_vae.train", config.model_dump(mode="json"))
+    list(image_vae.train(config, other))
+    with pytest.raises(UserError, match="another kind"):
+        trained(workspace, steps=1, start_from=other.id)
+    with pytest.raises(UserError):
+        trained(workspace, steps=1, start_from="gone")

@@ -36,6 +36,14 @@ def test_the_card_names_the_weights_that_are_there():
     assert sum(p.numel() for p in EfficientNetLite0().parameters()) == card["parameters"]
 
 
+def test_loading_the_network_takes_no_random_numbers():
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    load_network(resources() / "models" / "efficientnet_lite0.safetensors")
+    assert torch.equal(torch.rand(1), expected)
+
+
 def test_features_have_the_promised_shape_and_are_the_same_every_time():
     images = pictures(20)
 

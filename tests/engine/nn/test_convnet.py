@@ -1,12 +1,12 @@
 import pytest
 import torch
 
-from aigc_desktop.engine.nn.convnet import Discriminator, Generator, stages_of
+from aigc_desktop.engine.nn.convnet import Discriminator, Generator, PictureFormat, stages_of
 from aigc_desktop.engine.nn.resnet import PictureDecoder, PictureEncoder
 from aigc_desktop.engine.picture_plan import cost_of
 
 
-@pytest.mark.parametrize(("resolution", "widths"), [(32, (8, 8, 8)), (64, (8,) * 4), (128, (8,) * 5)])
+@pytest.mark.parametrize(("resolution", "widths"), [(32, (8, 8, 8)), (64, (8,) * 4), (128, (8,) * 5), (256, (8,) * 6)])
 def test_shapes_at_each_resolution(resolution, widths):
     assert stages_of(resolution) == len(widths)
     painter, critic = Generator(resolution, widths, 1, 4, 3), Discriminator(resolution, widths, 1, 3)
@@ -17,6 +17,22 @@ def test_shapes_at_each_resolution(resolution, widths):
     mean, logvar = PictureEncoder(resolution, widths, 1, 5)(images)
     assert mean.shape == logvar.shape == (2, 5)
     assert PictureDecoder(widths, 1, 5)(mean).shape == images.shape
+
+
+@pytest.mark.parametrize(("columns", "rows", "pixels"), [(8, 4, (32, 64)), (3, 4, (32, 24)), (4, 7, (56, 32))])
+def test_pictures_of_other_shapes(columns, rows, pixels):
+    picture = PictureFormat(columns, rows)
+    painter, critic = Generator(32, (8,) * 3, 1, 4, picture=picture), Discriminator(32, (8,) * 3, 1, picture=picture)
+    images = painter(torch.randn(2, 4))
+    assert images.shape == (2, 3, *pixels) == (2, 3, *picture.pixels(32))
+    assert critic(images).shape == (2,) and critic.example()[0].shape == (1, 3, *pixels)
+
+
+def test_the_fourth_channel_is_cover():
+    picture = PictureFormat(channels=4)
+    painter, critic = Generator(32, (8,) * 3, 1, 4, picture=picture), Discriminator(32, (8,) * 3, 1, picture=picture)
+    images = painter(torch.randn(2, 4))
+    assert images.shape == (2, 4, 32, 32) and critic(images).shape == (2,)
 
 
 def test_widths_that_do_not_match_are_refused():

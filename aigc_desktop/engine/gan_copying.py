@@ -1,0 +1,84 @@
+"""The part of a GAN's training before the game: both networks learn to copy pictures through a narrow code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from aigc_desktop.engine.gan_setup import ImageGanConfig
+from aigc_desktop.engine.nn.convnet import Encoder, Generator, Trunk
+from aigc_desktop.engine.nn.variational import draw, kl_per_dimension, reconstruction_nats
+from aigc_desktop.engine.optim import adamw
+from aigc_desktop.engine.step import Step
+
+MOST_CODES = 20_000  # pictures whose codes are remembered while copying
+
+Batch = Callable[[Any], tuple[Tensor, Tensor]]
+"""Indices -> pictures (B, C, H, W) and their classes (B,)."""
+
+
+class Copying:
+    """Encode with the discriminator's trunk, decode with the generator; a σ-VAE in all but name.
+
+    `codes` (N, Z) holds the latest code of each picture, where `coded` (N,) says so.
+    """
+
+    def __init__(self, config: ImageGanConfig, painter: Generator, trunk: Trunk, pictures: int) -> None:
+        device = next(trunk.parameters()).device
+        self.painter, self.trunk = painter, trunk
+        self.encoder = Encoder(trunk.features, config.latent).to(device)
+        self.optimizer = adamw([painter, trunk, self.encoder], config.copy_lr)
+        self.steps = round(config.copy_share * config.steps)
+        remembered = min(MOST_CODES, pictures)
+        self.codes = torch.zeros(remembered, config.latent)
+        self.coded = torch.zeros(remembered, dtype=torch.bool)
+
+    def train_step(self, step: Step, batch: Batch) -> dict[str, Tensor]:
+        """Take one step of copying; its learning rate falls, and the price of the code rises."""
+        error: Tensor | None = None
+        price: Tensor | None = None
+        for indices in step.micro_batches():
+            images, labels = batch(indices)
+            with step.autocast():
+                mean, logvar = self.encoder(self.trunk(images))
+            code = draw(mean, logvar)
+            with step.autocast():
+                copies = self.painter(code, labels)
+            self._remember(indices, code.detach())
+            squared = (copies.float() - images).square().mean()
+            kl = kl_per_dimension(mean, logvar).sum(1).mean()
+            dimensions = images[0].numel()
+            weight = min(1.0, 2 * step.number / self.steps)
+            step.backward((reconstruction_nats(squared, dimensions) + weight * kl) / dimensions)
+            error, price = step.mean(error, squared), step.mean(price, kl)
+        factor = max(0.05, 1 - step.number / self.steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] *= factor
+        step.optimize(self.optimizer)
+        assert error is not None and price is not None
+        return {"copy_error": error, "copy_kl": price}
+
+    def finish(self, classes: Callable[[Any], Tensor]) -> None:
+        """Let the generator draw from Gaussians fitted to the codes; `classes` gives those of pictures by place."""
+        if self.coded.sum() > 1:
+            known = self.coded.nonzero()[:, 0]
+            self.painter.fit_codes(self.codes[known], classes(known.numpy()).cpu())
+
+    def _remember(self, indices: Any, codes: Tensor) -> None:
+        places = torch.from_numpy(indices)
+        kept = places < len(self.codes)
+        self.codes[places[kept]] = codes.cpu()[kept]
+        self.coded[places[kept]] = True
+
+    def state(self) -> dict[str, Tensor]:
+        """Return what decides what the generator draws from after copying, and how long that is."""
+        return {"codes": self.codes, "coded": self.coded, "copying_steps": torch.tensor(self.steps)}
+
+    def load_state(self, tensors: dict[str, Tensor]) -> None:
+        """Take it back."""
+        self.codes.copy_(tensors["codes"])
+        self.coded.copy_(tensors["coded"])
+        self.steps = int(tensors.get("copying_steps", self.steps))
