@@ -100,12 +100,12 @@ def to_latents(model: Diffusion, images: Tensor) -> tuple[Tensor, Tensor]:
 class Noiser:
     """Puts noise on latents as the model's scheduler wants it, and says what is to be predicted."""
 
-    def __init__(self, model: Diffusion, latent_side: int, snr_gamma: float) -> None:
+    def __init__(self, model: Diffusion, size: tuple[int, int], snr_gamma: float) -> None:
         scheduler = model.parts["scheduler"]
         self.flow = type(scheduler).__name__ in FLOW_SCHEDULERS
         self.device, self.gamma = model.placement.device, snr_gamma
         if self.flow:
-            self.shift = _shift(scheduler.config, latent_side)
+            self.shift = _shift(scheduler.config, math.prod(size) // (2 * model.compression) ** 2)
             return
         self.kind: str = scheduler.config.prediction_type
         self.kept = scheduler.alphas_cumprod.to(self.device).float()
@@ -143,11 +143,10 @@ class Noiser:
         return least / {"epsilon": ratio, "v_prediction": ratio + 1, "sample": torch.ones_like(ratio)}[self.kind]
 
 
-def _shift(settings: Any, latent_side: int) -> float:
-    """Return how far a flow model's times lean towards noise, which for some grows with the picture."""
+def _shift(settings: Any, tokens: int) -> float:
+    """Return how far a flow model's times lean towards noise, which for some grows with the patches of a picture."""
     if not settings.get("use_dynamic_shifting"):
         return float(settings.get("shift") or 1.0)
-    tokens = (latent_side // 2) ** 2
     low, high = float(settings.base_shift), float(settings.max_shift)
     share = (tokens - settings.base_image_seq_len) / (settings.max_image_seq_len - settings.base_image_seq_len)
     return math.exp(low + share * (high - low))
@@ -161,8 +160,8 @@ def predict(model: Diffusion, network: Any, noisy: Noisy, told: Told) -> Tensor:
         case "sd":
             return network(latents, noisy.times, told.hidden).sample
         case "sdxl":
-            side = float(latents.shape[-1] * model.compression)
-            sizes = torch.tensor([[side, side, 0.0, 0.0, side, side]], device=latents.device, dtype=dtype)
+            height, width = (float(count * model.compression) for count in latents.shape[2:])
+            sizes = torch.tensor([[height, width, 0.0, 0.0, height, width]], device=latents.device, dtype=dtype)
             extra = {"text_embeds": told.pooled, "time_ids": sizes.expand(len(latents), -1)}
             return network(latents, noisy.times, told.hidden, added_cond_kwargs=extra).sample
         case "sd3":

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aigc_desktop.core.aspect import pixels_of
 from aigc_desktop.core.dataset import Dataset, Split
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Event, Note, Progress
@@ -77,14 +78,15 @@ def need_words(dataset: Dataset, trigger: str) -> None:
         )
 
 
-def side_of(config: LoraTrainConfig, dataset: Dataset, own: int, multiple: int) -> int:
-    """Return the side of the pictures while training: what is wished, else that of the model or the data."""
-    wished = config.resolution or min(own, dataset.info.size or own)
-    return max(multiple, wished // multiple * multiple)
+def size_of(config: LoraTrainConfig, dataset: Dataset, own: int, multiple: int) -> tuple[int, int]:
+    """Return width and height while training: the shape of the data, as large as is wished, the model or the data."""
+    side = config.resolution or min(own, dataset.info.size or own)
+    width, height = pixels_of(dataset.info.aspect, side)
+    return max(multiple, width // multiple * multiple), max(multiple, height // multiple * multiple)
 
 
 def make_material(
-    config: LoraTrainConfig, dataset: Dataset, model: Diffusion, side: int
+    config: LoraTrainConfig, dataset: Dataset, model: Diffusion, size: tuple[int, int]
 ) -> Generator[Event, None, Material]:
     """Return pictures and captions as the denoiser reads them; yields Progress and a Note about missing captions."""
     trigger = config.trigger.strip()
@@ -109,15 +111,15 @@ def make_material(
     parts = {}
     for split in _SPLITS:
         flip = config.flip and split == "train"
-        mean, spread = yield from _encode(dataset, split, model, side, flip)
+        mean, spread = yield from _encode(dataset, split, model, size, flip)
         parts[split] = Part(mean, spread, torch.tensor([rows[caption] for caption in captions[split]]).long())
     return Material(parts["train"], parts["validation"], told, rows[""])
 
 
 def _encode(
-    dataset: Dataset, split: Literal["train", "validation"], model: Diffusion, side: int, flip: bool
+    dataset: Dataset, split: Literal["train", "validation"], model: Diffusion, size: tuple[int, int], flip: bool
 ) -> Generator[Event, None, tuple[Tensor, Tensor]]:
-    source = ResizedSource(dataset, split, torch.device("cpu"), side)
+    source = ResizedSource(dataset, split, torch.device("cpu"), (size[1], size[0]))
     means, spreads = [], []
     for number in range(len(source)):
         image = source.images(np.array([number]))

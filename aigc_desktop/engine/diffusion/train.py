@@ -17,7 +17,7 @@ from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.data import open_dataset
 from aigc_desktop.engine.device import choose_precision, free_memory
 from aigc_desktop.engine.diffusion.loading import Diffusion, find_pipeline_of, load_diffusion, sizes_of
-from aigc_desktop.engine.diffusion.material import captions_of, make_material, need_words, side_of
+from aigc_desktop.engine.diffusion.material import captions_of, make_material, need_words, size_of
 from aigc_desktop.engine.diffusion.memory import Placement
 from aigc_desktop.engine.diffusion.painting import INPAINTING_CHANNELS
 from aigc_desktop.engine.diffusion.train_setup import LoraTrainConfig
@@ -32,11 +32,11 @@ def train(config: LoraTrainConfig, run: Run) -> EventStream:
     dataset = open_dataset(run, config.dataset, "image")
     need_words(dataset, config.trigger.strip())
     model, base, precision = yield from _load(config, run, device)
-    side = side_of(config, dataset, model.side, model.multiple)
-    material = yield from make_material(config, dataset, model, side)
+    size = size_of(config, dataset, model.side, model.multiple)
+    material = yield from make_material(config, dataset, model, size)
     first = captions_of(dataset, "train", config.trigger.strip())[0]
     torch.manual_seed(config.seed)
-    trainee = LoraTrainee(config, model, material, base, side, precision, first)
+    trainee = LoraTrainee(config, model, material, base, size, precision, first)
     free_memory(device)
     yield from fit(config, run, trainee)
 

@@ -82,11 +82,11 @@ class LoraTrainee(Trainee):
     family, unit, generates = FAMILY, N_("pictures"), ("adapters",)
 
     def __init__(
-        self, config: LoraTrainConfig, model: Diffusion, material: Material, base: Base, side: int, precision: str,
-        caption: str,
+        self, config: LoraTrainConfig, model: Diffusion, material: Material, base: Base, size: tuple[int, int],
+        precision: str, caption: str,
     ) -> None:  # fmt: skip
         self.config, self.model, self.material, self.base = config, model, material, base
-        self.side, self.precision, self.device = side, precision, model.placement.device
+        self.size, self.precision, self.device = size, precision, model.placement.device
         self.prompt = config.preview_prompt.strip() or caption
         network = model.denoiser
         self.layers = layers_of(network, config.layers)
@@ -101,7 +101,7 @@ class LoraTrainee(Trainee):
         self.optimizers = {"adapters": self.optimizer}
         self.sampler = Sampler(len(material.train), config.batch_size, config.seed)
         self.units_per_step = config.batch_size
-        self.noiser = Noiser(model, side // model.compression, config.snr_gamma)
+        self.noiser = Noiser(model, size, config.snr_gamma)
 
     def train_step(self, step: Step) -> dict[str, Tensor]:
         """Take one step on the error of the predicted noise, velocity or way."""
@@ -141,7 +141,7 @@ class LoraTrainee(Trainee):
 
     def preview(self, step: int, models: Mapping[str, nn.Module]) -> Iterator[Event]:
         """Make pictures of the same seeds, as Create makes them; a Note when the memory does not suffice."""
-        wish = wish_of(self.model, self.prompt, self.side)
+        wish = wish_of(self.model, self.prompt, self.size)
         painter = Painter(self.model, "make", wish, PREVIEW_PICTURES)
         seeds = range(self.config.seed, self.config.seed + PREVIEW_PICTURES)
         making = painter.make(seeds)
@@ -162,7 +162,7 @@ class LoraTrainee(Trainee):
         """Return what `trained.py` needs: the model it belongs to, the layers, and what the samples show."""
         return {
             "base": self.base.id, "base_hash": self.base.hash, "line": self.model.line.name, "layers": self.layers,
-            "prompt": self.prompt, "side": self.side, "precision": self.precision,
+            "prompt": self.prompt, "size": list(self.size), "precision": self.precision,
         }  # fmt: skip
 
     def write_files(self, folder: Path) -> None:
@@ -176,6 +176,6 @@ class LoraTrainee(Trainee):
         })  # fmt: skip
 
 
-def wish_of(model: Diffusion, prompt: str, side: int) -> Wish:
+def wish_of(model: Diffusion, prompt: str, size: tuple[int, int]) -> Wish:
     """Return what a sample of a training is to be."""
-    return Wish(prompt, "", side, side, steps_of(model), guidance_of(model))
+    return Wish(prompt, "", *size, steps_of(model), guidance_of(model))
