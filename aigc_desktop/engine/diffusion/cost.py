@@ -10,7 +10,6 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from aigc_desktop.data.found_model import read_config
 from aigc_desktop.data.model_files import FoundModel
@@ -59,6 +58,8 @@ def cost_of(found: FoundModel, size: tuple[int, int], layers: str, rank: int) ->
 
 @functools.lru_cache(maxsize=32)
 def _cost(folder: Path, architecture: str, kind: str, size: tuple[int, int], layers: str, rank: int) -> Cost:
+    from torch.utils.flop_counter import FlopCounterMode  # the catalogue loads without it
+
     line = cast(Line, line_of(architecture))
     with _META, quiet():
         network = class_of(kind).from_config(read_config(folder / line.denoiser / "config.json"))
