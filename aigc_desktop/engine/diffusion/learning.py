@@ -20,7 +20,7 @@ from torch import Tensor
 from aigc_desktop.data.pipeline_lines import FLOW_SCHEDULERS
 from aigc_desktop.engine.diffusion.libraries import library, quiet
 from aigc_desktop.engine.diffusion.loading import Diffusion
-from aigc_desktop.engine.diffusion.stepping import Tell, stepwise
+from aigc_desktop.engine.diffusion.stepping import Tell, shown, stepwise
 
 _LEVELS = 1000
 
@@ -63,24 +63,12 @@ def read_captions(model: Diffusion, captions: Sequence[str]) -> Generator[int, N
             with torch.no_grad(), quiet():
                 return pipeline.encode_prompt(**{name: value for name, value in given.items() if name in takes})
 
-        out = yield from _steps(read, number)
+        out = yield from shown(stepwise(read), lambda _told, number=number: number)  # type: ignore[misc]
         hidden.append(out[0].cpu())
         vector = {"sdxl": 2, "sd3": 2, "flux": 1}.get(model.line.name)
         if vector is not None:
             pooled.append(out[vector].cpu())
     return Told(torch.cat(hidden), torch.cat(pooled) if pooled else None)
-
-
-def _steps(call: Any, number: int) -> Generator[int, None, Any]:
-    steps = stepwise(call)
-    try:
-        while True:
-            next(steps)
-            yield number
-    except StopIteration as end:
-        return end.value
-    finally:
-        steps.close()
 
 
 @torch.no_grad()

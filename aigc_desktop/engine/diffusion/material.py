@@ -19,6 +19,7 @@ from aigc_desktop.data.captions import CAPTION
 from aigc_desktop.engine.data import Indices
 from aigc_desktop.engine.diffusion.learning import Told, read_captions, to_latents
 from aigc_desktop.engine.diffusion.loading import Diffusion
+from aigc_desktop.engine.diffusion.stepping import shown
 from aigc_desktop.engine.diffusion.train_setup import LoraTrainConfig
 from aigc_desktop.engine.pictures import ResizedSource
 
@@ -100,13 +101,8 @@ def make_material(
         )  # fmt: skip
         yield Note(text.format(count=missing), "warning")
     different = list(dict.fromkeys(["", *captions["train"], *captions["validation"]]))
-    steps = read_captions(model, different)
-    try:
-        while True:
-            done = next(steps)
-            yield Progress(done, len(different), _("Reading the captions"))
-    except StopIteration as end:
-        told: Told = end.value
+    reading = read_captions(model, different)
+    told = yield from shown(reading, lambda done: Progress(done, len(different), _("Reading the captions")))
     rows = {caption: row for row, caption in enumerate(different)}
     parts = {}
     for split in _SPLITS:

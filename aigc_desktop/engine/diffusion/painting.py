@@ -20,7 +20,7 @@ from aigc_desktop.engine.device import is_out_of_memory
 from aigc_desktop.engine.diffusion.given import Picture
 from aigc_desktop.engine.diffusion.libraries import class_of, quiet
 from aigc_desktop.engine.diffusion.loading import Diffusion
-from aigc_desktop.engine.diffusion.stepping import Tell, stepwise
+from aigc_desktop.engine.diffusion.stepping import Tell, shown, stepwise
 from aigc_desktop.engine.pictures import Pictures, seeded
 
 _T5_TOKENS = {"sd3": 256, "pixart": 300}  # as their pipelines cut prompts off; others read 512
@@ -92,17 +92,15 @@ class Painter:
             yield Note(_("Memory is short: from here on less of the model lies on the graphics card."), "warning")
 
     def _attempt(self, seed: int) -> Generator[Event, None, Picture]:
-        stream = stepwise(functools.partial(self._call, seed))
-        done, steps = 0, self.wish.steps
-        try:
-            while True:
-                told = next(stream)
-                done, steps = told or (done, steps)
-                yield self._progress(done, steps)
-        except StopIteration as end:
-            return self._picture(end.value)
-        finally:
-            stream.close()
+        last = (0, self.wish.steps)
+
+        def progress(told: tuple[int, int] | None) -> Progress:
+            nonlocal last
+            done, steps = last = told or last
+            total = max(self.tries, self.made + 1) * steps
+            return Progress(self.made * steps + done, total, unit=N_("steps"))
+
+        return self._picture((yield from shown(stepwise(functools.partial(self._call, seed)), progress)))
 
     def _call(self, seed: int, tell: Tell) -> Any:
         """Run the pipeline; it tells (steps done, steps)."""
@@ -147,10 +145,6 @@ class Painter:
         if self.wish.mask is not None and self.wish.picture is not None:  # the rest stays as it is, to the bit
             picture = np.where(self.wish.mask[..., None], picture, self.wish.picture)
         return cast(Picture, picture)
-
-    def _progress(self, done: int, steps: int) -> Progress:
-        total = max(self.tries, self.made + 1) * steps
-        return Progress(self.made * steps + done, total, "", unit=N_("steps"))
 
     def _pipeline(self) -> Any:
         pipeline = self.model.pipeline(self.kind)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, Generic, TypeVar
 
 from torch import nn
@@ -19,6 +19,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 TICK_S = 0.1
 
 T = TypeVar("T")
+E = TypeVar("E")
 Tell = Callable[[Any], None]
 
 
@@ -74,6 +75,18 @@ def stepwise(call: Callable[[Tell], T]) -> Generator[Any, None, T]:
     if outcome.error is not None:
         raise outcome.error
     return outcome.value  # type: ignore[return-value]  # without an error the call has returned
+
+
+def shown(stream: Generator[Any, None, T], show: Callable[[Any], E]) -> Generator[E, None, T]:
+    """Yield `show(what)` for all that a stream tells, and return what it returns."""
+    with closing(stream):
+        while True:
+            try:
+                what = next(stream)
+            except StopIteration as end:
+                value: T = end.value
+                return value
+            yield show(what)
 
 
 def _next(told: queue.SimpleQueue[Any]) -> Any:

@@ -21,6 +21,7 @@ from aigc_desktop.engine.diffusion.learning import Noiser, loss_of, predict
 from aigc_desktop.engine.diffusion.loading import Diffusion
 from aigc_desktop.engine.diffusion.material import Material, Part
 from aigc_desktop.engine.diffusion.painting import Painter, Wish, guidance_of, steps_of
+from aigc_desktop.engine.diffusion.stepping import shown
 from aigc_desktop.engine.diffusion.train_setup import LoraTrainConfig
 from aigc_desktop.engine.nn.lora import add_lora, load_lora, lora_state
 from aigc_desktop.engine.optim import adamw
@@ -144,19 +145,15 @@ class LoraTrainee(Trainee):
         wish = wish_of(self.model, self.prompt, self.size)
         painter = Painter(self.model, "make", wish, PREVIEW_PICTURES)
         seeds = range(self.config.seed, self.config.seed + PREVIEW_PICTURES)
-        making = painter.make(seeds)
+        progress = Progress(step, self.config.steps, _("Making samples"))
         try:
-            while True:
-                next(making)
-                yield Progress(step, self.config.steps, _("Making samples"))
-        except StopIteration as end:
-            yield Sample(step, end.value[0], tuple(seeds))
+            pictures, _labels = yield from shown(painter.make(seeds), lambda _told: progress)
         except UserError as error:
             if error.kind != "OutOfMemory":
                 raise
             yield Note(_("Memory is too short for samples while training."), "warning", step)
-        finally:
-            making.close()
+        else:
+            yield Sample(step, pictures, tuple(seeds))
 
     def card(self) -> dict[str, Any]:
         """Return what `trained.py` needs: the model it belongs to, the layers, and what the samples show."""
