@@ -1,4 +1,4 @@
-"""The one entry: the window, the engine process (`--worker`), the self-check, or the command line."""
+"""The one entry: the window, the engine process (`--worker`), its small helper, the self-check, or the command line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from aigc_desktop.core.run import Run
 
-COMMANDS = {"data", "models", "train", "generate", "evaluate", "runs", "rehearse"}
+COMMANDS = {"data", "models", "train", "generate", "evaluate", "runs", "rehearse", "edit", "palette"}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -31,6 +31,10 @@ def main(arguments: list[str] | None = None) -> int:
         from aigc_desktop.worker import main as start
     elif first == "--self-check":
         from aigc_desktop.selfcheck import main as start
+    elif first == "--trace":
+        from aigc_desktop.export.tracing import main as trace
+
+        return trace(arguments[1:])
     elif first in COMMANDS or first in {"--help", "-h", "--version"} or is_no_file(first):
         from aigc_desktop.cli import main as command_line
 

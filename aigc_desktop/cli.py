@@ -27,6 +27,7 @@ from aigc_desktop.core.settings import load_preferences
 from aigc_desktop.core.starters import bring_in, starters
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data_commands import add_data_commands
+from aigc_desktop.edit_commands import add_edit_commands, take_steps
 from aigc_desktop.explore_commands import add_explore_commands
 from aigc_desktop.flags import add_fields, given
 from aigc_desktop.measuring import Writer, evaluate_run
@@ -40,9 +41,11 @@ def main(arguments: Sequence[str], write_pdf: Writer | None = None) -> int:
     common, _rest = _common_flags().parse_known_args(arguments)
     set_language(common.language or load_preferences().language)
     folder = Path(common.workspace).absolute() if common.workspace else paths.default_workspace()
-    options = _parser(arguments, folder).parse_args(arguments, argparse.Namespace(write_pdf=write_pdf))
-    shell = Shell(options.json)
+    shell = Shell(common.json)
     try:
+        arguments, steps = take_steps(arguments)
+        given_here = argparse.Namespace(write_pdf=write_pdf, steps=steps)
+        options = _parser(arguments, folder).parse_args(arguments, given_here)
         code: int = options.command(options, Workspace.open(folder), shell)
     except UserError as error:
         shell.complain(error.message, error.hint)
@@ -97,7 +100,7 @@ def generate(options: argparse.Namespace, workspace: Workspace, shell: Shell) ->
 def _maker(workspace: Workspace, name: str) -> tuple[str, str]:
     """Return the field a trained or imported model is named in, and the family whose tasks it does."""
     if (workspace.folder / "models" / name / "model.json").is_file() and Path(name).name == name:
-        return "model", "language_model"
+        return "model", "diffusion" if workspace.model(name).info.kind == "diffusion" else "language_model"
     return "run", workspace.run(name).info.task.split(".")[0]
 
 
@@ -206,6 +209,7 @@ def _parser(arguments: Sequence[str], folder: Path) -> argparse.ArgumentParser:
     add_data_commands(data.add_subparsers(required=True), common, wanted)
     models = commands.add_parser("models", help=_("import and list published models"))
     _add_model_commands(models.add_subparsers(required=True), common, {"models", "import"} <= wanted)
+    add_edit_commands(commands, common, wanted)
     training = commands.add_parser("train", help=_("train a model"), parents=[common])
     training.set_defaults(command=train)
     if "train" in wanted:
@@ -215,7 +219,7 @@ def _parser(arguments: Sequence[str], folder: Path) -> argparse.ArgumentParser:
     making.add_argument("--task", default="generate", help=_("generate, or another task of the family"))
     making.add_argument("--out", metavar="FOLDER", help=_("export the works to this folder"))
     making.add_argument(
-        "--format", default="", help=_("file format of the export: png, jpeg, webp, txt, jsonl, csv, docx")
+        "--format", default="", help=_("file format of the export: png, jpeg, webp, svg, txt, jsonl, csv, docx")
     )
     making.add_argument(
         "--picture-label", default="auto", choices=("auto", "zh_CN", "en", "none"),
@@ -259,7 +263,8 @@ def _parser(arguments: Sequence[str], folder: Path) -> argparse.ArgumentParser:
 
 def _add_model_commands(commands: Commands, common: argparse.ArgumentParser, fields: bool) -> None:
     """Add what can be done with published models."""
-    bringing = commands.add_parser("import", help=_("a model folder, an adapter or a GGUF file"), parents=[common])
+    what = _("a model folder, an adapter, a LoRA or a GGUF file")
+    bringing = commands.add_parser("import", help=what, parents=[common])
     bringing.add_argument("path", metavar="PATH")
     if fields:
         from aigc_desktop.engine.model_import import JOBS

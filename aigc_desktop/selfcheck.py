@@ -54,8 +54,11 @@ def checks(folder: Path) -> Iterator[tuple[str, Callable[[], None]]]:
         kind = "labelled" if _published(family, "encoder") else family.kind
         if any(task.group == "train" for task in family.tasks):
             yield name, lambda family=family, kind=kind: check_family(workspace, family, datasets[kind])  # type: ignore[misc]
+    yield "editing", lambda: check_editing(workspace, folder.with_name("edited 图"))
     yield "evaluation", lambda: check_evaluation(workspace, datasets["text"])
     yield "published language model", lambda: check_language_model(workspace, folder.with_name("tiny 模型"))
+    for line in diffusion_lines():
+        yield f"diffusion {line}", lambda line=line: check_diffusion(workspace, folder.with_name(f"tiny {line}"), line)  # type: ignore[misc]
     for language in LANGUAGES:
         yield f"pages {language}", lambda language=language: check_pages(workspace, language)  # type: ignore[misc]
     yield "engine process", check_engine_process
@@ -87,6 +90,7 @@ def import_labelled(workspace: Any, folder: Path) -> str:
 def check_family(workspace: Any, family: Any, dataset: str) -> None:
     """Train a few steps, save, load again, and generate or label."""
     from aigc_desktop.core.events import Sample, Text
+    from aigc_desktop.engine.diffusion.tiny import add_tiny_diffusion
     from aigc_desktop.engine.pretrained.tiny import add_tiny_model
     from aigc_desktop.engine.pretrained.tiny_encoder import add_tiny_encoder
 
@@ -94,6 +98,9 @@ def check_family(workspace: Any, family: Any, dataset: str) -> None:
     encoders = _published(family, "encoder")
     published = {field: add_tiny_encoder(workspace, ["Ann likes Oslo", "left"]) for field in encoders}
     published |= {field: add_tiny_model(workspace) for field in _published(family, "model")}
+    painters = _published(family, "diffusion")
+    published |= {field: add_tiny_diffusion(workspace) for field in painters}
+    published |= {"trigger": "ohwx"} if painters else {}
     values = {"dataset": dataset, "steps": STEPS, **published}
     plan = run_task(workspace, f"{name}.train", values, mode="plan")["plan"]
     assert not plan.problems, plan.problems
@@ -106,6 +113,22 @@ def check_family(workspace: Any, family: Any, dataset: str) -> None:
         events: list[Any] = []
         run_task(workspace, f"{name}.{task}", values, result, events)
         assert any(isinstance(event, Sample | Text) for event in events), "nothing was made"
+
+
+def check_editing(workspace: Any, folder: Path) -> None:
+    """Enlarge a picture with the network that is shipped, and trace the outcome as a drawing in the helper process."""
+    from aigc_desktop.core.rehearsal import sample_path
+    from aigc_desktop.editing.chain import steps_text
+    from aigc_desktop.export.edited import edited_piece, outcomes, source_of_file
+    from aigc_desktop.export.export import export_pieces, format_named
+
+    source = source_of_file(next(sample_path("image").rglob("*.png")))
+    steps = [{"operation": "upscale"}]
+    values = {"pictures": str(source.file), "steps": steps_text(steps), "out": str(folder)}
+    run_task(workspace, "edit.apply", values)
+    [(source, file)] = outcomes(folder, [source])
+    [drawing] = export_pieces([edited_piece(source, file, steps)], folder, format_named("svg", "image"))
+    assert b"<path" in drawing.read_bytes(), "an empty drawing"
 
 
 def check_evaluation(workspace: Any, dataset: str) -> None:
@@ -147,6 +170,33 @@ def check_language_model(workspace: Any, folder: Path) -> None:
         events: list[Any] = []
         run_task(workspace, "language_model.generate", values, result, events)
         assert any(isinstance(event, Text) for event in events), "nothing was written"
+
+
+def diffusion_lines() -> list[str]:
+    """Return the names of the lines of diffusion models that are known."""
+    from aigc_desktop.data.pipeline_lines import LINES
+
+    return [line.name for line in LINES]
+
+
+def check_diffusion(workspace: Any, folder: Path, line: str) -> None:
+    """Import a tiny diffusion model, make a picture with it, and vary that one."""
+    import numpy as np
+    from PIL import Image
+
+    from aigc_desktop.core.events import Sample
+    from aigc_desktop.engine.diffusion.tiny import SIDE, write_tiny_pipeline
+
+    write_tiny_pipeline(folder, line)
+    model = run_task(workspace, "models.import", {"source": str(folder)})["id"]
+    picture = folder / "picture.png"
+    Image.fromarray(np.full((SIDE, SIDE, 3), 90, np.uint8)).save(picture)
+    small = {"model": model, "prompt": "a cat", "count": 1, "walk_steps": 2, "width": SIDE, "height": SIDE}
+    for task, values in (("generate", small), ("vary", {**small, "picture": str(picture)})):
+        result = workspace.new_run(f"diffusion.{task}", values, parent="results")
+        events: list[Any] = []
+        run_task(workspace, f"diffusion.{task}", values, result, events)
+        assert any(isinstance(event, Sample) for event in events), "nothing was made"
 
 
 def check_pages(workspace: Any, language: str) -> None:

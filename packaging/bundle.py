@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
 from collections.abc import Iterable
@@ -10,9 +11,7 @@ from pathlib import Path
 TocEntry = tuple[str, str, str]
 """(destination inside the bundle, source file, PyInstaller's type code)."""
 
-# The import graph reaches these through functions that the app never calls. transformers, diffusers and peft
-# are absent because nothing imports them yet; a family that does adds a hook with copy_metadata (diffusers
-# checks the versions of its dependencies at import) and module_collection_mode = "pyz+py".
+# The import graph reaches these through functions that the app never calls.
 EXCLUDED_MODULES = [
     # development tools and optional helpers of our dependencies
     "IPython",
@@ -45,35 +44,33 @@ EXCLUDED_MODULES = [
     "turtle",
     "turtledemo",
     "ensurepip",
-    # other frameworks that torch, pyqtgraph, tokenizers and gguf look for
+    # other frameworks that torch, diffusers, transformers, pyqtgraph, tokenizers and gguf look for
     "OpenGL",
-    "accelerate",
     "cupy",
     "datasets",
     "jax",
+    "joblib",
     "mistral_common",
+    "narwhals",
     "networkx",
     "onnx",
     "onnxruntime",
     "onnxscript",
     "pandas",
+    "peft",
+    "pygments",
     "scipy",
     "sentencepiece",
+    "sklearn",
     "tensorboard",
     "tensorflow",
     "torchaudio",
     "torchvision",
-    "transformers",
     "triton",
-    # clients of the network: the app opens no connection
+    # clients of the network: the app opens no connection. Those that huggingface_hub imports at once must be there.
     "aiohttp",
     "hf_xet",
-    "httpcore2",
     "httpx",
-    "httpx2",
-    "huggingface_hub",
-    "requests",
-    "urllib3",
     # Qt modules behind QML, and pyqtgraph's parts for OpenGL and notebooks
     "PySide6.QtDesigner",
     "PySide6.QtHelp",
@@ -135,6 +132,31 @@ HOST_LIBRARIES = re.compile(
     r"|pixman-1|GL|EGL|GLX|GLdispatch|OpenGL|drm|gbm|wayland-(client|cursor|egl|server)|png16|brotli(common|dec)"
     r"|bsd|md|cap|gcrypt|gpg-error|lz4|zstd|pcre2-8|pcre)\.so(\.[0-9]+)*$"
 )
+
+# Of the models and pipelines in these packages, those that diffusion models of data/pipeline_lines.py reach, and
+# what their modules import with them. The others are two thirds of the packages.
+KEPT_PARTS = {
+    "transformers.models": {
+        "auto", "clip", "dinov2_with_registers", "encoder_decoder", "siglip", "t5", "vit_mae",
+    },
+    "diffusers.pipelines": {
+        "auto_pipeline", "flux", "free_init_utils", "free_noise_utils", "onnx_utils", "pipeline_flax_utils",
+        "pipeline_loading_utils", "pipeline_utils", "stable_diffusion", "stable_diffusion_3", "stable_diffusion_xl",
+        "transformers_loading_utils",
+    },
+}  # fmt: skip
+
+
+def unused_parts() -> list[str]:
+    """Return the modules of the packages in KEPT_PARTS that nobody here reaches."""
+    unused = []
+    for package, kept in KEPT_PARTS.items():
+        found = importlib.util.find_spec(package)
+        assert found is not None and found.submodule_search_locations is not None, package
+        names = {path.stem for place in found.submodule_search_locations for path in Path(place).iterdir()}
+        unused += [f"{package}.{name}" for name in sorted(names - kept) if not name.startswith("_")]
+    return unused
+
 
 _DROPPED = [re.compile(pattern) for pattern in DROPPED_FILES]
 

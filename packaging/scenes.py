@@ -17,6 +17,7 @@ from aigc_desktop.core.paths import resources
 from aigc_desktop.data.label_index import digest_of
 from aigc_desktop.ui.main_window import MainWindow
 from aigc_desktop.ui.tour import Tour
+from aigc_desktop.ui.widgets.edit_dialog import EditDialog
 from aigc_desktop.ui.widgets.settings_cards import AboutCard
 
 PATIENCE_S = 120
@@ -390,6 +391,31 @@ def library(stage: Stage) -> None:
     stage.shoot("library-many")
 
 
+def edit(stage: Stage) -> None:
+    """Edit two works of the library: a chain with a look, the settings of a crop, a rectangle that is drawn."""
+    window = stage.window
+    window.navigate("library")
+    page = window.pages["library"]
+    stage.wait(lambda: page.library is not None)
+    stage.settle(1)
+    page.grid.select_rows([0, 1])
+    page.edits.edit(page.chosen())
+    stage.wait(lambda: bool(page.findChildren(EditDialog)))
+    dialog = page.findChildren(EditDialog)[-1]
+    for operation in ("upscale", "recolour"):
+        dialog.steps.add(operation)
+    dialog.steps.chain.set_values(1, {"colours": "#1F5FD0 #F5A623"})
+    stage.settle(1)
+    stage.wait(lambda: not dialog.asker.waiting("look"))
+    stage.shoot("edit", dialog)
+    dialog.steps.add("crop")
+    dialog.steps.form.set_advanced(True)
+    dialog.draw()
+    stage.settle(1)
+    stage.wait(lambda: not dialog.asker.waiting("look"))
+    stage.dialog("edit-crop")
+
+
 def tour(stage: Stage) -> None:
     """Take the guided tour with texts, the shorter one."""
     window = stage.window
@@ -417,6 +443,7 @@ def empty(stage: Stage) -> None:
 SCENES = {
     each.__name__: each
     for each in (
-        places, dialogs, bring_in, label, train, ended, create, explore, tasks, tune, evaluations, library, tour, empty
+        places, dialogs, bring_in, label, train, ended, create, explore, tasks, tune, evaluations, library, edit,
+        tour, empty,
     )
 }

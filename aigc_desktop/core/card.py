@@ -27,7 +27,7 @@ class Card:
     `fingerprint` are the same work.
 
     Origin: data set (id and hash) -> run -> checkpoint -> task with `settings` and `seed`; `parents` are the ids
-    of the works it was made from.
+    of the works it was made from, `edits` what was done to the picture after it was made, step by step.
     """
 
     id: str
@@ -53,6 +53,7 @@ class Card:
     starred: bool = False
     parents: tuple[str, ...] = ()
     rating: Rating | None = None
+    edits: tuple[dict[str, Any], ...] = ()
     format: int = FORMAT
 
 

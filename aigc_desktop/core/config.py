@@ -52,9 +52,17 @@ def again(config: type[TaskConfig], name: str, default: Any) -> Any:
 
 
 def describe(config: type[TaskConfig]) -> list[FieldSpec]:
-    """Return the fields of a configuration as plain data: what it works on, given texts, then as they are declared."""
+    """Return the fields of a configuration as plain data.
+
+    What it works on comes first, then texts and files that must be given, then the others as they are declared.
+    """
     fields = [_spec(name, info) for name, info in config.model_fields.items()]
-    return sorted(fields, key=lambda field: 0 if field.kind in WORKED_ON else 1 if field.multiline else 2)
+    return sorted(fields, key=_place)
+
+
+def _place(field: FieldSpec) -> int:
+    given = field.multiline or (field.kind is FieldKind.FILE and field.required)
+    return 0 if field.kind in WORKED_ON else 1 if given else 2
 
 
 def check(config: type[ConfigT], values: dict[str, Any]) -> ConfigT:

@@ -10,7 +10,7 @@ datasets/<id>/
     images.npy      uint8 (N, H, W, C): the middle of each picture in the shape `info.aspect`, resized
     texts.bin       all texts, UTF-8, one after another; text i is bytes offsets[i]:offsets[i + 1]
     offsets.npy     int64 (N + 1,)
-    attributes.bin  JSON objects, UTF-8, one after another: what is told of each text; only with `info.attributes`
+    attributes.bin  JSON objects, UTF-8, one after another: what is told of each item; only with `info.attributes`
     attribute_offsets.npy   int64 (N + 1,): where each object begins in it
     labels.npy      int32 (N,): index into `info.classes`, -1 without a label
     split.npy       uint8 (N,): 0 train, 1 validation
@@ -161,7 +161,7 @@ class Dataset:
         return Texts(self.text_map, self._array("offsets"), self.indices(split))
 
     def attributes(self, split: Split) -> Iterator[dict[str, str]]:
-        """Yield what is told of each text of a split, by the names in `info.attributes`; a text may lack some."""
+        """Yield what is told of each item of a split, by the names in `info.attributes`; an item may lack some."""
         indices = self.indices(split)
         if not self.info.attributes:
             yield from ({} for _index in indices)

@@ -37,10 +37,15 @@ class FieldKind(StrEnum):
     """Lines "name: value" of attributes that the chosen model has learned."""
     ADAPTER = "adapter"
     """An imported adapter of the workspace."""
+    DIFFUSION = "diffusion"
+    """An imported diffusion model of the workspace."""
+    LORA = "lora"
+    """An imported LoRA for diffusion models of the workspace."""
 
 
 WORKED_ON = (
     FieldKind.DATASET, FieldKind.RUN, FieldKind.CHECKPOINT, FieldKind.MODEL, FieldKind.ENCODER, FieldKind.ADAPTER,
+    FieldKind.DIFFUSION,
 )  # fmt: skip
 """Kinds of fields that say what a task works on."""
 

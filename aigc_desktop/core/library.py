@@ -31,16 +31,29 @@ __all__ = ["Card", "Facet", "FamilyTree", "Library", "Query"]
 
 Found = TypeVar("Found")
 EXCERPT = 400
+MOST_RELATIVES = 200
 
 
 @dataclass(frozen=True)
 class FamilyTree:
-    """Where a work comes from and what came of it: data set -> run -> checkpoint -> parents -> work -> children."""
+    """Where a work comes from and what came of it: data set -> run -> checkpoint -> parents -> work -> children.
+
+    `relatives` are all it comes from and all that came of it, by id, over generations.
+    """
 
     card: Card
     parents: list[Card] = field(default_factory=list)
     children: list[Card] = field(default_factory=list)
     siblings: list[Card] = field(default_factory=list)
+    relatives: dict[str, Card] = field(default_factory=dict)
+
+    def made_from(self, card: Card) -> list[Card]:
+        """Return the works that a work or relative was made from."""
+        return [self.relatives[parent] for parent in card.parents if parent in self.relatives]
+
+    def came_of(self, card: Card) -> list[Card]:
+        """Return the works that came of a work or relative."""
+        return [other for other in self.relatives.values() if card.id in other.parents]
 
 
 class Library:
@@ -142,13 +155,19 @@ class Library:
     def family(self, item: str, limit: int = 12) -> FamilyTree:
         """Return where a work comes from and what came of it."""
         card = self.get(item)
-        parents = []
+        above = _followed(card, self._parents)
+        below = _followed(card, lambda each: self._read(lambda index: index.children(each.id)))
+        parents = [above[parent] for parent in card.parents if parent in above]
+        children = [each for each in below.values() if item in each.parents]
+        siblings = self._read(lambda index: index.siblings(card, limit))
+        return FamilyTree(card, parents, children, siblings, above | below)
+
+    def _parents(self, card: Card) -> list[Card]:
+        found = []
         for parent in card.parents:
             with contextlib.suppress(UserError):
-                parents.append(self.get(parent))
-        return self._read(
-            lambda index: FamilyTree(card, parents, index.children(item), index.siblings(card, limit))
-        )
+                found.append(self.get(parent))
+        return found
 
     # deleting
 
@@ -295,3 +314,15 @@ class Library:
 def _put_all(index: LibraryIndex, cards: list[Card]) -> None:
     for card in cards:
         index.put(card)
+
+
+def _followed(card: Card, step: Callable[[Card], list[Card]]) -> dict[str, Card]:
+    """Return the works that steps lead to from a work, by id, the nearest first; MOST_RELATIVES at most."""
+    found: dict[str, Card] = {}
+    waiting = [card]
+    while waiting and len(found) < MOST_RELATIVES:
+        for each in step(waiting.pop(0)):
+            if each.id not in found and each.id != card.id:
+                found[each.id] = each
+                waiting.append(each)
+    return found

@@ -6,10 +6,13 @@ models/<id>/
   model.safetensors   the weights, or several files with model.safetensors.index.json
   tokenizer.json      and what else the publisher gave: tokenizer_config.json, chat_template.jinja, README.md, LICENSE
   adapter_*           of an adapter: its configuration and weights, instead of the model's own
+  model_index.json    of a diffusion model, instead of config.json; its parts lie in folders of their own
+  *.safetensors       of a LoRA for diffusion models
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -19,16 +22,18 @@ from aigc_desktop.core.records import read_record, read_table
 FORMAT = 1
 PREFIX = "model:"
 """Before the id of an imported model where trained and imported models are offered together."""
-ModelKind = Literal["language", "encoder", "adapter"]
+ModelKind = Literal["language", "encoder", "adapter", "diffusion", "lora"]
 
 
 @dataclass(frozen=True)
 class ModelInfo:
     """What is known of an imported model.
 
-    `architecture` is the `model_type` of its configuration, `source` where it came from, `came_as` the file format
-    there; `licence` is the publisher's word for it, "" when none was given. `bytes` counts the weights as they lie on
-    the disk, `context` tokens; an adapter names the model it belongs to in `base`. `files` maps names to SHA-256.
+    `architecture` is the `model_type` of its configuration, the class of a pipeline, or the line of diffusion models
+    that a LoRA was made for; `parts` names the class of each part of a pipeline. `source` is where it came from,
+    `came_as` the file format there; `licence` is the publisher's word for it, "" when none was given. `bytes` counts
+    the weights as they lie on the disk, `context` tokens; an adapter names the model it belongs to in `base`. `files`
+    maps names to SHA-256.
     """
 
     title: str
@@ -45,7 +50,14 @@ class ModelInfo:
     chat: bool = False
     base: str = ""
     files: dict[str, str] = field(default_factory=dict)
+    parts: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
+
+
+def weights_hash(info: ModelInfo) -> str:
+    """Return a SHA-256 that names the weights of an imported model, from those of its files."""
+    digests = sorted(digest for name, digest in info.files.items() if name.endswith(".safetensors"))
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
 def memory_of(info: ModelInfo, bits: int) -> int:

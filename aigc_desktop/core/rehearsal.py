@@ -21,7 +21,7 @@ SAMPLES = {
 """Kind of family -> place in resources/samples and title."""
 SECONDS = {"image": 45.0, "text": 30.0}
 """Training time of one family of this kind, on this machine."""
-_PUBLISHED = (FieldKind.MODEL, FieldKind.ENCODER)  # models that do not come with the program
+_PUBLISHED = (FieldKind.MODEL, FieldKind.ENCODER, FieldKind.DIFFUSION)  # models that do not come with the program
 COUNT = {"image": 8, "text": 4}
 """How many works each family makes."""
 
@@ -41,8 +41,13 @@ def lessons(catalogue: Iterable[TaskSpec]) -> list[TaskSpec]:
     """Return the training tasks to rehearse: every family of pictures or texts that begins with nothing else."""
     return [
         task for task in catalogue
-        if task.group == "train" and task.kind in SAMPLES and not any(field.kind in _PUBLISHED for field in task.fields)
+        if task.group == "train" and task.kind in SAMPLES and not begins_with_published(task)
     ]  # fmt: skip
+
+
+def begins_with_published(task: TaskSpec) -> bool:
+    """Return whether a training begins with a model that somebody published."""
+    return any(field.kind in _PUBLISHED for field in task.fields)
 
 
 def short_values(plan: Plan, kind: str, seconds: float | None = None) -> dict[str, Any]:

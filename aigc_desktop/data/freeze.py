@@ -49,9 +49,10 @@ class FreezeConfig(TaskConfig):
     """What the snapshot holds."""
 
     dataset: str = param(..., N_("Data set"), N_("The data set to make ready for training."), kind=FieldKind.DATASET)
-    size: Literal["32", "64", "128", "256"] = param(
-        "64", N_("Picture size"), N_("Side of square pictures; those of other shapes are about as large."),
-        labels={"32": "32 px", "64": "64 px", "128": "128 px", "256": "256 px"},
+    size: Literal["32", "64", "128", "256", "512", "768", "1024"] = param(
+        "64", N_("Picture size"),
+        N_("Side of square pictures; those of other shapes are about as large. Diffusion models learn from 512 px on."),
+        labels={side: f"{side} px" for side in ("32", "64", "128", "256", "512", "768", "1024")},
     )  # fmt: skip
     aspect: Literal["1:1", "auto", "4:3", "3:2", "16:9", "2:1", "3:4", "2:3", "9:16", "1:2"] = param(
         SQUARE, N_("Shape"), N_("Width to height; the middle of each picture is cut out in this shape."),
@@ -142,7 +143,7 @@ def freeze(config: FreezeConfig, run: Run) -> EventStream:
             frozen = yield from _freeze_pictures(dataset, chosen, folder, info, pace)
         else:
             frozen = yield from _freeze_texts(dataset, chosen, folder, bool(info.span_classes), pace)
-            yield from _freeze_attributes(dataset, frozen, folder)
+        yield from _freeze_attributes(dataset, frozen, folder)
         parts = _write_arrays(folder, frozen, config)
         yield from _write_manifest(folder, config, frozen)
     info = _updated(info, frozen, parts)
@@ -291,7 +292,7 @@ def _freeze_texts(
 
 
 def _freeze_attributes(dataset: Dataset, frozen: _Frozen, folder: Path) -> Iterator[Event]:
-    """Write what is told of each text in the snapshot, when anything is."""
+    """Write what is told of each item in the snapshot, when anything is."""
     if not dataset.info.attributes:
         return
     rows, offsets = set(frozen.rows), array("q", [0])

@@ -135,6 +135,12 @@ def fit_picture(data: bytes, side: int, max_pixels: int = MAX_PIXELS) -> npt.NDA
         return np.asarray(rgb)
 
 
+def rgba_picture(data: bytes) -> npt.NDArray[np.uint8]:
+    """Return a whole picture as uint8 (H, W, 4), with its transparency; of an animated one the first frame."""
+    with _guarded(data) as (image, _format):
+        return np.asarray(_upright(image, transparent=True))
+
+
 def sniff(data: bytes) -> str:
     """Return one of FORMATS for bytes that begin like a picture, else ""."""
     if data.startswith(b"\x89PNG"):

@@ -23,6 +23,7 @@ from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data import archive, pictures, texts
 from aigc_desktop.data.attributes import need_found, parse_columns
+from aigc_desktop.data.captions import CAPTION
 from aigc_desktop.data.items import ItemWriter
 from aigc_desktop.data.pool import Pace
 from aigc_desktop.data.problems import count_problems, shown_name
@@ -114,7 +115,7 @@ def scan(config: ScanConfig, run: Run) -> EventStream:
             characters=items.characters, bytes=items.bytes, licence=config.licence,
         )  # fmt: skip
         write_info(folder, info)
-    yield from _notes(info)
+    yield from _notes(info, items.attributes[CAPTION] if kind == "image" else 0)
     yield Result("dataset", {**describe(info), "first_problems": items.first_problems})
 
 
@@ -204,7 +205,7 @@ def _need_usable(items: ItemWriter, paths: list[str], kind: str) -> None:
     raise UserError(_("“{path}” holds no {what}: {reason}.").format(path=path, what=what, reason=reason), first)
 
 
-def _notes(info: DatasetInfo) -> Iterator[Event]:
+def _notes(info: DatasetInfo, captions: int) -> Iterator[Event]:
     if info.usable < _FEW_ITEMS:
         few = ngettext(
             "Only {count} usable item: a model would learn it by heart. Add more.",
@@ -215,6 +216,9 @@ def _notes(info: DatasetInfo) -> Iterator[Event]:
         yield Note(_("Left out: {reasons}.").format(reasons=count_problems(info.problems)), "warning")
     if info.notes:
         yield Note(_("Used, but odd: {reasons}.").format(reasons=count_problems(info.notes)))
+    if captions:
+        told = ngettext("{count} picture has a caption.", "{count} pictures have captions.", captions)
+        yield Note(told.format(count=captions))
     if len(info.classes) > _MANY_CLASSES:
         yield Note(
             _("{count} different labels: this is probably not a column of classes.").format(count=len(info.classes)),

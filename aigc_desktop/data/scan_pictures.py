@@ -11,6 +11,7 @@ from typing import NamedTuple
 from aigc_desktop.core.dataset import ItemRecord
 from aigc_desktop.core.events import Event
 from aigc_desktop.core.i18n import _
+from aigc_desktop.data.captions import pair, read_caption
 from aigc_desktop.data.items import ItemWriter
 from aigc_desktop.data.pictures import SUFFIXES, PictureFacts, inspect_picture, read_file
 from aigc_desktop.data.pool import Pace, ordered_map
@@ -29,12 +30,13 @@ class _Seen(NamedTuple):
 
 
 def scan_pictures(found: list[Found], items: ItemWriter, minimum_side: int) -> Generator[Event, str | None, None]:
-    """Look at every file, in order, and write its record."""
+    """Look at every file, in order, and write its record; text files of the same name are captions."""
+    found, captions = pair(found)
     pace = Pace(_("Looking at pictures"), len(found), _("pictures"))
     done = 0
     for seen in ordered_map(_look, found):
         if seen is not None:
-            _write(seen, items, minimum_side)
+            _write(seen, items, minimum_side, read_caption(captions.get(seen.found.path)))
             done += 1
         if pace.due():
             yield pace.progress(done)
@@ -53,7 +55,7 @@ def _look(found: Found) -> _Seen:
         return _Seen(found, problem=problem)
 
 
-def _write(seen: _Seen, items: ItemWriter, minimum_side: int) -> None:
+def _write(seen: _Seen, items: ItemWriter, minimum_side: int, caption: str) -> None:
     found, facts = seen.found, seen.facts
     record = ItemRecord(found.name, found.source or found.path, seen.sha256, label=found.label, size=seen.size)
     if facts is None:
@@ -61,7 +63,9 @@ def _write(seen: _Seen, items: ItemWriter, minimum_side: int) -> None:
         items.refuse(record, seen.problem.code, **seen.problem.values)
         return
     note, detail = _note(found.name, facts)
-    record = replace(record, width=facts.width, height=facts.height, note=note, detail=detail)
+    record = replace(
+        record, width=facts.width, height=facts.height, note=note, detail=detail, attributes=caption
+    )
     if min(facts.width, facts.height) < minimum_side:
         items.refuse(record, "too_small", width=facts.width, height=facts.height, minimum=minimum_side)
     else:

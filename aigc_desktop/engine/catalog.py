@@ -9,7 +9,7 @@ from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.family import Family, Task, TaskSpec, task_spec
 from aigc_desktop.core.i18n import _
 from aigc_desktop.data import jobs
-from aigc_desktop.engine import evaluation, exploring, families, model_import, proposing
+from aigc_desktop.engine import editing, evaluation, exploring, families, model_import, proposing
 
 
 @cache
@@ -20,7 +20,7 @@ def load_families() -> dict[str, Family]:
 
 def load_catalogue() -> dict[str, Family]:
     """Return everything that can be started: the families, the jobs of data and models, and the evaluation."""
-    groups = (jobs.JOBS, model_import.JOBS, evaluation.JOBS, proposing.JOBS, exploring.JOBS)
+    groups = (jobs.JOBS, model_import.JOBS, evaluation.JOBS, proposing.JOBS, exploring.JOBS, editing.JOBS)
     return {**load_families(), **{group.name: group for group in groups}}
 
 

@@ -25,7 +25,7 @@ from aigc_desktop.engine.opened import ExploreConfig, Opened, opened
 from aigc_desktop.engine.picture_map import Principal, looks, principal
 from aigc_desktop.engine.pictures import Pictures
 
-TRIED = 6  # pictures that show how much a step changes
+TRIED = 48  # so many times fewer pictures than are looked at show how much a step changes
 LEAST_SCALE, MOST_SCALE = 0.5, 6.0
 
 
@@ -34,8 +34,8 @@ class DirectionsConfig(ExploreConfig):
 
     count: int = param(8, N_("Directions"), N_("How many to find; the first ones change most."), ge=1, le=32)
     samples: int = param(
-        256, N_("Pictures looked at"), N_("More pictures find directions more surely and take longer."), ge=16, le=4096,
-        advanced=True,
+        0, N_("Pictures looked at"), N_("More find directions more surely and take longer; 0 chooses by the model."),
+        ge=0, le=4096, advanced=True,
     )  # fmt: skip
     seed: int = param(0, N_("Seed"), N_("Number of the first picture looked at."), ge=0, le=2**52, advanced=True)
 
@@ -51,13 +51,13 @@ class SliderConfig(ExploreConfig):
 def find_directions(config: DirectionsConfig, run: Run) -> EventStream:
     """Find principal directions and save them with the model; the Result "directions" has their ids."""
     found = opened(config, run)
-    points, pictures = yield from made(found.model, config.samples, config.seed)
+    points, pictures = yield from made(found.model, config.samples or found.model.seen, config.seed)
     seen = looks(pictures)
     axes = principal(seen, config.count)
     vectors = []
     for number in range(axes.scores.shape[1]):
         vector = _carried_back(found.model, points, axes.scores[:, number])
-        vectors.append(vector * _scale(found.model, points[:TRIED], vector, axes, number))
+        vectors.append(vector * _scale(found.model, points[: 1 + len(points) // TRIED], vector, axes, number))
         yield Progress(number + 1, axes.scores.shape[1], _("Trying the directions"))
     names = {each.number: each.name for each in found.directions.values() if each.kind == "principal"}
     fresh = [

@@ -27,7 +27,8 @@ from aigc_desktop.engine.picture_map import arrange
 from aigc_desktop.engine.pictures import Pictures
 from aigc_desktop.engine.projecting import ProjectConfig, project
 
-MAP_STEPS = 6  # of a picture on the map, for models that need steps: small pictures hide what more would add
+COLUMNS, COLUMNS_IN_STEPS = 12, 8  # of a map; models that need steps take longer for each picture
+MAP_STEPS = 4  # of a picture on the map, for models that need steps: small pictures hide what more would add
 
 
 class PlacesConfig(ExploreConfig):
@@ -50,8 +51,9 @@ class MapConfig(ExploreConfig):
     """Settings of making a map."""
 
     columns: int = param(
-        12, N_("Pictures a side"), N_("So many pictures wide and high is the map; 12 makes 144 pictures."), ge=2, le=32
-    )
+        0, N_("Pictures a side"), N_("So many pictures wide and high is the map, at least 2; 0 chooses by the model."),
+        ge=0, le=32,
+    )  # fmt: skip
     seed: int = param(0, N_("Seed"), N_("Number of the first picture of the map."), ge=0, le=2**53 - 1024)
     label: str = param("", N_("Class"), N_("Only pictures of this class; empty for all."))
     wildness: float = param(
@@ -93,7 +95,8 @@ def make_map(config: MapConfig, run: Run) -> EventStream:
     The Result "map" has `columns` and, cell by cell in rows, the number of the picture in the order it came.
     """
     found = opened(config, run)
-    count = config.columns**2
+    columns = max(2, config.columns or (COLUMNS_IN_STEPS if found.model.quick_steps else COLUMNS))
+    count = columns**2
     label = found.model.label_of(config.label)
     parts: list[Pictures] = []
     for start in range(0, count, found.model.chunk):
@@ -103,7 +106,7 @@ def make_map(config: MapConfig, run: Run) -> EventStream:
         labels = tuple(found.model.label_at(point) for point in points) if found.model.classes else ()
         yield Sample(start, parts[-1], tuple(seeds), labels)
         yield Progress(start + len(seeds), count, _("Making pictures for the map"), unit=N_("pictures"))
-    yield Result("map", {"columns": config.columns, "order": arrange(np.concatenate(parts), config.columns).tolist()})
+    yield Result("map", {"columns": columns, "order": arrange(np.concatenate(parts), columns).tolist()})
 
 
 def make_path(config: PathConfig, run: Run) -> EventStream:

@@ -55,6 +55,11 @@ class LatentModel:
         return 2 if self.quick_steps else CHUNK
 
     @property
+    def seen(self) -> int:
+        """Return how many of its pictures are looked at to know the model."""
+        return 64 if self.quick_steps else 256
+
+    @property
     def length(self) -> int:
         """Return D + K."""
         return self.latent + len(self.classes)

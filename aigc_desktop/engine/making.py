@@ -23,8 +23,12 @@ from aigc_desktop.engine.pictures import CHUNK, CreateConfig, Pictures
 
 TRIES = 8  # pictures made for each one wanted, at most
 
-Make = Callable[[Sequence[int]], tuple[Pictures, tuple[str, ...]]]
-"""Seeds -> their pictures (N, H, W, C) and the names of their classes, or none."""
+Made = tuple[Pictures, tuple[str, ...]]
+"""Pictures (N, H, W, C) and the names of their classes, or none."""
+Make = Callable[[Sequence[int]], Made]
+"""Seeds -> what is made of them."""
+Steps = Callable[[Sequence[int]], Generator[Event, None, Made]]
+"""The same for models that take long for a picture: it yields events in between."""
 
 
 class MakeConfig(CreateConfig):
@@ -42,13 +46,23 @@ class MakeConfig(CreateConfig):
 
 def stream_samples(make: Make, config: MakeConfig, run: Run) -> Iterator[Event]:
     """Yield Samples of `config.count` pictures with the seeds config.seed, config.seed + 1, … and their ratings."""
+
+    def steps(seeds: Sequence[int]) -> Generator[Event, None, Made]:
+        yield from ()
+        return make(seeds)
+
+    yield from stream_steps(steps, config, run, CHUNK)
+
+
+def stream_steps(make: Steps, config: MakeConfig, run: Run, chunk: int) -> Iterator[Event]:
+    """Yield the same from a `make` with events of its own, up to `chunk` pictures at a time."""
     judge = yield from _judge(config, run)
     if config.good and judge is not None:
-        yield from _only_good(make, config, judge)
+        yield from _only_good(make, config, judge, chunk)
         return
-    for start in range(0, config.count, CHUNK):
-        seeds = range(config.seed + start, config.seed + min(config.count, start + CHUNK))
-        pictures, labels = make(seeds)
+    for start in range(0, config.count, chunk):
+        seeds = range(config.seed + start, config.seed + min(config.count, start + chunk))
+        pictures, labels = yield from make(seeds)
         ratings = () if judge is None else (yield from judge.rate(pictures))
         yield Sample(start, pictures, tuple(seeds), labels, ratings=ratings)
         yield Progress(start + len(seeds), config.count, unit=N_("pictures"))
@@ -57,6 +71,13 @@ def stream_samples(make: Make, config: MakeConfig, run: Run) -> Iterator[Event]:
 def _judge(config: MakeConfig, run: Run) -> Generator[Event, None, Judge | None]:
     """Return who rates; None, and a note that says why, when that cannot be and good ones are not asked for."""
     if not (config.good or config.rate):
+        return None
+    if not config.run:
+        if config.good:
+            raise UserError(
+                _("An imported model brings no training pictures that others could be judged by."),
+                _("Turn “Only good ones” off, or choose a model that was trained here."),
+            )
         return None
     workspace = Workspace(run.workspace)
     try:
@@ -68,14 +89,14 @@ def _judge(config: MakeConfig, run: Run) -> Generator[Event, None, Judge | None]
         return None
 
 
-def _only_good(make: Make, config: MakeConfig, judge: Judge) -> Iterator[Event]:
+def _only_good(make: Steps, config: MakeConfig, judge: Judge, chunk: int) -> Iterator[Event]:
     """Yield good pictures until there are `config.count`, and what was rejected on the way."""
     most, made, kept = TRIES * config.count, 0, 0
     against: list[Rating] = []
     while kept < config.count and made < most:
-        first, size = config.seed + made, min(CHUNK, config.count - kept, most - made)
+        first, size = config.seed + made, min(chunk, config.count - kept, most - made)
         seeds = range(first, first + size)
-        pictures, labels = make(seeds)
+        pictures, labels = yield from make(seeds)
         ratings = yield from judge.rate(pictures)
         good = np.array([rating.good for rating in ratings])
         made, kept = made + size, kept + int(good.sum())

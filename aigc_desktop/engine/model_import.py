@@ -34,7 +34,8 @@ class ImportModelConfig(TaskConfig):
     """What to import."""
 
     source: Path = param(
-        ..., N_("Model"), N_("A folder with config.json and safetensors files, a LoRA adapter, or a GGUF file."),
+        ..., N_("Model"),
+        N_("A folder with config.json or model_index.json and safetensors files, a LoRA, or a GGUF file."),
         kind=FieldKind.PATH,
     )  # fmt: skip
     title: str = param("", N_("Name"), N_("What the model is called here; empty takes the name it comes with."))
@@ -57,7 +58,7 @@ def import_model(config: ImportModelConfig, run: Run) -> EventStream:
     else:
         _check(found)
         need_space(workspace.folder, found.bytes)
-        title = config.title or found.folder.resolve().name
+        title = config.title or (found.weights[0].stem if found.kind == "lora" else found.folder.resolve().name)
         folder = workspace.new_model_folder(title)
         with atomic_folder(folder) as partial:
             yield from _copy(found, partial)
@@ -83,11 +84,12 @@ def _convert(gguf: Gguf, folder: Path) -> Iterator[Event]:
 def _copy(found: FoundModel, folder: Path) -> Iterator[Event]:
     """Copy the files in pieces, so that a stop takes effect between two of them."""
     names = [*found.weights, *found.beside]
-    names += [found.folder / ("adapter_config.json" if found.kind == "adapter" else "config.json")]
     total = sum(path.stat().st_size for path in names)
     done = 0
     for path in names:
-        with path.open("rb") as source, (folder / path.name).open("wb") as target:
+        place = folder / path.relative_to(found.folder)
+        place.parent.mkdir(exist_ok=True)
+        with path.open("rb") as source, place.open("wb") as target:
             while piece := source.read(_CHUNK):
                 target.write(piece)
                 done += len(piece)
@@ -108,14 +110,14 @@ def finish_import(
             while piece := f.read(_CHUNK):
                 digest.update(piece)
                 yield Progress(0, 0, _("Checking the copy"))
-        hashes[path.name] = digest.hexdigest()
+        hashes[path.relative_to(folder).as_posix()] = digest.hexdigest()
     chat = found.kind == "language" and (yield from _try_template(Model(folder)))
     context = found.config.get("max_position_embeddings", 0)
     info = ModelInfo(
         title, found.kind, found.architecture, datetime.now().astimezone().isoformat(timespec="seconds"), source.name,
         "gguf" if source.suffix.lower() == ".gguf" else "safetensors", licence, _count(found.tensors), found.bytes,
         context if type(context) is int else 0, int(found.config.get("vocab_size") or 0), chat=chat, base=base,
-        files=hashes,
+        files=hashes, parts=found.parts,
     )  # fmt: skip
     write_json(folder / "model.json", asdict(info))
 

@@ -29,7 +29,6 @@ from aigc_desktop.engine.opened import ExploreConfig, opened
 from aigc_desktop.engine.picture_map import looks
 from aigc_desktop.engine.pictures import Pictures, open_picture
 
-DRAWN = 256  # pictures of the model that its own are compared with
 NEAREST = 8  # of these are tried as a start
 RIDGE = 0.03  # of the fitted encoder, as a share of the mean variance
 LR, PRIOR, FEATURE_WEIGHT = 0.05, 1e-4, 0.3
@@ -49,13 +48,13 @@ class ProjectConfig(ExploreConfig):
 def project(config: ProjectConfig, run: Run) -> EventStream:
     """Find the point nearest to a picture; a Sample has the picture and its copy side by side.
 
-    The Result "projection" has the `latent`, the PSNR of the copy in dB, and that of the most alike of `DRAWN` pictures
+    The Result "projection" has the `latent`, the PSNR of the copy in dB, and that of the most alike of `tried` pictures
     by chance.
     """
     found = opened(config, run)
     model = found.model
     image = open_picture(config.picture, model.size).to(model.device)
-    points, pictures = yield from made(model, DRAWN, 0)
+    points, pictures = yield from made(model, model.seen, 0)
     if model.encode is not None:
         with torch.no_grad():
             start = model.encode(image)
@@ -66,7 +65,8 @@ def project(config: ProjectConfig, run: Run) -> EventStream:
     original, copy = to_pictures(image), opaque(decoded(model, start[None]))
     yield Sample(0, np.concatenate([original, copy]), role="reconstruction")
     by_chance = max(psnr(original[0], picture) for picture in opaque(pictures))
-    told = {"latent": pack(start), "psnr": round(psnr(original[0], copy[0]), 2), "chance_psnr": round(by_chance, 2)}
+    told = {"latent": pack(start), "psnr": round(psnr(original[0], copy[0]), 2), "chance_psnr": round(by_chance, 2),
+            "tried": len(pictures)}
     yield Result("projection", {**told, "label": model.label_at(start), "checkpoint": found.version})
 
 

@@ -129,14 +129,20 @@ def _export(pieces: list[Piece], target: Path, to: Format, options: Options, ove
 def _place(partial: Path, target: Path, overwrite: bool, beside: bool) -> Path:
     """Give the finished file its name, or the first free one after it; its companion goes first."""
     _sync(partial)
-    chosen, number = target, 2
-    while not overwrite and not _free(chosen, beside):
-        chosen = target.with_name(f"{target.stem} {number}{target.suffix}")
-        number += 1
+    chosen = target if overwrite else unused(target, beside)
     if beside:
         os.replace(sidecar(partial), sidecar(chosen))
     os.replace(partial, chosen)
     sync_folder(target.parent)
+    return chosen
+
+
+def unused(path: Path, beside: bool = False) -> Path:
+    """Return a path, or the first of `name 2`, `name 3` … that nothing has; `beside`, its companion neither."""
+    chosen, number = path, 2
+    while not _free(chosen, beside):
+        chosen = path.with_name(f"{path.stem} {number}{path.suffix}")
+        number += 1
     return chosen
 
 
@@ -162,5 +168,5 @@ def label_of(path: Path) -> dict[str, Any] | None:
 
 __all__ = [
     "AigcLabel", "Format", "Options", "Piece", "export_file", "export_pieces", "file_stem", "format_named", "formats",
-    "label_of", "read_settings",
+    "label_of", "read_settings", "unused",
 ]  # fmt: skip

@@ -17,7 +17,7 @@ from aigc_desktop.export.label import MARKS, AigcLabel
 PROGRAM = "AIGC Desktop"
 LEAST = 256
 """What exported pictures are enlarged to unless another size is wanted."""
-ORIGIN_FIELDS = ("task", "model", "checkpoint", "seed", "label", "dataset_hash", "settings")
+ORIGIN_FIELDS = ("task", "model", "checkpoint", "seed", "label", "dataset_hash", "settings", "edits")
 
 
 @dataclass(frozen=True)

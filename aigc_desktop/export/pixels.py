@@ -19,10 +19,15 @@ _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 def to_pillow(piece: Piece, options: Options) -> Image.Image:
     """Return a piece's pixels as a Pillow picture, as large and marked as the options say."""
+    image = unmarked(piece, options)
+    return mark_picture(image, options.mark) if options.mark else image
+
+
+def unmarked(piece: Piece, options: Options) -> Image.Image:
+    """Return a piece's pixels as large as the options say."""
     pixels = piece.pixels
     values = pixels[..., 0] if pixels.shape[2] == 1 else pixels
-    image = enlarged(Image.fromarray(np.ascontiguousarray(values), _MODES[pixels.shape[2]]), options.least)
-    return mark_picture(image, options.mark) if options.mark else image
+    return enlarged(Image.fromarray(np.ascontiguousarray(values), _MODES[pixels.shape[2]]), options.least)
 
 
 def enlarged(image: Image.Image, least: int) -> Image.Image:

@@ -108,6 +108,7 @@ def keep(library: Library, piece: Piece, tags: Sequence[str] = (), parents: Sequ
         "parents": tuple(parents) or tuple(origin.get("parents", ())),
         "settings": dict(origin.get("settings", {})), "seed": origin.get("seed"),
         "fingerprint": fingerprint(piece), "rating": rating_of(origin.get("rating")),
+        "edits": tuple(origin.get("edits", ())),
         **{name: origin.get(name) or "" for name in ("checkpoint", "dataset", "dataset_hash", "task", "label")},
     }  # fmt: skip
     if piece.kind == "text":
@@ -121,7 +122,7 @@ def piece_of_card(library: Library, card: Card) -> Piece:
     origin = {
         "task": card.task, "model": card.run, "model_title": card.run_title, "checkpoint": card.checkpoint,
         "dataset": card.dataset, "dataset_hash": card.dataset_hash, "settings": card.settings, "seed": card.seed,
-        "label": card.label,
+        "label": card.label, **({"edits": list(card.edits)} if card.edits else {}),
     }  # fmt: skip
     if card.kind == "image":
         return Piece("image", card.title, read_png(library.path(card)), origin=origin)
@@ -145,6 +146,8 @@ def fingerprint(piece: Piece) -> str:
         digest.update(f"{piece.image.shape}".encode() + np.ascontiguousarray(piece.image).tobytes())
     origin = [piece.origin.get(name) for name in ("task", "model", "checkpoint", "seed")]
     digest.update(json.dumps(origin).encode())
+    if piece.origin.get("edits"):  # the same pixels may come from another chain, which is another work
+        digest.update(json.dumps(piece.origin["edits"], sort_keys=True).encode())
     return digest.hexdigest()
 
 

@@ -6,6 +6,7 @@ asked. The jobs are quiet: they are not in the queue.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +26,11 @@ URGENT = "look"
 class Answer:
     """What came back: pictures with their labels and seeds in order, and the data of the Result.
 
-    `about` is what was given with the question.
+    `about` is what was given with the question, `seconds` how long the answer took.
     """
 
     about: Any = None
+    seconds: float = 0.0
     pictures: list[Any] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
     seeds: list[int] = field(default_factory=list)
@@ -50,6 +52,7 @@ class Asker(QObject):
         self._kind = ""
         self._answer = Answer()
         self._dropped = False
+        self._asked_at = 0.0
 
     def ask(self, kind: str, request: JobRequest, about: Any = None) -> None:
         """Ask when there is time; an older question of this kind that still waits is forgotten."""
@@ -73,6 +76,7 @@ class Asker(QObject):
         self._kind = URGENT if URGENT in self._wanted else next(iter(self._wanted))
         request, about = self._wanted.pop(self._kind)
         self._answer, self._dropped = Answer(about), False
+        self._asked_at = time.monotonic()
         self._handle = self.jobs.run(request, quiet=True)
         self._handle.events.connect(self._take)
         self._handle.ended.connect(self._ended)
@@ -91,6 +95,7 @@ class Asker(QObject):
     def _ended(self, ending: Finished | Stopped | Failed) -> None:
         self._handle = None
         kind, answer = self._kind, self._answer
+        answer.seconds = time.monotonic() - self._asked_at
         if not self._dropped:
             if isinstance(ending, Finished):
                 self.answered.emit(kind, answer)

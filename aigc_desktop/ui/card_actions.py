@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QWidget
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.library import Card, Library
 from aigc_desktop.ui.dragging import LIMIT, files_to_drag
-from aigc_desktop.ui.explored import origin_of_card, variants_of
+from aigc_desktop.ui.explored import origin_of_card, variants_of, was_explored
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.reveal import open_outside
 
@@ -44,7 +44,7 @@ class CardActions:
 
     def like(self, card: Card) -> None:
         """Go to Create and make the work again; without a seed of its own, with the settings of all its batch."""
-        if card.task.startswith("explore."):
+        if was_explored({"task": card.task}):
             self.vary(card)
             return
         count = {} if card.seed is None else {"count": 1}

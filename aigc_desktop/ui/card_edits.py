@@ -1,9 +1,10 @@
-"""What the user changes in the library: star, title, tags; delete with undo."""
+"""What the user changes in the library: star, title, tags; edited pictures beside works; delete with undo."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
@@ -11,8 +12,12 @@ from PySide6.QtWidgets import QWidget
 from aigc_desktop.core.errors import UserError, failure_of
 from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.core.library import Card, Library
+from aigc_desktop.ui.editing import edit_pictures
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.widgets.choice_dialog import ChoiceDialog
+
+if TYPE_CHECKING:
+    from aigc_desktop.export.edited import Source
 
 
 class CardEdits(QObject):
@@ -52,6 +57,18 @@ class CardEdits(QObject):
             text = ngettext("{count} work moved to the trash", "{count} works moved to the trash", len(ids))
             self.services.notify(text.format(count=len(ids)), partial(self._restore, ids))
 
+    def edit(self, cards: Sequence[Card]) -> None:
+        """Open the dialog that makes edited pictures of works; the works themselves stay."""
+        pictures = [card for card in cards if card.kind == "image"]
+        if not pictures:
+            self.services.notify(_("Only pictures can be edited."))
+            return
+        sources = partial(_sources, self.library, pictures)
+        edit_pictures(self.owner, self.services, sources, lambda: self.library, self._kept)
+
+    def _kept(self, cards: Sequence[Card]) -> None:
+        self.moved.emit(cards[0].id)
+
     def open_trash(self) -> None:
         """Offer to bring back what was deleted, or to remove it for good."""
         count = len(self.library.trashed())
@@ -87,3 +104,9 @@ class CardEdits(QObject):
             return False
         self.edited.emit()
         return True
+
+
+def _sources(library: Library, cards: Sequence[Card]) -> list[Source]:
+    from aigc_desktop.export.edited import source_of_card
+
+    return [source_of_card(library, card) for card in cards]

@@ -29,7 +29,8 @@ VARIANTS = 12
 AGAIN = "again "
 """Before the kind of question that makes pictures again to keep them."""
 REST_MS = 180
-"""After so long without a change the picture is made in full quality."""
+RESTED = 3
+"""After so long without a change, and so many times what a quick look takes, the picture is made in full quality."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,9 @@ class Exploration(QObject):
         self.asker.answered.connect(self._answered)
         self.asker.failed.connect(self._not_answered)
         self.asker.progressed.connect(self.progressed)
+        self._quick_ms = 0.0
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
-        self._rest.setInterval(REST_MS)
         self._rest.timeout.connect(self._make_final)
 
     # the model
@@ -133,11 +134,10 @@ class Exploration(QObject):
         assert self.map is not None
         last = self.map.columns - 1
         across, down = min(max(across, 0.0), float(last)), min(max(down, 0.0), float(last))
-        left, above = min(int(across), last), min(int(down), last)
-        right, below = min(left + 1, last), min(above + 1, last)
+        left, above = min(int(across), last - 1), min(int(down), last - 1)
         x, y = across - left, down - above
-        corners = {(above, left): (1 - x) * (1 - y), (above, right): x * (1 - y), (below, left): (1 - x) * y,
-                   (below, right): x * y}  # fmt: skip
+        corners = {(above, left): (1 - x) * (1 - y), (above, left + 1): x * (1 - y), (above + 1, left): (1 - x) * y,
+                   (above + 1, left + 1): x * y}  # fmt: skip
         seeds = [self.map.seeds[row * self.map.columns + column] for row, column in corners]
         return mixed([seed_place(seed) for seed in seeds], [round(weight, 4) for weight in corners.values()])
 
@@ -185,7 +185,7 @@ class Exploration(QObject):
 
     def _refresh(self) -> None:
         if self.base is not None:
-            self._rest.start()
+            self._rest.start(REST_MS + round(RESTED * self._quick_ms))
             self._ask_look(quick=True)
 
     def _make_final(self) -> None:
@@ -290,6 +290,8 @@ class Exploration(QObject):
                 self.made_again.emit(made)
             case _:
                 [self.look] = _looks(answer)
+                if not self.look.final:
+                    self._quick_ms = answer.seconds * 1000
                 self.look_changed.emit()
 
     def _not_answered(self, _kind: str, failed: Failed) -> None:

@@ -18,6 +18,11 @@ def is_explored(services: Services, origin: Mapping[str, Any]) -> bool:
     return bool(origin.get("model")) and family in (explored | {"explore"} if explored else explored)
 
 
+def was_explored(origin: Mapping[str, Any]) -> bool:
+    """Return whether a picture was made on the Explore page, where it is made again, too."""
+    return str(origin.get("task", "")).startswith("explore.")
+
+
 def variants_of(origin: Mapping[str, Any], file: Path | None, card: str = "", title: str = "") -> dict[str, Any]:
     """Return the arguments that make the Explore page show variants of a picture with this origin.
 
@@ -35,6 +40,11 @@ def variants_of(origin: Mapping[str, Any], file: Path | None, card: str = "", ti
         of = {name: settings[name] for name in ("label", "wildness") if name in settings}
         return found | {"seed": seed, **of}
     return found | {"picture": "" if file is None else str(file)}
+
+
+def can_vary(services: Services, card: Card) -> bool:
+    """Return whether a kept work is a picture of a model with a latent space."""
+    return card.kind == "image" and is_explored(services, origin_of_card(card))
 
 
 def origin_of_card(card: Card) -> dict[str, Any]:

@@ -11,13 +11,15 @@ from PySide6.QtWidgets import QWidget
 from aigc_desktop.core.events import Failed
 from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.core.library import Card
+from aigc_desktop.ui.editing import edit_pictures
 from aigc_desktop.ui.keeper import Keeper
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.reveal import open_outside
 
 if TYPE_CHECKING:
+    from aigc_desktop.export.edited import Source
     from aigc_desktop.ui.widgets.works_view import WorksView
-    from aigc_desktop.ui.works import Batch
+    from aigc_desktop.ui.works import Batch, Work
 
 
 class Judge:
@@ -28,7 +30,7 @@ class Judge:
         self.keeper = Keeper(owner, services.workspace)
 
     def act(self, action: str, batch: Batch, places: list[int]) -> None:
-        """Do one of "keep", "reject", "compare", "export", "copy", "folder"."""
+        """Do one of "keep", "reject", "compare", "edit", "export", "copy", "folder"."""
         match action:
             case "keep":
                 self.keep(batch, places)
@@ -38,6 +40,8 @@ class Judge:
                 self.view.compare()
             case "export":
                 self.export(batch, places)
+            case "edit":
+                self.edit(batch, places)
             case "copy":
                 self.view.copy()
             case "folder":
@@ -67,6 +71,14 @@ class Judge:
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.open()
 
+    def edit(self, batch: Batch, places: list[int]) -> None:
+        """Open the dialog that makes edited pictures of works; they come into the library."""
+        works = [batch.works[place] for place in places if batch.works[place].file is not None]
+        if not works or works[0].kind != "image":
+            self.services.notify(_("Only pictures can be edited."))
+            return
+        edit_pictures(self.owner, self.services, partial(_sources, works), self.keeper.library, _nothing)
+
     def open_folder(self, batch: Batch, places: list[int]) -> None:
         """Show the folder the works lie in."""
         file = batch.works[places[0]].file
@@ -94,6 +106,12 @@ class Judge:
         batch.mark(places, "kept" if mark == "kept" else "rejected" if mark == "rejected" else "")
         if batch is self.view.batch:
             self.view.remark(places)
+
+
+def _sources(works: list[Work]) -> list[Source]:
+    from aigc_desktop.export.edited import Source
+
+    return [Source(work.file, work.title, work.origin) for work in works if work.file is not None]
 
 
 def _nothing(_value: object) -> None:

@@ -145,6 +145,20 @@ def test_any_title_tag_and_text_survives(title, tags, content):
         again.close()
 
 
+def test_a_family_tree_goes_over_generations_and_round_no_circle(library):
+    first = library.add("text", b"1", "first")
+    second = library.add("text", b"2", "second", parents=(first.id,))
+    other = library.add("text", b"x", "other")
+    third = library.add("text", b"3", "third", parents=(second.id, other.id, "0" * 32))
+    tree = library.family(third.id)
+    assert tree.parents == [second, other]
+    assert tree.made_from(second) == [first]
+    below = library.family(first.id)
+    assert below.children == [second]
+    assert below.came_of(second) == [third]
+    assert first.id not in below.relatives
+
+
 def test_family_tree(library):
     parent = library.add("image", b"1", "parent", run="r", run_title="Cups", checkpoint="000500", dataset="d")
     child = library.add("image", b"2", "child", run="r", parents=(parent.id, "f" * 32))

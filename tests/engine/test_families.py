@@ -22,6 +22,7 @@ from aigc_desktop.engine import evaluation, pictures
 from aigc_desktop.engine.catalog import load_families
 from aigc_desktop.engine.checkpoint import read_model
 from aigc_desktop.engine.device import describe_machine
+from aigc_desktop.engine.diffusion.tiny import add_tiny_diffusion
 from aigc_desktop.engine.pretrained.tiny import add_tiny_model
 from aigc_desktop.engine.pretrained.tiny_encoder import add_tiny_encoder
 from tests.engine.toy import image_dataset, marked_dataset, text_dataset
@@ -85,6 +86,9 @@ def trained(request, tmp_path_factory):
         dataset = marked_dataset(workspace) if encoders else text_dataset(workspace, TEXTS)
     published = {name: add_tiny_encoder(workspace, dataset.texts("train")) for name in encoders}
     published |= {f.name: add_tiny_model(workspace) for f in describe(task.config) if f.kind is FieldKind.MODEL}
+    painters = [f.name for f in describe(task.config) if f.kind is FieldKind.DIFFUSION]
+    published |= {name: add_tiny_diffusion(workspace) for name in painters}
+    published |= {"trigger": "ohwx"} if painters else {}
     config = check(task.config, small_values(task.config, dataset.id, published))
     run = workspace.new_run(f"{family.name}.{task.name}", config.model_dump(mode="json"))
     return Trained(workspace, family, run, config, list(run_job(task.job, config, run)), dataset)
@@ -293,8 +297,8 @@ def test_events_are_plain_and_checkpoints_told(trained):
 def test_every_preset_makes_a_plan_with_numbers(trained):
     machine = describe_machine()
     fields = describe(type(trained.config))
-    kinds = (FieldKind.ENCODER, FieldKind.MODEL)
-    published = {f.name: getattr(trained.config, f.name) for f in fields if f.kind in kinds}
+    kinds = (FieldKind.ENCODER, FieldKind.MODEL, FieldKind.DIFFUSION)
+    published = {f.name: getattr(trained.config, f.name) for f in fields if f.kind in kinds or f.name == "trigger"}
     plan = trained.task.plan({"dataset": trained.dataset.id, **published}, "auto", trained.dataset, machine)
     assert plan.preset in [preset.name for preset in plan.presets]
     assert plan.parameters > 0 and plan.steps > 0 and plan.memory_mb > 0

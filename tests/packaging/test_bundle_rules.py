@@ -1,4 +1,5 @@
 import subprocess
+import sys
 
 import pytest
 
@@ -70,3 +71,40 @@ def test_a_second_copy_of_a_big_library_is_found(bundle, tmp_path):
     assert list(bundle.duplicates(tmp_path, minimum_bytes=1_000)) == ["libtorch_cpu.so"]
     (tmp_path / "b" / "libtorch_cpu.so").unlink()
     assert bundle.duplicates(tmp_path, minimum_bytes=1_000) == {}
+
+
+WITHOUT = """
+import importlib.abc, sys, tempfile
+from importlib.machinery import PathFinder
+from pathlib import Path
+
+gone = set(sys.argv[1].split(","))
+
+
+class Finder(importlib.abc.MetaPathFinder):
+    find_distributions = staticmethod(PathFinder.find_distributions)
+
+    def find_spec(self, name, path, target=None):
+        return None if name in gone else PathFinder.find_spec(name, path, target)
+
+
+sys.meta_path[:] = [Finder() if finder is PathFinder else finder for finder in sys.meta_path]
+from aigc_desktop.core.offline import connection_count, go_offline
+
+go_offline()
+from aigc_desktop.core.workspace import Workspace
+from aigc_desktop.selfcheck import check_diffusion, diffusion_lines
+
+with tempfile.TemporaryDirectory() as folder:
+    workspace = Workspace.open(Path(folder) / "workspace")
+    for line in diffusion_lines():
+        check_diffusion(workspace, Path(folder) / line, line)
+print("connections", connection_count())
+"""
+
+
+def test_diffusion_models_run_without_what_is_left_out_and_without_a_connection(bundle, root):
+    gone = ",".join([*bundle.EXCLUDED_MODULES, *bundle.unused_parts()])
+    done = subprocess.run([sys.executable, "-c", WITHOUT, gone], capture_output=True, text=True, cwd=root)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.endswith("connections 0\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,10 @@ from aigc_desktop.core.fields import FieldKind, FieldSpec
 from aigc_desktop.core.library import Library
 from aigc_desktop.core.rating import Rating
 from aigc_desktop.data.recorder import record as record_run
+from aigc_desktop.engine.host import execute
 from aigc_desktop.export.export import label_of, read_settings
 from aigc_desktop.ui.pages.create import PAGE
+from aigc_desktop.ui.widgets.edit_dialog import EditDialog
 from aigc_desktop.ui.widgets.export_dialog import ExportDialog
 from tests.ui.conftest import settle
 
@@ -448,3 +451,25 @@ def test_generate_like_this_brings_a_failed_one_back(page, services, jobs):
     assert page.recall(origin) and origin["rating"]["reasons"] == ["blurred", "copy"]
     _task, values = page.panel.chosen()
     assert (values["seed"], values["count"], values.get("good")) == (103, 1, False)
+
+
+def test_made_pictures_are_edited_into_the_library(qtbot, page, services, jobs, record, tmp_path):
+    for task in ("edit.look", "edit.apply"):
+        jobs.scripts[task] = lambda request: list(execute(request))
+    _made(page, jobs)
+    for place, work in enumerate(page.batch.works):  # as the recorder leaves them
+        Image.fromarray(work.pixels).save(tmp_path / f"{place}.png")
+        page.batch.works[place] = replace(work, file=tmp_path / f"{place}.png", pixels=None)
+    page.view.grid.select_rows([1, 2])
+    qtbot.keyClick(page.view.grid, Qt.Key.Key_E)
+    qtbot.waitUntil(lambda: page.findChild(EditDialog) is not None)
+    dialog = page.findChild(EditDialog)
+    dialog.steps.add("upscale")
+    with qtbot.waitSignal(dialog.kept, timeout=10_000):
+        dialog.keep()
+    settle(qtbot)
+    library = Library(services.workspace.folder)
+    cards = library.search()
+    library.close()
+    assert [(card.seed, card.width, card.label) for card in cards] == [(102, 16, "cup"), (101, 16, "cup")]
+    assert all(card.edits[0]["operation"] == "upscale" and card.run == page.batch.origin.model for card in cards)

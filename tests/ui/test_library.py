@@ -101,6 +101,7 @@ def test_rename_tag_and_star_are_saved(qtbot, page, services):
     qtbot.keyClick(page.panel.title, Qt.Key.Key_Return)
     page.panel.tags.setText("tea, 茶，tea")
     qtbot.keyClick(page.panel.tags, Qt.Key.Key_Return)
+    page.grid.setFocus()
     qtbot.keyClick(page.grid, Qt.Key.Key_S)
     card = Library(services.workspace.folder).search(Query(kind="text"))[0]
     assert (card.title, card.tags, card.starred) == ("新 title", ("tea", "茶"), True)
@@ -110,6 +111,7 @@ def test_rename_tag_and_star_are_saved(qtbot, page, services):
 
 def test_delete_moves_to_the_trash_and_undo_brings_back(qtbot, page, record):
     page.grid.select_rows([1, 2])
+    page.grid.setFocus()
     qtbot.keyClick(page.grid, Qt.Key.Key_Delete)
     assert page.grid.count == 5
     text, undo = record.notes[-1]
@@ -172,7 +174,7 @@ def test_the_menu_does_what_the_buttons_do(page, record):
     next(action for action in menu.actions() if "like this" in action.text()).trigger()
     assert record.places[-1][1]["seed"] == 3
     page.grid.select_rows([1, 2])
-    assert [action.text() for action in page.grid.menu_of([1, 2]).actions()] == ["Export…", "Delete"]
+    assert [action.text() for action in page.grid.menu_of([1, 2]).actions()] == ["Edit…", "Export…", "Delete"]
 
 
 def test_a_close_look_steps_through_the_pictures(qtbot, page):

@@ -3,6 +3,7 @@
 import pytest
 
 from aigc_desktop.core.settings import Preferences
+from aigc_desktop.engine.diffusion.tiny import write_tiny_pipeline
 from aigc_desktop.engine.pretrained.tiny import write_tiny_model
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.pages.create import CreatePage
@@ -85,3 +86,24 @@ def test_what_is_no_model_is_told_on_the_page(pages, qtbot, workspace, tmp_path)
     page.import_from(tmp_path / "empty")
     qtbot.waitUntil(lambda: page.progress.handle is None and page.failure.isVisible(), timeout=60_000)
     assert not workspace.models()
+
+
+def test_a_diffusion_model_is_imported_told_and_used(pages, qtbot, workspace, record, tmp_path):
+    write_tiny_pipeline(tmp_path / "painter")
+    page, create = pages["models"], pages["create"]
+    qtbot.waitUntil(lambda: bool(page.services.jobs.catalogue), timeout=60_000)
+    page.import_from(tmp_path / "painter")
+    qtbot.waitUntil(lambda: len(workspace.models()) == 1 and page.progress.handle is None, timeout=60_000)
+    (card,) = cards(page)
+    assert "StableDiffusionPipeline" in card.facts.text() and "Fits" in card.memory.text()
+    assert "unet (UNet2DConditionModel)" in card.parts.text() and not card.parts.isHidden()
+
+    card.use_button.click()
+    assert create.panel.run_input.value() == "model:painter"
+    assert {task.key for task in create.panel.tasks()} == {"diffusion.generate", "diffusion.vary", "diffusion.fill"}
+    assert {"prompt", "negative", "lora", "width", "height"} <= set(create.panel.form.rows)
+    create.panel.set_values({"prompt": "a cat", "count": 2, "walk_steps": 2, "width": 32, "height": 32, "seed": 3})
+    create.generate()
+    qtbot.waitUntil(lambda: create.handle is None and create.batch is not None, timeout=120_000)
+    works = create.batch.works
+    assert len(works) == 2 and works[0].origin["model"] == "model:painter" and works[0].seed == 3

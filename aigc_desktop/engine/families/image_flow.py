@@ -52,7 +52,7 @@ from aigc_desktop.engine.step import Step
 from aigc_desktop.engine.training import Trainee, begin, fit
 
 PREVIEW_CELLS, PREVIEW_STEPS = 16, 8
-QUICK_STEPS = 3  # of a picture that is shown while the pointer is dragged
+QUICK_STEPS = 2  # of a picture that is shown while the pointer is dragged
 INVERSION_STEPS = 32  # from a picture back to its noise
 COARSE_NOISE = 8  # places a side; finer noise decides details, which no direction is made of
 MOST_VALIDATED, VALIDATED_AT_ONCE = 512, 32

@@ -27,7 +27,7 @@ from aigc_desktop.engine.tuning.sampler import sampler
 from aigc_desktop.engine.tuning.setup import TuneConfig
 from aigc_desktop.engine.tuning.train import train
 
-_TASK = "language_model.generate"
+_TASKS = ("language_model.generate",)
 
 
 class GenerateConfig(WritingConfig):
@@ -68,7 +68,7 @@ def _kept(config: GenerateConfig, workspace: Workspace) -> Generator[Event, None
         folder = workspace.model(config.model).folder
     models = tuple(sorted(model.id for model in workspace.models()))  # the base of an adapter is among them
     key = (str(folder), (folder / "model.json").stat().st_mtime_ns, numbers, str(device), models)
-    return take(key) or Kept(_TASK, key, (yield from _load(config, workspace, device, numbers)))
+    return take(key) or Kept(_TASKS, key, (yield from _load(config, workspace, device, numbers)))
 
 
 def _load(

@@ -48,7 +48,7 @@ def _language_models(workspace: Workspace) -> Iterator[tuple[Model, Tensors]]:
     for model in workspace.models():
         try:
             found = find_model(model.folder)
-            if isinstance(found, FoundModel) and found.kind != "adapter" and model.info:
+            if isinstance(found, FoundModel) and found.kind in ("language", "encoder") and model.info:
                 yield model, found.tensors
         except UserError:
             continue

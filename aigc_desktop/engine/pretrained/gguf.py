@@ -17,8 +17,8 @@ from torch import Tensor
 from aigc_desktop.core.errors import BadInput
 from aigc_desktop.core.files import write_json
 from aigc_desktop.core.i18n import _
+from aigc_desktop.data.found_model import INDEX
 from aigc_desktop.data.gguf_header import Gguf, GgufTensor
-from aigc_desktop.data.model_files import INDEX
 from aigc_desktop.engine.pretrained.gguf_words import tokenizer_of, tokenizer_settings
 from aigc_desktop.engine.weights import write_tensors
 

@@ -1,17 +1,17 @@
-"""The language model that wrote last, kept in the engine for the next job, with the prompts it has read."""
+"""The published model that was used last, kept in the engine for the next job, with the prompts it has read."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import psutil
 import torch
 from torch import Tensor, nn
 
 from aigc_desktop.engine.pretrained.llama import KeyValues
-from aigc_desktop.engine.pretrained.load import LanguageModel
 
 SHARE = 0.25  # of the memory that would be free without it, which a kept model may take
 PROMPT_BYTES = 256_000_000  # of all remembered prompts together
@@ -62,13 +62,21 @@ class Prompts:
             self._read.popitem(last=False)
 
 
+class Loaded(Protocol):
+    """A model that can be kept."""
+
+    @property
+    def modules(self) -> Sequence[nn.Module]:
+        """Return all that has weights."""
+
+
 @dataclass
 class Kept:
-    """A loaded model for a task; `key` says which model, in which numbers, and where."""
+    """A loaded model for some tasks; `key` says which model, in which numbers, and where."""
 
-    task: str
+    tasks: tuple[str, ...]
     key: Hashable
-    model: LanguageModel
+    model: Any
     prompts: Prompts = field(default_factory=Prompts)
 
 
@@ -82,19 +90,16 @@ def take(key: Hashable) -> Kept | None:
     return found
 
 
-def keep(kept: Kept) -> None:
-    """Keep a model for the next job, unless it takes too much of the memory."""
-    network = kept.model.network
-    size, device = _bytes(network), network.device
+def keep(kept: Kept, share: float | None = None) -> None:
+    """Keep a model for the next job, unless it takes more than a share of the memory."""
+    loaded: Loaded = kept.model
+    tensors = [tensor for module in loaded.modules for tensor in (*module.parameters(), *module.buffers())]
+    size, device = sum(tensor.nbytes for tensor in tensors), tensors[0].device
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
-    if size <= SHARE * (free + size):
+    if size <= (share or SHARE) * (free + size):
         _kept[:] = [kept]
 
 
 def release(task: str = "") -> None:
     """Keep nothing any more but what the task about to run has kept."""
-    _kept[:] = [kept for kept in _kept if kept.task == task]
-
-
-def _bytes(network: nn.Module) -> int:
-    return sum(tensor.nbytes for tensor in (*network.parameters(), *network.buffers()))
+    _kept[:] = [kept for kept in _kept if task in kept.tasks]

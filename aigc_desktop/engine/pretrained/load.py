@@ -62,6 +62,11 @@ class LanguageModel:
     begin: tuple[int, ...] = ()
     between: str = ""
 
+    @property
+    def modules(self) -> tuple[nn.Module, ...]:
+        """Return all that has weights."""
+        return (self.network,)
+
     def read(self, request: str, chat: bool = True, role: str = "") -> tuple[int, ...]:
         """Return the tokens to read before writing: a conversation laid out by the model's template, or plain text."""
         if chat and self.template:

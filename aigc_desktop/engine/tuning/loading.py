@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ import torch
 from aigc_desktop.core.errors import BadInput, UserError
 from aigc_desktop.core.events import Event, Note
 from aigc_desktop.core.i18n import _
-from aigc_desktop.core.model import Model, ModelInfo
+from aigc_desktop.core.model import Model, ModelInfo, weights_hash
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.model_files import FoundModel, find_model
@@ -29,12 +28,6 @@ from aigc_desktop.engine.pretrained.load import (
 )
 from aigc_desktop.engine.pretrained.numbers import Numbers
 from aigc_desktop.engine.tuning.lessons import Form
-
-
-def weights_hash(info: ModelInfo) -> str:
-    """Return a SHA-256 that names the weights of an imported model, from those of its files."""
-    digests = sorted(digest for name, digest in info.files.items() if name.endswith(".safetensors"))
-    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
 def form_of(card: Card) -> Form:

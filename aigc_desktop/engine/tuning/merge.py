@@ -74,9 +74,9 @@ def _merged(base: Model, adapter: Path, title: str, workspace: Workspace) -> Gen
     with atomic_folder(folder) as partial:
         yield Progress(0, 0, _("Writing the model"))
         write_tensors(partial / "model.safetensors", tensors)
-        write_json(partial / "config.json", {**found.config, "tie_word_embeddings": network.shape.tied})
         for path in found.beside:
             (partial / path.name).write_bytes(path.read_bytes())
+        write_json(partial / "config.json", {**found.config, "tie_word_embeddings": network.shape.tied})
         yield from finish_import(partial, find_model(partial), title, adapter, workspace, base.info.licence)
     return folder.name
 

@@ -11,6 +11,7 @@ import torch
 from aigc_desktop.core.events import Event, EventStream, Note, Progress
 from aigc_desktop.core.files import write_json
 from aigc_desktop.core.i18n import _
+from aigc_desktop.core.model import weights_hash
 from aigc_desktop.core.records import read_table
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
@@ -20,7 +21,6 @@ from aigc_desktop.engine.device import choose_precision
 from aigc_desktop.engine.pretrained.load import load_language_model
 from aigc_desktop.engine.training import begin, fit
 from aigc_desktop.engine.tuning.lessons import Form, make_lessons, requests_of
-from aigc_desktop.engine.tuning.loading import weights_hash
 from aigc_desktop.engine.tuning.memory import Need, usable
 from aigc_desktop.engine.tuning.setup import TuneConfig
 from aigc_desktop.engine.tuning.sweep import choose_rate

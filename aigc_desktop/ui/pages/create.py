@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from aigc_desktop.core.events import Event, Failed, Finished, Note, Sample, Stop
 from aigc_desktop.core.i18n import N_, _, ngettext
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.run import Run
-from aigc_desktop.ui.explored import variants_of
+from aigc_desktop.ui.explored import variants_of, was_explored
 from aigc_desktop.ui.jobs import JobHandle
 from aigc_desktop.ui.page import Page
 from aigc_desktop.ui.recall_gate import RecallGate
@@ -67,7 +68,7 @@ class CreatePage(Page):
             _("Press Generate. Or drop a picture made here to use its settings again."), drop=True,
         )  # fmt: skip
         self._lay_out()
-        self.empty.acted.connect(self._go_to_train)
+        self.empty.acted.connect(partial(self.services.navigate, "train"))
         self.panel.generate.connect(self.generate)
         self.view.asked.connect(self._asked)
         self.services.jobs.ready.connect(self._engine_ready)
@@ -221,7 +222,7 @@ class CreatePage(Page):
         if self.batch is None or not places:
             return
         work = self.batch.works[places[0]]
-        if action == "variants" or (action == "like" and str(work.origin.get("task", "")).startswith("explore.")):
+        if action == "variants" or (action == "like" and was_explored(work.origin)):
             self.services.navigate("explore", **variants_of(work.origin, work.file))
         elif action == "like":
             self.like_this(work.origin)
@@ -275,9 +276,6 @@ class CreatePage(Page):
         nothing = not self.panel.has_models and self.batch is None and self.history.count() == 0
         self.stack.setCurrentIndex(0 if nothing else 1)
         self.left.setCurrentIndex(0 if self.batch is None else 1)
-
-    def _go_to_train(self) -> None:
-        self.services.navigate("train")
 
 
 PAGE = CreatePage

@@ -66,7 +66,7 @@ class ExplorePage(Page):
         self.photo = PhotoPanel(self.services, self.exploration)
         tabs = [
             ("sliders", _("Sliders"), self.sliders), ("mix", _("Mix"), self.mix), ("film", _("Film"), self.film),
-            ("photo", _("Own"), self.photo),
+            ("photo", _("Photo"), self.photo),
         ]  # fmt: skip
         self.panel = ExplorePanel(self.services, tabs)
 

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QStackedLayout, QVBoxLayout, QWidget
 from aigc_desktop.core.errors import UserError, failure_of
 from aigc_desktop.core.i18n import N_, _, ngettext, sentences
 from aigc_desktop.ui.background import Background
-from aigc_desktop.ui.explored import is_explored, origin_of_card
+from aigc_desktop.ui.explored import can_vary
 from aigc_desktop.ui.page import Page
 from aigc_desktop.ui.widgets.controls import label
 from aigc_desktop.ui.widgets.empty_state import EmptyState
@@ -145,11 +145,9 @@ class LibraryPage(Page):
         rows = self.grid.selected()
         self.panel.show_many(len(rows))
         card = self.shelf.card(rows[0]) if self.shelf is not None and len(rows) == 1 else None
-        varied = card is not None and card.kind == "image" and is_explored(self.services, origin_of_card(card))
-        self.panel.buttons["variants"].setVisible(varied)
         if card is not None and self.library is not None:
             try:
-                self.panel.show_card(card, self.library.family(card.id), self.library.path(card))
+                self.panel.show_card(card, self.library, can_vary(self.services, card))
             except UserError as error:
                 self.services.notify(error.message)
 
@@ -161,6 +159,8 @@ class LibraryPage(Page):
             self.delete()
         elif action == "star":
             self.star()
+        elif action == "edit" and self.edits is not None:
+            self.edits.edit(cards)
         else:
             self.actions_.act(action, cards)
 
@@ -258,17 +258,12 @@ class LibraryPage(Page):
         self.panel.opened.connect(self._open_relative)
         self.panel.placed.connect(self._go_to)
         self.empty.acted.connect(partial(self.services.navigate, "create"))
-        here = Qt.ShortcutContext.WidgetShortcut
         QShortcut(QKeySequence(QKeySequence.StandardKey.Find), self, self.filters.search.setFocus)
-        QShortcut(QKeySequence("S"), self.grid, self.star, context=here)
-        QShortcut(QKeySequence("Delete"), self.grid, self.delete, context=here)
-        for key, keys in (("copy", "Ctrl+C"), ("export", "Ctrl+E"), ("like", "G")):
-            shortcut = QShortcut(QKeySequence(keys), self.grid, context=here)
-            shortcut.setProperty("key", key)
-            shortcut.activated.connect(self._shortcut)
-
-    def _shortcut(self) -> None:
-        self._asked(str(self.sender().property("key")))
+        for keys, action in (("S", "star"), ("Delete", "delete"), ("Ctrl+C", "copy"), ("Ctrl+E", "export"),
+                             ("G", "like"), ("E", "edit")):  # fmt: skip
+            shortcut = QShortcut(QKeySequence(keys), self.grid)
+            shortcut.setContext(Qt.ShortcutContext.WidgetShortcut)  # given to the constructor, it changes the key
+            shortcut.activated.connect(partial(self._asked, action))
 
     def _open_relative(self, item: str) -> None:
         """Show a relative, without filters when they hide it."""

@@ -45,11 +45,11 @@ class ModelsPage(Page):
         self.progress = JobProgress(theme)
         self.empty = EmptyState(
             theme, "models", _("Drop a published model here"),
-            _("A folder with config.json and safetensors files, a LoRA adapter, or a GGUF file. It is checked before "
-              "anything is loaded, then copied."),
+            _("A folder with config.json or model_index.json and safetensors files, a LoRA, or a GGUF file. It is "
+              "checked before anything is loaded, then copied."),
             _("Choose a folder…"), drop=True,
         )  # fmt: skip
-        files = button(theme, _("Choose a GGUF file…"), "file")
+        files = button(theme, _("Choose a file…"), "file")
         files.clicked.connect(self.choose_file)
         self.empty.add_action(files)
         self.empty.acted.connect(self.choose_folder)
@@ -113,7 +113,9 @@ class ModelsPage(Page):
 
     def choose_file(self) -> None:
         """Ask for a file."""
-        name, _filter = QFileDialog.getOpenFileName(self, _("Choose a GGUF file"), "", "GGUF (*.gguf)")
+        name, _filter = QFileDialog.getOpenFileName(
+            self, _("Choose a GGUF file or a LoRA"), "", "GGUF, LoRA (*.gguf *.safetensors)"
+        )
         if name:
             self.import_from(Path(name))
 
@@ -131,7 +133,7 @@ class ModelsPage(Page):
         theme = self.services.theme
         row = FlowLayout(theme.px(8))
         folder = button(theme, _("Import a folder…"), "folder-open", "primary", _("A model folder or an adapter"))
-        file = button(theme, _("Import a GGUF file…"), "file", tip=_("A model in one file"))
+        file = button(theme, _("Import a file…"), "file", tip=_("A GGUF file, or a LoRA in a safetensors file"))
         folder.clicked.connect(self.choose_folder)
         file.clicked.connect(self.choose_file)
         row.addWidget(folder)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QImage
@@ -20,14 +21,16 @@ from PySide6.QtWidgets import (
 )
 
 from aigc_desktop.core.i18n import _, ngettext
-from aigc_desktop.core.library import Card, FamilyTree
+from aigc_desktop.core.library import Card, FamilyTree, Library
 from aigc_desktop.core.rating import reasons_text
+from aigc_desktop.ui.background import Background
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.cards import FlowLayout
 from aigc_desktop.ui.widgets.controls import button, icon_button, label
 from aigc_desktop.ui.widgets.image_viewer import ImageCanvas
 from aigc_desktop.ui.widgets.side_by_side import Scrolled
 
+GENERATIONS = 6
 _HIDDEN = {"run", "checkpoint", "seed", "device", "count", "places"}
 
 
@@ -44,10 +47,16 @@ def _quality_words(card: Card) -> str:
     return " · ".join(filter(None, (f"{card.rating.score:.0f} / 100", reasons_text(card.rating))))
 
 
+def _edits_text(card: Card) -> str:
+    from aigc_desktop.editing.chain import edit_titles
+
+    return edit_titles(card.edits)
+
+
 class CardPanel(QWidget):
     """Shows a card.
 
-    `asked` gives "like", "export", "folder", "copy", "delete" or "star"; `renamed` and `tagged` give the user's
+    `asked` gives "like", "edit", "export", "folder", "copy", "delete" or "star"; `renamed` and `tagged` give the user's
     edits, `opened` the id of a relative, `placed` a place of the window with its argument.
     """
 
@@ -92,9 +101,11 @@ class CardPanel(QWidget):
         self.star.clicked.connect(self._star)
         self.tree.itemActivated.connect(self._open)
 
-    def show_card(self, card: Card, family: FamilyTree, path: Path) -> None:
-        """Show one work."""
+    def show_card(self, card: Card, library: Library, varied: bool = False) -> None:
+        """Show one work of a library; `varied` offers variants of it. UserError when it is gone."""
+        family, path = library.family(card.id), library.path(card)
         self.card = card
+        self.buttons["variants"].setVisible(varied)
         self.many.hide()
         self.room.show()
         self.title.setText(card.title)
@@ -104,6 +115,7 @@ class CardPanel(QWidget):
         is_image = card.kind == "image"
         self.picture.setVisible(is_image)
         self.text.setVisible(not is_image)
+        self.buttons["edit"].setEnabled(is_image)
         if is_image:
             self.picture.show_images(QImage(str(path)))
         else:
@@ -118,11 +130,12 @@ class CardPanel(QWidget):
         """Say how many works are chosen; what can be done with all of them stays."""
         self.card = None
         self.room.hide()
+        self.buttons["variants"].hide()
         text = ngettext("{count} work chosen", "{count} works chosen", count).format(count=f"{count:,}")
         self.many.setText(text if count else _("Choose a work to see where it comes from."))
         self.many.show()
         for key, made in self.buttons.items():
-            made.setEnabled(count > 0 and (count == 1 or key in ("export", "delete")))
+            made.setEnabled(count > 0 and (count == 1 or key in ("edit", "export", "delete")))
 
     def show_star(self, starred: bool) -> None:
         """Show whether the work has a star."""
@@ -151,20 +164,26 @@ class CardPanel(QWidget):
         for text, place in origin:
             if place is not None:
                 above = self._branch(above, text, place)
-        for parent in family.parents:
-            above = self._branch(above, parent.title, ("", parent.id))
         here = self._branch(above, card.title, None)
         font = here.font(0)
         font.setBold(True)
         here.setFont(0, font)
-        for child in family.children:
-            self._branch(here, child.title, ("", child.id))
+        if family.parents:
+            self._relatives(self._branch(here, _("Made from"), None), card, family.made_from, GENERATIONS)
+        if family.children:
+            self._relatives(self._branch(here, _("What came of it"), None), card, family.came_of, GENERATIONS)
         if family.siblings:
             others = self._branch(above, _("Others of this model"), None)
             for sibling in family.siblings:
                 self._branch(others, sibling.title, ("", sibling.id))
             others.setExpanded(False)
         self.tree.setCurrentItem(here)
+
+    def _relatives(
+        self, above: QTreeWidgetItem, card: Card, step: Callable[[Card], list[Card]], generations: int
+    ) -> None:
+        for other in step(card) if generations else ():
+            self._relatives(self._branch(above, other.title, ("", other.id)), other, step, generations - 1)
 
     def _branch(self, above: QTreeWidgetItem, text: str, target: tuple[str, str] | None) -> QTreeWidgetItem:
         item = QTreeWidgetItem([text])
@@ -184,7 +203,16 @@ class CardPanel(QWidget):
         facts += [(name, str(value)) for name, value in sorted(card.settings.items()) if name not in _HIDDEN]
         for name, value in facts:
             if value:
-                self.facts.addRow(label(name, "secondary", wrap=False), label(value, "secondary", selectable=True))
+                self._add_fact(name, value)
+        if card.edits:  # their titles lie with the operations, which take a moment to import
+            Background(self, partial(_edits_text, card), partial(self._show_edits, card), lambda _failed: None)
+
+    def _show_edits(self, card: Card, text: str) -> None:
+        if self.card is card:
+            self._add_fact(_("Edits"), text)
+
+    def _add_fact(self, name: str, value: str) -> None:
+        self.facts.addRow(label(name, "secondary", wrap=False), label(value, "secondary", selectable=True))
 
     def _lay_out(self) -> None:
         theme = self.theme
@@ -205,7 +233,8 @@ class CardPanel(QWidget):
         flow = FlowLayout(theme.px(8))
         for key, text, icon, kind in (
             ("like", _("Generate like this"), "sparkles", "primary"),
-            ("variants", _("Variants of this"), "shuffle", ""), ("export", _("Export…"), "download", ""),
+            ("variants", _("Variants of this"), "shuffle", ""), ("edit", _("Edit…"), "pencil", ""),
+            ("export", _("Export…"), "download", ""),
             ("copy", _("Copy"), "copy", ""), ("folder", _("Show in folder"), "folder-open", ""),
             ("delete", _("Delete"), "trash-2", ""),
         ):  # fmt: skip

@@ -26,8 +26,11 @@ from aigc_desktop.ui.widgets.side_by_side import Scrolled
 
 SEEDS = 2**31 - 1
 OWN_FIELDS = ("run", "checkpoint", "model", "seed")
+BY_TRAINING = ("good", "rate")
+"""Fields that make sense only for a model whose training pictures are here."""
 _KINDS = {
     "language": (FieldKind.MODEL,), "adapter": (FieldKind.MODEL, FieldKind.ADAPTER), "encoder": (FieldKind.ENCODER,),
+    "diffusion": (FieldKind.DIFFUSION,), "lora": (),
 }  # fmt: skip
 """Kinds of fields that take an imported model, by its kind."""
 
@@ -284,7 +287,7 @@ class CreatePanel(QWidget):
         """Return the fields with what the chosen model has learned in them."""
         maker = str(self.run_input.value())
         if maker.startswith(PREFIX):
-            return specs
+            return [spec for spec in specs if spec.name not in BY_TRAINING]
         return asked_for(specs, self.services.workspace.run(maker), self.version_input.value() or "best")
 
     def _has(self, task: TaskSpec, name: str) -> bool:

@@ -123,14 +123,7 @@ class ExportDialog(QDialog):
         folder.addWidget(self.folder_line, 1)
         folder.addWidget(browse)
         self.pattern_line = QLineEdit("{title}")
-        self.quality_box = QSpinBox()
-        self.quality_box.setRange(1, 100)
-        self.quality_box.setValue(92)
-        guard_wheel(self.quality_box)
-        self.fps_box = QSpinBox()
-        self.fps_box.setRange(1, 50)
-        self.fps_box.setValue(12)
-        guard_wheel(self.fps_box)
+        self.quality_box, self.fps_box = _spin_box(100, 92), _spin_box(50, 12)
         self.size_box = QComboBox()
         for least in SIZES:
             words = _("At least {size} px").format(size=f"{least:,}") if least else _("As it was made")
@@ -233,7 +226,7 @@ class ExportDialog(QDialog):
 
     def _format_changed(self) -> None:
         chosen = self.format_box.currentData()
-        lossy = chosen in ("jpeg", "webp", "webp-film")
+        lossy = chosen in ("jpeg", "webp", "svg", "webp-film")
         self.quality_box.setVisible(lossy)
         self.quality_title.setVisible(lossy)
         shape = next((each for each in self.formats if each.name == chosen), None)
@@ -251,6 +244,14 @@ class ExportDialog(QDialog):
         chosen = QFileDialog.getExistingDirectory(self, _("Choose a folder"), self.folder_line.text())
         if chosen:
             self.folder_line.setText(chosen)
+
+
+def _spin_box(most: int, value: int) -> QSpinBox:
+    made = QSpinBox()
+    made.setRange(1, most)
+    made.setValue(value)
+    guard_wheel(made)
+    return made
 
 
 def export_works(

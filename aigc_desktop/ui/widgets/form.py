@@ -172,6 +172,10 @@ class ConfigForm(QWidget):
                 return model_choices(self.services.workspace, "encoder")
             case FieldKind.ADAPTER:
                 return model_choices(self.services.workspace, "adapter")
+            case FieldKind.DIFFUSION:
+                return model_choices(self.services.workspace, "diffusion")
+            case FieldKind.LORA:
+                return model_choices(self.services.workspace, "lora")
             case _:
                 return []
 
@@ -185,7 +189,8 @@ class ConfigForm(QWidget):
                     row.show_value(row.baseline)
 
 
-_FILLED = tuple(kind for kind in WORKED_ON if kind is not FieldKind.CHECKPOINT)  # versions depend on the run
+_FILLED = (*(kind for kind in WORKED_ON if kind is not FieldKind.CHECKPOINT), FieldKind.LORA)  # not by the run
+_MUST_BE_CHOSEN = (FieldKind.MODEL, FieldKind.ENCODER, FieldKind.DIFFUSION)
 
 
 class FieldRow(QFrame):
@@ -252,7 +257,7 @@ class FieldRow(QFrame):
 
     def choose_first(self, choices: Choices) -> None:
         """Choose the newest model when one must be chosen and none is."""
-        if self.spec.kind in (FieldKind.MODEL, FieldKind.ENCODER) and not self.has_value() and choices:
+        if self.spec.kind in _MUST_BE_CHOSEN and not self.has_value() and choices:
             self.show_value(choices[0][0])
 
     def set_baseline(self, value: Any) -> None:

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QGuiApplication, QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
+from PySide6.QtGui import (
+    QGuiApplication,
+    QImage,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QWheelEvent,
+)
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from aigc_desktop.core.i18n import _
@@ -69,6 +78,14 @@ class ImageCanvas(QWidget):
     def one_to_one(self) -> None:
         """Show each pixel of the picture as one of the screen."""
         self._set(1.0, self.centre)
+
+    def zoom_in(self) -> None:
+        """Zoom in by a step."""
+        self.zoom_by(1.25)
+
+    def zoom_out(self) -> None:
+        """Zoom out by a step."""
+        self.zoom_by(0.8)
 
     def zoom_by(self, factor: float, at: QPointF | None = None) -> None:
         """Zoom around a point of the window."""
@@ -139,9 +156,9 @@ class ImageCanvas(QWidget):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         match event.key():
             case Qt.Key.Key_Plus | Qt.Key.Key_Equal:
-                self.zoom_by(1.25)
+                self.zoom_in()
             case Qt.Key.Key_Minus:
-                self.zoom_by(0.8)
+                self.zoom_out()
             case Qt.Key.Key_F | Qt.Key.Key_0:
                 self.fit()
             case Qt.Key.Key_1:
@@ -193,7 +210,7 @@ class ImageViewer(QWidget):
         bar.addWidget(self.caption, 1)
         bar.addWidget(self.percent)
         for icon, name, slot in (
-            ("zoom-out", _("Smaller (−)"), self._zoom_out), ("zoom-in", _("Larger (+)"), self._zoom_in),
+            ("zoom-out", _("Smaller (−)"), self.canvas.zoom_out), ("zoom-in", _("Larger (+)"), self.canvas.zoom_in),
             ("maximize", _("Fit into the room (F)"), self.canvas.fit),
             ("grid-2x2", _("One to one (1)"), self.canvas.one_to_one), ("copy", _("Copy the picture"), self.copy),
         ):  # fmt: skip
@@ -243,12 +260,6 @@ class ImageViewer(QWidget):
 
     def _act(self) -> None:
         self.acted.emit(str(self.sender().property("key")))
-
-    def _zoom_in(self) -> None:
-        self.canvas.zoom_by(1.25)
-
-    def _zoom_out(self) -> None:
-        self.canvas.zoom_by(0.8)
 
     def _show_percent(self) -> None:
         self.percent.setText(f"{self.canvas.scale * self.devicePixelRatioF():.0%}")

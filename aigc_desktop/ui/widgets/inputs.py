@@ -235,7 +235,9 @@ def make_input(spec: FieldSpec, theme: Theme, choices: Choices) -> FieldInput:
             return ChoiceInput(choices, _("No data set yet") if not choices else "")
         case FieldKind.RUN | FieldKind.CHECKPOINT:
             return ChoiceInput(choices, _("No trained model yet") if not choices else "")
-        case FieldKind.MODEL | FieldKind.ENCODER | FieldKind.ADAPTER:
+        case FieldKind.LORA:
+            return ChoiceInput(choices, _("No imported LoRA yet") if not choices else "")
+        case FieldKind.MODEL | FieldKind.ENCODER | FieldKind.ADAPTER | FieldKind.DIFFUSION:
             return ChoiceInput(choices, _("No imported model yet") if not choices else "")
         case FieldKind.PATH | FieldKind.FILE:
             return PathInput(spec, theme)
@@ -287,10 +289,8 @@ def model_choices(workspace: Workspace, *kinds: ModelKind) -> Choices:
 
 def maker_choices(workspace: Workspace) -> Choices:
     """Return all that makes works: trained models, then imported ones with PREFIX before their id."""
-    return [
-        *run_choices(workspace),
-        *((PREFIX + model_id, title) for model_id, title in model_choices(workspace, "language", "adapter")),
-    ]
+    imported = model_choices(workspace, "language", "adapter", "diffusion")
+    return [*run_choices(workspace), *((PREFIX + model_id, title) for model_id, title in imported)]
 
 
 def readable_number(value: float) -> str:

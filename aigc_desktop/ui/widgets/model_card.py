@@ -14,7 +14,13 @@ from aigc_desktop.ui.widgets.controls import button, label
 KINDS = {
     "language": N_("Writes texts"), "encoder": N_("Reads texts, as a base for sorting and marking"),
     "adapter": N_("Adapter: changes the model it belongs to"),
+    "diffusion": N_("Makes pictures from words, from pictures, and parts of them anew"),
+    "lora": N_("LoRA: gives a diffusion model a style or a thing"),
 }  # fmt: skip
+
+
+_LEAST_BITS = {"language": 8, "diffusion": 16}
+"""Bits of a weight that each kind of model can do with."""
 
 
 class ModelCard(Card):
@@ -33,12 +39,16 @@ class ModelCard(Card):
         self.facts = label(" · ".join(_facts(info)), "secondary")
         self.add(self.facts)
         self.memory = label(_memory(info), "secondary")
-        if info.kind != "adapter":
+        if info.kind not in ("adapter", "lora"):
             self.add(self.memory)
-        self.use_button = button(theme, _("Write with it"), "create", tip=_("Use the model in Create"))
+        self.parts = label(_("Parts: {names}").format(names=", ".join(map(_part, info.parts.items()))), "hint")
+        if info.parts:
+            self.add(self.parts)
+        use = _("Make pictures with it") if info.kind == "diffusion" else _("Write with it")
+        self.use_button = button(theme, use, "create", tip=_("Use the model in Create"))
         self.folder_button = button(theme, _("Open folder"), "folder-open", tip=_("Show the files of the model"))
         self.delete_button = button(theme, _("Delete"), "trash-2", "danger", _("Move to the trash"))
-        self.use_button.setVisible(info.kind != "encoder")
+        self.use_button.setVisible(info.kind not in ("encoder", "lora"))
         row = FlowLayout(theme.px(8))
         for made in (self.use_button, self.folder_button, self.delete_button):
             made.clicked.connect(self._clicked)
@@ -52,7 +62,10 @@ class ModelCard(Card):
 
 def _facts(info: ModelInfo) -> list[str]:
     """Return kind, size, context and licence in words."""
-    facts = [info.architecture, _("{count} million weights").format(count=f"{info.parameters / 1e6:,.0f}")]
+    facts = [info.architecture]
+    if info.kind == "lora":
+        facts = [_("made for {line}").format(line=info.architecture)] if info.architecture else []
+    facts.append(_("{count} million weights").format(count=f"{info.parameters / 1e6:,.0f}"))
     facts.append(_("{size} on the disk").format(size=readable_size(info.bytes)))
     if info.context:
         facts.append(_("reads {count} tokens").format(count=f"{info.context:,}"))
@@ -69,9 +82,8 @@ def _memory(info: ModelInfo) -> str:
     import psutil
 
     free = psutil.virtual_memory().available
-    least, whole = memory_of(info, 8), memory_of(info, 32)
-    if info.kind != "language":
-        least = whole
+    bits = _LEAST_BITS.get(info.kind, 32)
+    least, whole = memory_of(info, bits), memory_of(info, 32)
     if least > free:
         return _("Does not fit: needs about {needed} of memory, {missing} more than is free.").format(
             needed=readable_size(least), missing=readable_size(least - free)
@@ -80,6 +92,11 @@ def _memory(info: ModelInfo) -> str:
         return _("Fits: needs about {needed} of memory, {free} are free.").format(
             needed=readable_size(whole), free=readable_size(free)
         )
-    return _("Fits with 8-bit weights: needs about {needed} of memory, {free} are free.").format(
-        needed=readable_size(least), free=readable_size(free)
+    return _("Fits with {bits}-bit weights: needs about {needed} of memory, {free} are free.").format(
+        bits=bits, needed=readable_size(least), free=readable_size(free)
     )
+
+
+def _part(part: tuple[str, str]) -> str:
+    name, kind = part
+    return f"{name} ({kind})"

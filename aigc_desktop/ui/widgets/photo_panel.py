@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ class PhotoPanel(QWidget):
         if isinstance(ending, Failed):
             self.services.show_failure(ending)
         elif self.told:
-            self.words.setText(nearness_words(self.told["psnr"], self.told["chance_psnr"]))
+            self.words.setText(nearness_words(self.told))
             self.found.emit(self.told["latent"], self.name)
 
     def _opened(self) -> None:
@@ -96,13 +97,15 @@ class PhotoPanel(QWidget):
         self.words.clear()
 
 
-def nearness_words(psnr: float, by_chance: float) -> str:
-    """Return in words how near a copy is to the picture; `by_chance` is that of the most alike picture by chance."""
+def nearness_words(told: Mapping[str, Any]) -> str:
+    """Return in words how near a copy is to the picture, from the data of a "projection"."""
+    psnr = float(told["psnr"])
     if psnr >= CLOSE_DB:
         verdict = _("Very close: the model can show this picture.")
     elif psnr >= LIKE_DB:
         verdict = _("Alike: the model shows the main things and loses details.")
     else:
         verdict = _("Not close: the model has learned other pictures and cannot show this one.")
-    figures = _("Likeness {psnr} dB; the most alike of 256 pictures by chance has {chance} dB.")
-    return f"{verdict} {figures.format(psnr=f'{psnr:.1f}', chance=f'{by_chance:.1f}')}"
+    figures = _("Likeness {psnr} dB; the most alike of {count} pictures by chance has {chance} dB.")
+    numbers = {"psnr": f"{psnr:.1f}", "chance": f"{told['chance_psnr']:.1f}", "count": told["tried"]}
+    return f"{verdict} {figures.format(**numbers)}"

@@ -37,7 +37,7 @@ from aigc_desktop.ui.works import Batch, Work
 
 NARROW_PX, QUALITY_PX = 140, 200
 BADGES = {"kept": "✓", "rejected": "✕"}
-ACTIONS = ("like", "variants", "keep", "reject", "compare", "export", "copy", "folder")
+ACTIONS = ("like", "variants", "keep", "reject", "compare", "edit", "export", "copy", "folder")
 
 
 class WorksView(QWidget):
@@ -58,7 +58,7 @@ class WorksView(QWidget):
         self.reader = Reader()
         self.viewer = ImageViewer(theme, [
             ("like", "sparkles", _("Generate like this")), ("keep", "library", _("Keep in the Library (Space)")),
-            ("export", "download", _("Export…")),
+            ("edit", "pencil", _("Edit…")), ("export", "download", _("Export…")),
         ])  # fmt: skip
         self.quality = QualityPanel(theme, services.workspace)
         self.shown = QualityBar(theme)
@@ -204,7 +204,7 @@ class WorksView(QWidget):
         self.size_slider.setToolTip(_("Size of the works"))
         self.size_slider.valueChanged.connect(self._resized)
         self.bar = FlowLayout(theme.px(8))
-        for key in ("keep", "reject", "compare", "export"):
+        for key in ("keep", "reject", "compare", "edit", "export"):
             self.bar.addWidget(action_button(theme, self.actions_by_key[key]))
         for widget in (self.shown.hide_box, self.shown.order, self.shown.failed, self.size_slider, self.state):
             self.bar.addWidget(widget)
@@ -329,7 +329,7 @@ def make_actions(theme: Theme, grid: ThumbnailGrid) -> dict[str, QAction]:
     for key, icon, text, shortcut in (
         ("like", "sparkles", _("Generate like this"), "G"), ("variants", "shuffle", _("Variants of this"), "V"),
         ("keep", "library", _("Keep in the Library"), "Space"), ("reject", "x", _("Reject"), "X"),
-        ("compare", "columns-2", _("Compare"), "C"),
+        ("compare", "columns-2", _("Compare"), "C"), ("edit", "pencil", _("Edit…"), "E"),
         ("export", "download", _("Export…"), "Ctrl+E"), ("copy", "copy", _("Copy"), "Ctrl+C"),
         ("folder", "folder-open", _("Show in folder"), ""),
     ):  # fmt: skip

@@ -1,0 +1,51 @@
+"""The first minute: the starter model that ships with the program makes pictures in the window, by the real engine."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from aigc_desktop.core.paths import resources
+from aigc_desktop.core.settings import Preferences
+from aigc_desktop.core.starters import TITLES, starters
+from aigc_desktop.ui.page import Services
+from aigc_desktop.ui.pages.create import CreatePage
+from aigc_desktop.ui.pages.start import StartPage
+
+LONG = 120_000
+WANTED_S = 60.0
+
+
+def test_pictures_are_there_within_a_minute_of_the_first_start(qtbot, workspace, center, theme, record):
+    pages: dict[str, object] = {}
+    services = Services(
+        workspace, Preferences(language="en", theme="light"), center, theme,
+        lambda place, **arguments: pages[place].shown(**arguments), record.notify, record.show_failure,
+        record.change_preferences,
+    )  # fmt: skip
+    began = time.monotonic()
+    for name, kind in (("start", StartPage), ("create", CreatePage)):
+        pages[name] = page = kind(services)
+        page.build()
+        qtbot.addWidget(page)
+        page.show()
+        page.shown()
+    center.warm_up()
+    pages["start"].starter_button.click()
+    create = pages["create"]
+    qtbot.waitUntil(lambda: create.batch is not None and len(create.batch.works) > 0, timeout=LONG)
+    assert time.monotonic() - began < WANTED_S
+    assert not record.failures and create.batch.works[0].origin["model"] == "starter_emoji64"
+    create.panel.progress.stop_button.click()
+    qtbot.waitUntil(lambda: create.handle is None, timeout=LONG)
+
+
+def test_every_starter_tells_what_it_is():
+    assert {starter.name for starter in starters()} == set(TITLES)
+    for starter in starters():
+        folder = resources() / "starters" / starter.name
+        card = (folder / "README.md").read_text(encoding="utf-8")
+        for word in ("Data:", "Licence:", "Limits:", "memorisation"):
+            assert word in card, word
+        assert json.loads((folder / "run.json").read_text(encoding="utf-8"))["status"] == "finished"
+    assert sum(starter.bytes for starter in starters()) <= 40_000_000
