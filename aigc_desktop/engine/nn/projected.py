@@ -19,7 +19,6 @@ from aigc_desktop.engine.metrics.features import INPUT_SIZE, TAPS, feature_netwo
 
 WIDTHS = (32, 64, 128, 256)  # channels of the mixed maps, fine to coarse
 STRIDES = (4, 8, 16, 32)  # pixels of the input that one place of the maps stands for
-SPREADS = (9.0, 8.9, 7.4, 3.1)  # of the maps of drawings: divided by them, what the discriminators see begins near 1
 
 
 def feature_maps(images: Tensor) -> list[Tensor]:
@@ -32,8 +31,7 @@ def feature_maps(images: Tensor) -> list[Tensor]:
         images = on_colour(images, torch.rand(len(images), 3, 1, 1, device=images.device) * 2 - 1)
     x = F.interpolate(images.float(), input_size(*images.shape[2:]), mode="bilinear", align_corners=False)
     x = ((x + 1) * 127.5 - 127) / 128  # the network's own scale
-    maps = feature_network(str(images.device)).maps(x.contiguous(memory_format=torch.channels_last))
-    return [found / spread for found, spread in zip(maps, SPREADS, strict=True)]
+    return feature_network(str(images.device)).maps(x.contiguous(memory_format=torch.channels_last))
 
 
 def input_size(height: int, width: int) -> tuple[int, int]:
