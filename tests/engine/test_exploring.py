@@ -197,6 +197,23 @@ def test_the_model_stays_between_two_looks_and_goes_before_other_tasks(story):
     assert not latent._kept
 
 
+def test_wide_and_transparent_pictures_are_explored_too(workspace, tmp_path):
+    dataset = shapes(workspace, wide=2, ground="#00000000", aspect="auto", transparency="keep")
+    run = workspace.new_run("image_gan.train", {**COMMON, **FAMILIES["image_gan"], "dataset": dataset.id})
+    assert isinstance(ran(workspace, "image_gan.train", run.config_values, run)[-1], Finished)
+    story = Story(workspace, run)
+    values = {"run": run.id, "checkpoint": "last", "seed": 7, "count": 1, "rate": False}
+    made = pictures_of(ran(workspace, "image_gan.generate", values))
+    assert made.shape == (1, 32, 64, 4)
+    assert np.array_equal(pictures_of(story.ask("decode", places="[7]")), made)
+    assert result_of(story.ask("map", columns=2))["columns"] == 2
+    assert result_of(story.ask("directions", count=2, samples=16))["ids"]
+    Image.new("RGB", (50, 40), (200, 30, 30)).save(tmp_path / "red.png")
+    events = story.ask("project", picture=str(tmp_path / "red.png"), steps=2)
+    assert result_of(events)["psnr"] > 0
+    assert next(event for event in events if isinstance(event, Sample)).images.shape == (2, 32, 64, 3)
+
+
 # the mathematics, on a model that is a matrix
 
 

@@ -30,8 +30,9 @@ class ExplorePanel(QWidget):
         self.mode = Segmented(theme, [(key, title) for key, title, _widget in tabs])
         self.stack = QStackedWidget()
         self.keys = [key for key, _title, _widget in tabs]
-        for _key, _title, widget in tabs:
-            self.stack.addWidget(Scrolled(widget))
+        self.tabs = [Scrolled(widget) for _key, _title, widget in tabs]
+        for tab in self.tabs:
+            self.stack.addWidget(tab)
         self.problem = label("", "problem")
         self.problem.hide()
         self.button = button(
@@ -86,11 +87,11 @@ class ExplorePanel(QWidget):
     def show_tab(self, key: str) -> None:
         """Show one of the tabs; where all of it is shown, the others, which may be longer, ask for no room."""
         self.mode.choose(key)
-        shown = self.keys.index(key)
-        for place in range(self.stack.count()):
-            vertical = QSizePolicy.Policy.Expanding if place == shown else QSizePolicy.Policy.Ignored
-            self.stack.widget(place).setSizePolicy(QSizePolicy.Policy.Expanding, vertical)
-        self.stack.setCurrentIndex(shown)
+        shown = self.tabs[self.keys.index(key)]
+        for tab in self.tabs:
+            vertical = QSizePolicy.Policy.Expanding if tab is shown else QSizePolicy.Policy.Ignored
+            tab.setSizePolicy(QSizePolicy.Policy.Expanding, vertical)
+        self.stack.setCurrentWidget(shown)
 
     def current(self) -> tuple[Run, str] | None:
         """Return the chosen model and its version by its own name; None, and say why, when it cannot be had."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPointF, QRectF, QSize, QSizeF, Qt, Signal
-from PySide6.QtGui import QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap
 from PySide6.QtWidgets import QWidget
 
 from aigc_desktop.core.i18n import _
-from aigc_desktop.ui.widgets.checks import paint_picture
-from aigc_desktop.ui.widgets.thumbnails import to_image
+from aigc_desktop.ui.widgets.checks import on_checks
+from aigc_desktop.ui.widgets.thumbnails import fit, to_image
 
 if TYPE_CHECKING:
     from aigc_desktop.ui.exploration import PictureMap
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 STEP, SMALL_STEP = 0.5, 0.1
 RING = 9
+CELL = 64
+"""Pixels of one picture's longer side, at most: a map of large ones would take too long to paint."""
 
 
 class MapCanvas(QWidget):
@@ -30,6 +32,7 @@ class MapCanvas(QWidget):
         self.theme = theme
         self.columns = 0
         self.sheet = QImage()
+        self._painted = QPixmap()
         self.words = ""
         self.place: QPointF | None = None
         self.setMinimumSize(theme.px(200), theme.px(200))
@@ -42,7 +45,7 @@ class MapCanvas(QWidget):
         """Show a map, or nothing while one is made."""
         self.place = None
         self.columns = found.columns if found else 0
-        self.sheet = _sheet(found) if found else QImage()
+        self.sheet, self._painted = _sheet(found) if found else QImage(), QPixmap()
         self.update()
 
     def show_words(self, words: str) -> None:
@@ -80,13 +83,23 @@ class MapCanvas(QWidget):
                 painter.setPen(self.theme.colour("secondary"))
                 painter.drawText(target, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, self.words)
             else:
-                painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-                paint_picture(painter, target, self.sheet)
+                painter.drawPixmap(target.topLeft(), self._scaled(target))
             if self.hasFocus():
                 painter.setPen(QPen(self.theme.colour("accent"), 2))
                 painter.drawRect(target.adjusted(1, 1, -1, -1))
             if self.place is not None and self.columns:
                 self._paint_place(painter, target)
+
+    def _scaled(self, target: QRectF) -> QPixmap:
+        """Return the map in the size it is painted in, made once for each size: it is painted with every move."""
+        ratio = self.devicePixelRatioF()
+        size = (target.size() * ratio).toSize()
+        if self._painted.size() != size:
+            mode = Qt.TransformationMode.SmoothTransformation
+            scaled = self.sheet.scaled(size, Qt.AspectRatioMode.IgnoreAspectRatio, mode)
+            self._painted = QPixmap.fromImage(on_checks(scaled))
+            self._painted.setDevicePixelRatio(ratio)
+        return self._painted
 
     def _paint_place(self, painter: QPainter, target: QRectF) -> None:
         assert self.place is not None
@@ -127,7 +140,7 @@ class MapCanvas(QWidget):
 
 def _sheet(found: PictureMap) -> QImage:
     """Return all pictures of a map side by side."""
-    images = [to_image(pixels) for pixels in found.pictures]
+    images = [fit(to_image(pixels), CELL) for pixels in found.pictures]
     width, height = images[0].width(), images[0].height()
     clear, solid = QImage.Format.Format_ARGB32_Premultiplied, QImage.Format.Format_RGB32
     size = QSize(found.columns * width, found.columns * height)
