@@ -57,6 +57,7 @@ def checks(folder: Path) -> Iterator[tuple[str, Callable[[], None]]]:
     yield "editing", lambda: check_editing(workspace, folder.with_name("edited 图"))
     yield "evaluation", lambda: check_evaluation(workspace, datasets["text"])
     yield "published language model", lambda: check_language_model(workspace, folder.with_name("tiny 模型"))
+    yield "LoRA", lambda: check_lora(workspace)
     for line in diffusion_lines():
         yield f"diffusion {line}", lambda line=line: check_diffusion(workspace, folder.with_name(f"tiny {line}"), line)  # type: ignore[misc]
     for language in LANGUAGES:
@@ -99,7 +100,7 @@ def check_family(workspace: Any, family: Any, dataset: str) -> None:
     published = {field: add_tiny_encoder(workspace, ["Ann likes Oslo", "left"]) for field in encoders}
     published |= {field: add_tiny_model(workspace) for field in _published(family, "model")}
     painters = _published(family, "diffusion")
-    published |= {field: add_tiny_diffusion(workspace) for field in painters}
+    published |= {field: add_tiny_diffusion(workspace, _class_name="LCMScheduler") for field in painters}  # few steps
     published |= {"trigger": "ohwx"} if painters else {}
     values = {"dataset": dataset, "steps": STEPS, **published}
     plan = run_task(workspace, f"{name}.train", values, mode="plan")["plan"]
@@ -182,20 +183,39 @@ def diffusion_lines() -> list[str]:
     return [line.name for line in LINES]
 
 
+def check_lora(workspace: Any) -> None:
+    """Import the LoRA of the newest training of a diffusion model, and make a picture with it."""
+    from aigc_desktop.core.events import Sample
+    from aigc_desktop.data.pipeline_files import LORA_WEIGHTS
+
+    run = next(run for run in workspace.runs() if run.info.task == "diffusion.train")
+    lora = run_task(workspace, "models.import", {"source": str(run.checkpoint("last") / LORA_WEIGHTS)})["id"]
+    values = {"model": run.config_values["base"], "lora": lora, "count": 1, "walk_steps": 2}
+    result = workspace.new_run("diffusion.generate", values, parent="results")
+    events: list[Any] = []
+    run_task(workspace, "diffusion.generate", values, result, events)
+    assert any(isinstance(event, Sample) for event in events), "nothing was made"
+
+
 def check_diffusion(workspace: Any, folder: Path, line: str) -> None:
-    """Import a tiny diffusion model, make a picture with it, and vary that one."""
+    """Import a tiny diffusion model and do with it what its line can do."""
     import numpy as np
     from PIL import Image
 
     from aigc_desktop.core.events import Sample
+    from aigc_desktop.data.pipeline_lines import LINES
     from aigc_desktop.engine.diffusion.tiny import SIDE, write_tiny_pipeline
 
     write_tiny_pipeline(folder, line)
     model = run_task(workspace, "models.import", {"source": str(folder)})["id"]
     picture = folder / "picture.png"
-    Image.fromarray(np.full((SIDE, SIDE, 3), 90, np.uint8)).save(picture)
+    Image.fromarray(np.full((SIDE, SIDE, 3), 180, np.uint8)).save(picture)
     small = {"model": model, "prompt": "a cat", "count": 1, "walk_steps": 2, "width": SIDE, "height": SIDE}
-    for task, values in (("generate", small), ("vary", {**small, "picture": str(picture)})):
+    given = {**small, "picture": str(picture)}
+    known = next(each for each in LINES if each.name == line)
+    tasks = {"generate": (known.make, small), "vary": (known.vary, given),
+             "fill": (known.fill, {**given, "mask": str(picture)})}  # fmt: skip
+    for task, values in ((task, values) for task, (runs, values) in tasks.items() if runs):
         result = workspace.new_run(f"diffusion.{task}", values, parent="results")
         events: list[Any] = []
         run_task(workspace, f"diffusion.{task}", values, result, events)

@@ -141,8 +141,8 @@ KEPT_PARTS = {
     },
     "diffusers.pipelines": {
         "auto_pipeline", "flux", "free_init_utils", "free_noise_utils", "onnx_utils", "pipeline_flax_utils",
-        "pipeline_loading_utils", "pipeline_utils", "stable_diffusion", "stable_diffusion_3", "stable_diffusion_xl",
-        "transformers_loading_utils",
+        "pipeline_loading_utils", "pipeline_utils", "pixart_alpha", "stable_diffusion", "stable_diffusion_3",
+        "stable_diffusion_xl", "transformers_loading_utils",
     },
 }  # fmt: skip
 

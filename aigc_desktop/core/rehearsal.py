@@ -39,13 +39,15 @@ def scan_values(kind: str) -> dict[str, Any]:
 
 def lessons(catalogue: Iterable[TaskSpec]) -> list[TaskSpec]:
     """Return the training tasks to rehearse: every family of pictures or texts that begins with nothing else."""
-    return [
-        task for task in catalogue
-        if task.group == "train" and task.kind in SAMPLES and not begins_with_published(task)
-    ]  # fmt: skip
+    return [task for task in trainings(catalogue) if task.kind in SAMPLES and not _begins_with_published(task)]
 
 
-def begins_with_published(task: TaskSpec) -> bool:
+def trainings(catalogue: Iterable[TaskSpec]) -> list[TaskSpec]:
+    """Return the training tasks, first those that begin with nothing else."""
+    return sorted((task for task in catalogue if task.group == "train"), key=_begins_with_published)
+
+
+def _begins_with_published(task: TaskSpec) -> bool:
     """Return whether a training begins with a model that somebody published."""
     return any(field.kind in _PUBLISHED for field in task.fields)
 

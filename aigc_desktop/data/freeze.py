@@ -130,8 +130,9 @@ def freeze(config: FreezeConfig, run: Run) -> EventStream:
     info = yield from _with_corrections(dataset, corrections)
     selected = yield from _select(dataset, config)
     if pictures:
+        aspect = yield from _aspect(dataset, selected, config)
         channels = 4 if config.transparency == "keep" else 3
-        info = replace(info, size=int(config.size), aspect=_aspect(dataset, selected, config), channels=channels)
+        info = replace(info, size=int(config.size), aspect=aspect, channels=channels)
     width, height = info.pixels
     needed = width * height * info.channels * len(selected) if pictures else info.bytes
     need_space(dataset.folder, needed + 32 * len(selected))
@@ -168,11 +169,20 @@ def _select(dataset: Dataset, config: FreezeConfig) -> Generator[Event, str | No
     return set(np.frombuffer(rows, np.int64)[positions].tolist())
 
 
-def _aspect(dataset: Dataset, selected: set[int] | range, config: FreezeConfig) -> Aspect:
+def _aspect(
+    dataset: Dataset, selected: set[int] | range, config: FreezeConfig
+) -> Generator[Event, str | None, Aspect]:
+    """Return the shape that was asked for, or the one of most pictures."""
     if config.aspect != "auto":
         return config.aspect
-    records = enumerate(read_items(dataset.items_file))
-    return usual_aspect((record.width, record.height) for row, record in records if row in selected)
+    sizes = []
+    pace = Pace(_("Reading the list"), dataset.info.found, _("items"))
+    for row, record in enumerate(read_items(dataset.items_file)):
+        if row in selected:
+            sizes.append((record.width, record.height))
+        if row % _CHECK_EVERY == 0 and pace.due():
+            yield pace.progress(row)
+    return usual_aspect(sizes)
 
 
 def _with_corrections(dataset: Dataset, corrections: Corrections) -> Generator[Event, str | None, DatasetInfo]:

@@ -40,8 +40,8 @@ _WORDS = (
     "vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
     "added_tokens.json",
 )  # fmt: skip
-_REFUSED = ("quantization_config", "trust_remote_code", "_attn_implementation_internal", "attn_implementation")
-"""Settings that make a library look for code or kernels beyond the weights (CVE-2026-4372, CVE-2026-5241)."""
+_REFUSED = ("quantization_config", "_attn_implementation_internal", "attn_implementation")
+"""Settings that make a library look for code or kernels beyond the weights (CVE-2026-4372)."""
 
 
 def find_pipeline(folder: Path) -> FoundModel:

@@ -19,11 +19,14 @@ NOISE_SCHEDULERS = (
     "LMSDiscreteScheduler", "PNDMScheduler", "TCDScheduler", "UniPCMultistepScheduler",
 )  # fmt: skip
 FLOW_SCHEDULERS = ("FlowMatchEulerDiscreteScheduler", "FlowMatchHeunDiscreteScheduler", "FlowMatchLCMScheduler")
+_DENOISERS = (
+    "UNet2DConditionModel", "SD3Transformer2DModel", "FluxTransformer2DModel", "PixArtTransformer2DModel",
+)  # fmt: skip
 LIBRARIES = {
     CLIP: "transformers", CLIP_PROJECTED: "transformers", T5: "transformers",
     **dict.fromkeys((*CLIP_WORDS, *T5_WORDS, *PREPARER), "transformers"),
     SAFETY: "stable_diffusion",
-    **dict.fromkeys(("UNet2DConditionModel", "SD3Transformer2DModel", "FluxTransformer2DModel"), "diffusers"),
+    **dict.fromkeys(_DENOISERS, "diffusers"),
     **dict.fromkeys(("AutoencoderKL", "AutoencoderTiny", *NOISE_SCHEDULERS, *FLOW_SCHEDULERS), "diffusers"),
 }
 """Class of a part -> the library that a pipeline names for it. Classes that are not here are never looked up."""
@@ -33,9 +36,9 @@ LIBRARIES = {
 class Line:
     """A line of models that share their parts.
 
-    `classes` are the names of pipelines in files; `make`, `vary`, `fill` the classes that run each task. `parts` maps
-    the name of a part to the classes it may have, `optional` ones may be missing. `denoiser` is the part that learns.
-    `steps` and `guidance` suit most of its models.
+    `classes` are the names of pipelines in files; `make`, `vary`, `fill` the classes that run each task, "" for none.
+    `parts` maps the name of a part to the classes it may have, `optional` ones may be missing. `denoiser` is the part
+    that takes the noise away, and that learns where a line `learns` here. `steps` and `guidance` suit most models.
     """
 
     name: str
@@ -49,10 +52,15 @@ class Line:
     denoiser: str = "unet"
     steps: int = 30
     guidance: float = 7.0
+    learns: bool = True
 
 
 _UNET = {"unet": ("UNet2DConditionModel",), "vae": ("AutoencoderKL", "AutoencoderTiny"), "scheduler": NOISE_SCHEDULERS}
 _TRANSFORMER = {"vae": ("AutoencoderKL", "AutoencoderTiny"), "scheduler": FLOW_SCHEDULERS}
+_FLUX = {
+    "text_encoder": (CLIP,), "tokenizer": CLIP_WORDS, "text_encoder_2": (T5,), "tokenizer_2": T5_WORDS,
+    "transformer": ("FluxTransformer2DModel",), **_TRANSFORMER,
+}  # fmt: skip
 
 LINES = (
     Line(
@@ -82,8 +90,20 @@ LINES = (
     Line(
         "flux", "FLUX", ("FluxPipeline", "FluxImg2ImgPipeline", "FluxInpaintPipeline"),
         "FluxPipeline", "FluxImg2ImgPipeline", "FluxInpaintPipeline",
-        {"text_encoder": (CLIP,), "tokenizer": CLIP_WORDS, "text_encoder_2": (T5,), "tokenizer_2": T5_WORDS,
-         "transformer": ("FluxTransformer2DModel",), **_TRANSFORMER}, (), "transformer", 28, 3.5,
+        _FLUX, (), "transformer", 28, 3.5,
+    ),
+    Line(
+        "flux_fill", "FLUX Fill", ("FluxFillPipeline",), "", "", "FluxFillPipeline", _FLUX, (), "transformer", 28, 30.0,
+        learns=False,
+    ),
+    Line(
+        "flux_kontext", "FLUX Kontext", ("FluxKontextPipeline",), "FluxKontextPipeline", "FluxKontextPipeline", "",
+        _FLUX, (), "transformer", 28, 2.5, learns=False,
+    ),
+    Line(
+        "pixart", "PixArt Sigma", ("PixArtSigmaPipeline",), "PixArtSigmaPipeline", "", "",
+        {"text_encoder": (T5,), "tokenizer": T5_WORDS, "transformer": ("PixArtTransformer2DModel",), **_TRANSFORMER,
+         "scheduler": NOISE_SCHEDULERS}, (), "transformer", 20, 4.5, learns=False,
     ),
 )  # fmt: skip
 

@@ -67,14 +67,6 @@ class AdapterConfig(LoraConfig):
         60, N_("Warm-up steps"), N_("The learning rate rises over these steps; a tenth of the steps is safe."),
         ge=0, le=100_000, advanced=True,
     )  # fmt: skip
-    schedule: Literal["constant", "cosine", "wsd"] = param(
-        "cosine", N_("Schedule"), N_("How the learning rate goes down; “cosine” is good for most."),
-        labels={"constant": N_("constant"), "cosine": N_("cosine"), "wsd": N_("late fall")}, advanced=True,
-    )  # fmt: skip
-    ema: float = param(
-        0.0, N_("Averaging"), N_("Half-life of the averaged weights as a share of the run; 0 turns it off."),
-        ge=0.0, le=0.5, advanced=True,
-    )  # fmt: skip
     length: int = param(
         128, N_("Longest text"), N_("Tokens read at once; 128 suits sentences, 512 suits pages."), unit=N_("tokens"),
         ge=8, le=8192, advanced=True,

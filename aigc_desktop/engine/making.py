@@ -51,11 +51,16 @@ def stream_samples(make: Make, config: MakeConfig, run: Run) -> Iterator[Event]:
         yield from ()
         return make(seeds)
 
-    yield from stream_steps(steps, config, run, CHUNK)
+    done = 0
+    for event in stream_steps(steps, config, run, CHUNK):
+        yield event
+        if isinstance(event, Sample) and not config.good:
+            done += len(event.images)
+            yield Progress(done, config.count, unit=N_("pictures"))
 
 
 def stream_steps(make: Steps, config: MakeConfig, run: Run, chunk: int) -> Iterator[Event]:
-    """Yield the same from a `make` with events of its own, up to `chunk` pictures at a time."""
+    """Yield the same from a `make` that tells its own Progress, up to `chunk` pictures at a time."""
     judge = yield from _judge(config, run)
     if config.good and judge is not None:
         yield from _only_good(make, config, judge, chunk)
@@ -65,7 +70,6 @@ def stream_steps(make: Steps, config: MakeConfig, run: Run, chunk: int) -> Itera
         pictures, labels = yield from make(seeds)
         ratings = () if judge is None else (yield from judge.rate(pictures))
         yield Sample(start, pictures, tuple(seeds), labels, ratings=ratings)
-        yield Progress(start + len(seeds), config.count, unit=N_("pictures"))
 
 
 def _judge(config: MakeConfig, run: Run) -> Generator[Event, None, Judge | None]:

@@ -10,7 +10,6 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from aigc_desktop.data.found_model import read_config
 from aigc_desktop.data.model_files import FoundModel
@@ -41,18 +40,26 @@ class Cost:
 
 def native_of(found: FoundModel) -> tuple[int, int]:
     """Return the side of the pictures a model was made for, and what sides must be a multiple of."""
-    model = _shapes(found, SimpleNamespace(config=_config(found, cast(Line, line_of(found.architecture)).denoiser)))
+    model = shapes_of(found)
     return model.side, model.multiple
 
 
-def cost_of(found: FoundModel, side: int, layers: str, rank: int) -> Cost:
-    """Return what learning from a picture of this side costs."""
+def shapes_of(found: FoundModel, title: str = "") -> Diffusion:
+    """Return a model that knows its settings only."""
+    denoiser = cast(Line, line_of(found.architecture)).denoiser
+    return _shapes(found, SimpleNamespace(config=_config(found, denoiser)), title)
+
+
+def cost_of(found: FoundModel, size: tuple[int, int], layers: str, rank: int) -> Cost:
+    """Return what learning from a picture of this width and height costs."""
     return _cost(found.folder, found.architecture, found.parts[cast(Line, line_of(found.architecture)).denoiser],
-                 side, layers, rank)  # fmt: skip
+                 size, layers, rank)  # fmt: skip
 
 
 @functools.lru_cache(maxsize=32)
-def _cost(folder: Path, architecture: str, kind: str, side: int, layers: str, rank: int) -> Cost:
+def _cost(folder: Path, architecture: str, kind: str, size: tuple[int, int], layers: str, rank: int) -> Cost:
+    from torch.utils.flop_counter import FlopCounterMode  # the catalogue loads without it
+
     line = cast(Line, line_of(architecture))
     with _META, quiet():
         network = class_of(kind).from_config(read_config(folder / line.denoiser / "config.json"))
@@ -69,7 +76,8 @@ def _cost(folder: Path, architecture: str, kind: str, side: int, layers: str, ra
                 kept[tensor.untyped_storage()._cdata] = tensor
             return tensor
 
-        latents = torch.zeros(1, _channels(line, network), side // model.compression, side // model.compression)
+        width, height = (pixels // model.compression for pixels in size)
+        latents = torch.zeros(1, _channels(line, network), height, width)
         noisy = Noisy(latents, torch.zeros(1), latents, torch.ones(1))
         counter = FlopCounterMode(display=False)
         with counter, torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
@@ -78,11 +86,11 @@ def _cost(folder: Path, architecture: str, kind: str, side: int, layers: str, ra
     return Cost(counter.get_total_flops() / 1e9, sum(tensor.numel() for tensor in kept.values()), learned)
 
 
-def _shapes(found: Any, network: Any) -> Diffusion:
+def _shapes(found: Any, network: Any, title: str = "") -> Diffusion:
     """Return a model without weights that knows its sizes."""
     line = cast(Line, line_of(found.architecture))
     vae = SimpleNamespace(config=_config(found, "vae"))
-    return Diffusion(line, "", {line.denoiser: network, "vae": vae}, {}, Placement(_META, torch.float32))
+    return Diffusion(line, title, {line.denoiser: network, "vae": vae}, {}, Placement(_META, torch.float32))
 
 
 def _config(found: Any, part: str) -> SimpleNamespace:

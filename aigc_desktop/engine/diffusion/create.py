@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterator
 
 import torch
@@ -118,10 +119,13 @@ def _wish(config: SizedConfig, model: Diffusion) -> Wish:
     What is left open is as the samples of a model that was trained here: their prompt, their size.
     """
     prompt, side = config.prompt.strip(), model.side
+    wished = (config.width or 0, config.height or 0)
     if model.card is not None:
-        prompt, side = prompt or str(model.card.extra["prompt"]), int(model.card.extra["side"])
+        own = tuple(model.card.extra["size"])
+        prompt, side = prompt or str(model.card.extra["prompt"]), round(math.prod(own) ** 0.5)
+        wished = own if wished == (0, 0) and isinstance(config, GenerateConfig) else wished
     picture = open_whole(config.picture) if isinstance(config, VaryConfig | FillConfig) else None
-    width, height = size_for(picture, config.width or 0, config.height or 0, side, model.multiple)
+    width, height = size_for(picture, *wished, side, model.multiple)
     mask = None
     if isinstance(config, FillConfig) and picture is not None:
         mask = open_mask_for(config.mask, picture, width, height)

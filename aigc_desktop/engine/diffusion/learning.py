@@ -20,7 +20,7 @@ from torch import Tensor
 from aigc_desktop.data.pipeline_lines import FLOW_SCHEDULERS
 from aigc_desktop.engine.diffusion.libraries import library, quiet
 from aigc_desktop.engine.diffusion.loading import Diffusion
-from aigc_desktop.engine.diffusion.stepping import Tell, stepwise
+from aigc_desktop.engine.diffusion.stepping import Tell, shown, stepwise
 
 _LEVELS = 1000
 
@@ -63,24 +63,12 @@ def read_captions(model: Diffusion, captions: Sequence[str]) -> Generator[int, N
             with torch.no_grad(), quiet():
                 return pipeline.encode_prompt(**{name: value for name, value in given.items() if name in takes})
 
-        out = yield from _steps(read, number)
+        out = yield from shown(stepwise(read), lambda _told, number=number: number)  # type: ignore[misc]
         hidden.append(out[0].cpu())
         vector = {"sdxl": 2, "sd3": 2, "flux": 1}.get(model.line.name)
         if vector is not None:
             pooled.append(out[vector].cpu())
     return Told(torch.cat(hidden), torch.cat(pooled) if pooled else None)
-
-
-def _steps(call: Any, number: int) -> Generator[int, None, Any]:
-    steps = stepwise(call)
-    try:
-        while True:
-            next(steps)
-            yield number
-    except StopIteration as end:
-        return end.value
-    finally:
-        steps.close()
 
 
 @torch.no_grad()
@@ -100,12 +88,12 @@ def to_latents(model: Diffusion, images: Tensor) -> tuple[Tensor, Tensor]:
 class Noiser:
     """Puts noise on latents as the model's scheduler wants it, and says what is to be predicted."""
 
-    def __init__(self, model: Diffusion, latent_side: int, snr_gamma: float) -> None:
+    def __init__(self, model: Diffusion, size: tuple[int, int], snr_gamma: float) -> None:
         scheduler = model.parts["scheduler"]
         self.flow = type(scheduler).__name__ in FLOW_SCHEDULERS
         self.device, self.gamma = model.placement.device, snr_gamma
         if self.flow:
-            self.shift = _shift(scheduler.config, latent_side)
+            self.shift = _shift(scheduler.config, math.prod(size) // (2 * model.compression) ** 2)
             return
         self.kind: str = scheduler.config.prediction_type
         self.kept = scheduler.alphas_cumprod.to(self.device).float()
@@ -143,11 +131,10 @@ class Noiser:
         return least / {"epsilon": ratio, "v_prediction": ratio + 1, "sample": torch.ones_like(ratio)}[self.kind]
 
 
-def _shift(settings: Any, latent_side: int) -> float:
-    """Return how far a flow model's times lean towards noise, which for some grows with the picture."""
+def _shift(settings: Any, tokens: int) -> float:
+    """Return how far a flow model's times lean towards noise, which for some grows with the patches of a picture."""
     if not settings.get("use_dynamic_shifting"):
         return float(settings.get("shift") or 1.0)
-    tokens = (latent_side // 2) ** 2
     low, high = float(settings.base_shift), float(settings.max_shift)
     share = (tokens - settings.base_image_seq_len) / (settings.max_image_seq_len - settings.base_image_seq_len)
     return math.exp(low + share * (high - low))
@@ -161,8 +148,8 @@ def predict(model: Diffusion, network: Any, noisy: Noisy, told: Told) -> Tensor:
         case "sd":
             return network(latents, noisy.times, told.hidden).sample
         case "sdxl":
-            side = float(latents.shape[-1] * model.compression)
-            sizes = torch.tensor([[side, side, 0.0, 0.0, side, side]], device=latents.device, dtype=dtype)
+            height, width = (float(count * model.compression) for count in latents.shape[2:])
+            sizes = torch.tensor([[height, width, 0.0, 0.0, height, width]], device=latents.device, dtype=dtype)
             extra = {"text_embeds": told.pooled, "time_ids": sizes.expand(len(latents), -1)}
             return network(latents, noisy.times, told.hidden, added_cond_kwargs=extra).sample
         case "sd3":

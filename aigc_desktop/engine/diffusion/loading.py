@@ -6,12 +6,13 @@ read again when they are loaded, as files may have changed since the import.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import torch
 
@@ -27,8 +28,9 @@ from aigc_desktop.engine.checkpoint import Card
 from aigc_desktop.engine.device import free_memory, is_out_of_memory
 from aigc_desktop.engine.diffusion.libraries import class_of, library, quiet
 from aigc_desktop.engine.diffusion.memory import Placement, place
-from aigc_desktop.engine.diffusion.stepping import stepwise
+from aigc_desktop.engine.diffusion.stepping import shown, stepwise
 
+T = TypeVar("T")
 _WITHOUT_SCIPY = {"LMSDiscreteScheduler": "EulerDiscreteScheduler"}  # it takes the same settings
 
 
@@ -49,7 +51,7 @@ class Diffusion:
     card: Card | None = None
 
     def __post_init__(self) -> None:
-        self.scheduler = self.parts.get("scheduler")  # its own, whichever is chosen
+        self.scheduler: Any = self.parts.get("scheduler")  # its own, whichever is chosen
 
     @property
     def denoiser(self) -> Any:
@@ -130,9 +132,8 @@ def load_diffusion(model: Model, placement: Placement) -> Generator[Event, None,
     parts: dict[str, Any] = {}
     yield from _waiting(0, len(found.parts), lambda: library("diffusers"))
     for number, (part, kind) in enumerate(found.parts.items()):
-        parts[part] = yield from _waiting(
-            number, len(found.parts), lambda part=part, kind=kind: read_part(found.folder / part, kind, placement.dtype)
-        )
+        read = functools.partial(read_part, found.folder / part, kind, placement.dtype)
+        parts[part] = yield from _waiting(number, len(found.parts), read)
     flags = {name: value for name, value in found.config.items() if isinstance(value, bool)}
     return Diffusion(line, model.info.title, parts, flags, placement)
 
@@ -156,17 +157,9 @@ def sizes_of(found: FoundModel) -> dict[str, int]:
     return sizes
 
 
-def _waiting(number: int, count: int, call: Any) -> Generator[Event, None, Any]:
+def _waiting(number: int, count: int, call: Callable[[], T]) -> Generator[Event, None, T]:
     """Return what `call()` returns; yields Progress while it takes time, so that a stop is noticed."""
-    steps = stepwise(lambda _tell: call())
-    try:
-        while True:
-            next(steps)
-            yield Progress(number, count, _("Loading the model"))
-    except StopIteration as end:
-        return end.value
-    finally:
-        steps.close()
+    return shown(stepwise(lambda _tell: call()), lambda _told: Progress(number, count, _("Loading the model")))
 
 
 def read_part(folder: Path, kind: str, dtype: torch.dtype) -> Any:

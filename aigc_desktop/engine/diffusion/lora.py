@@ -27,7 +27,7 @@ from aigc_desktop.engine.weights import read_tensors
 LEAST_FITTING = 0.95  # of the layers that a LoRA changes; a text encoder that is left out may be among the rest
 _READERS = {
     "sd": "StableDiffusionLoraLoaderMixin", "sdxl": "StableDiffusionXLLoraLoaderMixin", "sd3": "SD3LoraLoaderMixin",
-    "flux": "FluxLoraLoaderMixin",
+    "flux": "FluxLoraLoaderMixin", "flux_fill": "FluxLoraLoaderMixin", "flux_kontext": "FluxLoraLoaderMixin",
 }  # fmt: skip
 _SIDES = {"lora_A": "A", "lora.down": "A", "lora_B": "B", "lora.up": "B", "lora_linear_layer.down": "A",
           "lora_linear_layer.up": "B"}  # fmt: skip
@@ -93,6 +93,8 @@ def _not_made_for(model: Diffusion, count: int, total: int, line: str) -> str:
 def read_pairs(model: Diffusion, file: Path) -> dict[str, Pair]:
     """Return the pairs of matrices in a file by "part.layer", in the names of this line of models."""
     tensors = dict(read_tensors(file))
+    if model.line.name not in _READERS:
+        raise BadInput(file.name, _("models of the kind “{kind}” take no LoRA here").format(kind=model.line.title))
     if any("dora_scale" in name for name in tensors):
         raise BadInput(file.name, _("only plain LoRA adapters with named layers can be used"), _("Choose another one."))
     state, alphas = _in_our_names(model, file, tensors)
@@ -118,7 +120,7 @@ def _in_our_names(model: Diffusion, file: Path, tensors: dict[str, Tensor]) -> t
     """Return tensors and scales as the library names them."""
     reader = getattr(library("diffusers").loaders, _READERS[model.line.name])
     extra = {"unet_config": model.denoiser.config} if model.line.name == "sdxl" else {}
-    if model.line.name == "flux":
+    if model.line.name.startswith("flux"):
         extra = {"return_alphas": True}
     try:
         with quiet():

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aigc_desktop.core.aspect import pixels_of
 from aigc_desktop.core.dataset import Dataset, Split
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Event, Note, Progress
@@ -18,6 +19,7 @@ from aigc_desktop.data.captions import CAPTION
 from aigc_desktop.engine.data import Indices
 from aigc_desktop.engine.diffusion.learning import Told, read_captions, to_latents
 from aigc_desktop.engine.diffusion.loading import Diffusion
+from aigc_desktop.engine.diffusion.stepping import shown
 from aigc_desktop.engine.diffusion.train_setup import LoraTrainConfig
 from aigc_desktop.engine.pictures import ResizedSource
 
@@ -77,14 +79,15 @@ def need_words(dataset: Dataset, trigger: str) -> None:
         )
 
 
-def side_of(config: LoraTrainConfig, dataset: Dataset, own: int, multiple: int) -> int:
-    """Return the side of the pictures while training: what is wished, else that of the model or the data."""
-    wished = config.resolution or min(own, dataset.info.size or own)
-    return max(multiple, wished // multiple * multiple)
+def size_of(config: LoraTrainConfig, dataset: Dataset, own: int, multiple: int) -> tuple[int, int]:
+    """Return width and height while training: the shape of the data, as large as is wished, the model or the data."""
+    side = config.resolution or min(own, dataset.info.size or own)
+    width, height = pixels_of(dataset.info.aspect, side)
+    return max(multiple, width // multiple * multiple), max(multiple, height // multiple * multiple)
 
 
 def make_material(
-    config: LoraTrainConfig, dataset: Dataset, model: Diffusion, side: int
+    config: LoraTrainConfig, dataset: Dataset, model: Diffusion, size: tuple[int, int]
 ) -> Generator[Event, None, Material]:
     """Return pictures and captions as the denoiser reads them; yields Progress and a Note about missing captions."""
     trigger = config.trigger.strip()
@@ -98,26 +101,21 @@ def make_material(
         )  # fmt: skip
         yield Note(text.format(count=missing), "warning")
     different = list(dict.fromkeys(["", *captions["train"], *captions["validation"]]))
-    steps = read_captions(model, different)
-    try:
-        while True:
-            done = next(steps)
-            yield Progress(done, len(different), _("Reading the captions"))
-    except StopIteration as end:
-        told: Told = end.value
+    reading = read_captions(model, different)
+    told = yield from shown(reading, lambda done: Progress(done, len(different), _("Reading the captions")))
     rows = {caption: row for row, caption in enumerate(different)}
     parts = {}
     for split in _SPLITS:
         flip = config.flip and split == "train"
-        mean, spread = yield from _encode(dataset, split, model, side, flip)
+        mean, spread = yield from _encode(dataset, split, model, size, flip)
         parts[split] = Part(mean, spread, torch.tensor([rows[caption] for caption in captions[split]]).long())
     return Material(parts["train"], parts["validation"], told, rows[""])
 
 
 def _encode(
-    dataset: Dataset, split: Literal["train", "validation"], model: Diffusion, side: int, flip: bool
+    dataset: Dataset, split: Literal["train", "validation"], model: Diffusion, size: tuple[int, int], flip: bool
 ) -> Generator[Event, None, tuple[Tensor, Tensor]]:
-    source = ResizedSource(dataset, split, torch.device("cpu"), side)
+    source = ResizedSource(dataset, split, torch.device("cpu"), (size[1], size[0]))
     means, spreads = [], []
     for number in range(len(source)):
         image = source.images(np.array([number]))

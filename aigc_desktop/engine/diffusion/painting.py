@@ -20,9 +20,12 @@ from aigc_desktop.engine.device import is_out_of_memory
 from aigc_desktop.engine.diffusion.given import Picture
 from aigc_desktop.engine.diffusion.libraries import class_of, quiet
 from aigc_desktop.engine.diffusion.loading import Diffusion
-from aigc_desktop.engine.diffusion.stepping import Tell, stepwise
+from aigc_desktop.engine.diffusion.stepping import Tell, shown, stepwise
 from aigc_desktop.engine.pictures import Pictures, seeded
 
+_T5_TOKENS = {"sd3": 256, "pixart": 300}  # as their pipelines cut prompts off; others read 512
+INPAINTING_CHANNELS = 9  # of a U-Net that sees the mask and what is left of the picture
+TASKS = {"make": N_("Make pictures from words"), "vary": N_("Vary a picture"), "fill": N_("Paint a part anew")}
 MOST_READ = 32  # prompts that are remembered
 _NOISE: dict[str, tuple[str, dict[str, Any]]] = {
     "euler": ("EulerDiscreteScheduler", {}),
@@ -89,17 +92,15 @@ class Painter:
             yield Note(_("Memory is short: from here on less of the model lies on the graphics card."), "warning")
 
     def _attempt(self, seed: int) -> Generator[Event, None, Picture]:
-        stream = stepwise(functools.partial(self._call, seed))
-        done, steps = 0, self.wish.steps
-        try:
-            while True:
-                told = next(stream)
-                done, steps = told or (done, steps)
-                yield self._progress(done, steps)
-        except StopIteration as end:
-            return self._picture(end.value)
-        finally:
-            stream.close()
+        last = (0, self.wish.steps)
+
+        def progress(told: tuple[int, int] | None) -> Progress:
+            nonlocal last
+            done, steps = last = told or last
+            total = max(self.tries, self.made + 1) * steps
+            return Progress(self.made * steps + done, total, unit=N_("steps"))
+
+        return self._picture((yield from shown(stepwise(functools.partial(self._call, seed)), progress)))
 
     def _call(self, seed: int, tell: Tell) -> Any:
         """Run the pipeline; it tells (steps done, steps)."""
@@ -108,24 +109,33 @@ class Painter:
             tell((step + 1, pipeline.num_timesteps))
             return kept
 
+        def before(step: int, _time: Any, _latents: Any) -> None:  # as older pipelines call it
+            tell((step + 1, self.wish.steps))
+
         with quiet():
-            return self.pipeline(**self._arguments(), generator=seeded(seed), callback_on_step_end=after)
+            told = self._taken({"callback_on_step_end": after}) or {"callback": before}
+            return self.pipeline(**self._arguments(), **told, generator=seeded(seed))
 
     def _arguments(self) -> dict[str, Any]:
         """Return what the pipeline is told, as far as it takes it."""
         wish = self.wish
         steps = max(wish.steps, math.ceil(1 / wish.strength)) if wish.picture is not None else wish.steps
         given: dict[str, Any] = {
-            "prompt": wish.prompt, "negative_prompt": wish.negative or None, "width": wish.width,
-            "height": wish.height, "num_inference_steps": steps, "guidance_scale": wish.guidance,
-            "output_type": "np",
+            "prompt": wish.prompt, "width": wish.width, "height": wish.height, "num_inference_steps": steps,
+            "guidance_scale": wish.guidance, "output_type": "np", "max_area": wish.width * wish.height,
+            "_auto_resize": False, "use_resolution_binning": False, "clean_caption": False,
         }  # fmt: skip
+        if wish.negative:
+            given["negative_prompt"] = wish.negative
         if wish.picture is not None:
             given |= {"image": Image.fromarray(wish.picture), "strength": wish.strength}
         if wish.mask is not None:
             given["mask_image"] = Image.fromarray(wish.mask.astype(np.uint8) * 255)
-        if self.model.line.name == "flux" and wish.negative:  # its guidance is distilled into its weights
+        if self.model.line.name.startswith("flux") and wish.negative:  # its guidance is distilled into its weights
             given |= {"true_cfg_scale": wish.guidance}
+        return self._taken(given)
+
+    def _taken(self, given: dict[str, Any]) -> dict[str, Any]:
         takes = inspect.signature(self.pipeline.__call__).parameters
         return {name: value for name, value in given.items() if name in takes}
 
@@ -135,10 +145,6 @@ class Painter:
         if self.wish.mask is not None and self.wish.picture is not None:  # the rest stays as it is, to the bit
             picture = np.where(self.wish.mask[..., None], picture, self.wish.picture)
         return cast(Picture, picture)
-
-    def _progress(self, done: int, steps: int) -> Progress:
-        total = max(self.tries, self.made + 1) * steps
-        return Progress(self.made * steps + done, total, "", unit=N_("steps"))
 
     def _pipeline(self) -> Any:
         pipeline = self.model.pipeline(self.kind)
@@ -186,7 +192,7 @@ def guidance_of(model: Diffusion) -> float:
 
 
 def _is_quick(model: Diffusion) -> bool:
-    if model.line.name == "flux":
+    if model.line.name.startswith("flux"):
         return not model.denoiser.config.guidance_embeds
     return type(model.parts["scheduler"]).__name__ in ("LCMScheduler", "TCDScheduler", "FlowMatchLCMScheduler")
 
@@ -197,7 +203,8 @@ def too_long(model: Diffusion, prompt: str) -> Note | None:
     for part, words in model.parts.items():
         if part.startswith("tokenizer"):
             size = len(words(prompt).input_ids)
-            limits.append((size, 512 if "T5" in type(words).__name__ else int(words.model_max_length)))
+            most = _T5_TOKENS.get(model.line.name, 512) if "T5" in type(words).__name__ else int(words.model_max_length)
+            limits.append((size, most))
     if not limits or any(size <= limit for size, limit in limits):
         return None
     size, limit = min(limits, key=lambda pair: pair[0] - pair[1])
@@ -210,9 +217,12 @@ def too_long(model: Diffusion, prompt: str) -> Note | None:
 
 def need_line(model: Diffusion, task: str) -> None:
     """Raise UserError when a model cannot do a task: some only change pictures that they are given."""
-    channels = getattr(model.denoiser.config, "in_channels", 0)
-    if model.line.denoiser == "unet" and channels == 9 and task != "fill":
+    painter = model.line.denoiser == "unet" and getattr(model.denoiser.config, "in_channels", 0) == INPAINTING_CHANNELS
+    can = {name for name in TASKS if getattr(model.line, name)}
+    if painter:
+        can = {"fill"}
+    if task not in can:
         raise UserError(
-            _("“{title}” only paints parts of pictures anew.").format(title=model.title),
-            _("Choose “Paint a part anew”, or another model."),
+            _("“{title}” cannot do this: it is made for other tasks.").format(title=model.title),
+            _("It can: {tasks}.").format(tasks=", ".join(_(TASKS[name]) for name in TASKS if name in can)),
         )

@@ -24,7 +24,10 @@ class DiffusionConfig(MakeConfig):
         "", N_("Diffusion model"), N_("The imported diffusion model that makes the pictures."), kind=FieldKind.DIFFUSION
     )
     run: str = param("", N_("Trained LoRA"), N_("The training whose LoRA changes its model."), kind=FieldKind.RUN)
-    prompt: str = param("", N_("Prompt"), N_("What the pictures show, best in English."), multiline=True)
+    prompt: str = param(
+        "", N_("Prompt"),
+        N_("What the pictures show, best in English; empty shows what the samples of a training show."), multiline=True,
+    )  # fmt: skip
     negative: str = param("", N_("Negative prompt"), N_("What the pictures must not show."))
     count: int = param(4, N_("How many"), N_("Pictures to make."), ge=1, le=10_000)
     lora: str = param("", N_("LoRA"), N_("An imported LoRA that gives a style or a thing."), kind=FieldKind.LORA)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, Generic, TypeVar
 
 from torch import nn
@@ -19,6 +19,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 TICK_S = 0.1
 
 T = TypeVar("T")
+E = TypeVar("E")
 Tell = Callable[[Any], None]
 
 
@@ -40,12 +41,12 @@ _END = object()
 def stepwise(call: Callable[[Tell], T]) -> Generator[Any, None, T]:
     """Yield what `call(tell)` tells, and None every TICK_S seconds while it is quiet; return or raise as it does."""
     told: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    left, asked = threading.Event(), threading.Event()
+    left, turn = threading.Event(), threading.Semaphore(0)
     outcome: _Outcome[T] = _Outcome()
 
     def tell(what: Any) -> None:
         told.put(what)
-        asked.wait()
+        turn.acquire()
         if left.is_set():
             raise _Left
 
@@ -61,20 +62,31 @@ def stepwise(call: Callable[[Tell], T]) -> Generator[Any, None, T]:
             told.put(_END)
 
     thread = threading.Thread(target=work, name="diffusion", daemon=True)
-    asked.set()
     thread.start()
     try:
         while (what := _next(told)) is not _END:
-            asked.clear()
             yield what
-            asked.set()
+            if what is not None:
+                turn.release()
     finally:
         left.set()
-        asked.set()
+        turn.release()
         thread.join()
     if outcome.error is not None:
         raise outcome.error
     return outcome.value  # type: ignore[return-value]  # without an error the call has returned
+
+
+def shown(stream: Generator[Any, None, T], show: Callable[[Any], E]) -> Generator[E, None, T]:
+    """Yield `show(what)` for all that a stream tells, and return what it returns."""
+    with closing(stream):
+        while True:
+            try:
+                what = next(stream)
+            except StopIteration as end:
+                value: T = end.value
+                return value
+            yield show(what)
 
 
 def _next(told: queue.SimpleQueue[Any]) -> Any:

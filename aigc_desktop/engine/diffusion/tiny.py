@@ -51,7 +51,7 @@ def write_tiny_pipeline(folder: Path, name: str = "sd", **scheduler: Any) -> Non
             _write_part(folder / part, line, kinds[0], scheduler)
     if line.name == "sdxl":
         index["force_zeros_for_empty_prompt"] = True
-    if line.name in ("sd3", "flux"):
+    if line.denoiser == "transformer" and line.name != "pixart":
         index["scheduler"][1] = "FlowMatchEulerDiscreteScheduler"
     elif scheduler.get("_class_name"):
         index["scheduler"][1] = scheduler["_class_name"]
@@ -69,7 +69,7 @@ def _write_part(folder: Path, line: Line, kind: str, scheduler: dict[str, Any]) 
     if kind.endswith("Scheduler"):
         values = {"_class_name": "EulerDiscreteScheduler", "beta_start": 0.00085, "beta_end": 0.012,
                   "beta_schedule": "scaled_linear", "num_train_timesteps": 1000}  # fmt: skip
-        if line.denoiser == "transformer":
+        if line.denoiser == "transformer" and line.name != "pixart":
             values = {"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0, "num_train_timesteps": 1000}
         write_json(folder / "scheduler_config.json", {**values, **scheduler})
     elif kind == "CLIPTokenizer":
@@ -110,9 +110,15 @@ def _model(line: Line, kind: str) -> Any:
             )
         case "FluxTransformer2DModel":
             model = made(
-                patch_size=1, in_channels=16, num_layers=1, num_single_layers=1, attention_head_dim=8,
+                patch_size=1, in_channels=48 if line.name == "flux_fill" else 16, out_channels=16, num_layers=1,
+                num_single_layers=1, attention_head_dim=8,
                 num_attention_heads=2, joint_attention_dim=2 * WIDTH, pooled_projection_dim=POOLED,
                 axes_dims_rope=(2, 2, 4), guidance_embeds=True,
+            )
+        case "PixArtTransformer2DModel":
+            model = made(
+                sample_size=SIDE // 2, patch_size=2, in_channels=4, out_channels=8, num_layers=1, attention_head_dim=8,
+                num_attention_heads=2, cross_attention_dim=16, caption_channels=2 * WIDTH,
             )
         case "T5EncoderModel":
             model = made(library("transformers").T5Config(

@@ -17,13 +17,12 @@ from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.data import open_dataset
 from aigc_desktop.engine.device import choose_precision, free_memory
 from aigc_desktop.engine.diffusion.loading import Diffusion, find_pipeline_of, load_diffusion, sizes_of
-from aigc_desktop.engine.diffusion.material import captions_of, make_material, need_words, side_of
+from aigc_desktop.engine.diffusion.material import captions_of, make_material, need_words, size_of
 from aigc_desktop.engine.diffusion.memory import Placement
+from aigc_desktop.engine.diffusion.painting import INPAINTING_CHANNELS
 from aigc_desktop.engine.diffusion.train_setup import LoraTrainConfig
 from aigc_desktop.engine.diffusion.trainee import Base, LoraTrainee
 from aigc_desktop.engine.training import begin, fit
-
-INPAINTING_CHANNELS = 9
 
 
 def train(config: LoraTrainConfig, run: Run) -> EventStream:
@@ -33,13 +32,22 @@ def train(config: LoraTrainConfig, run: Run) -> EventStream:
     dataset = open_dataset(run, config.dataset, "image")
     need_words(dataset, config.trigger.strip())
     model, base, precision = yield from _load(config, run, device)
-    side = side_of(config, dataset, model.side, model.multiple)
-    material = yield from make_material(config, dataset, model, side)
+    size = size_of(config, dataset, model.side, model.multiple)
+    material = yield from make_material(config, dataset, model, size)
     first = captions_of(dataset, "train", config.trigger.strip())[0]
     torch.manual_seed(config.seed)
-    trainee = LoraTrainee(config, model, material, base, side, precision, first)
+    trainee = LoraTrainee(config, model, material, base, size, precision, first)
     free_memory(device)
     yield from fit(config, run, trainee)
+
+
+def need_learner(model: Diffusion) -> None:
+    """Raise UserError when a model cannot learn here: those that need a picture to begin with, and some lines."""
+    if not model.line.learns or getattr(model.denoiser.config, "in_channels", 0) == INPAINTING_CHANNELS:
+        raise UserError(
+            _("“{title}” cannot learn here.").format(title=model.title),
+            _("Choose Stable Diffusion, Stable Diffusion XL or 3, or FLUX."),
+        )
 
 
 def _load(
@@ -54,9 +62,5 @@ def _load(
     precision = str(read_table(kept)["precision"])
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     loaded = yield from load_diffusion(model, Placement(device, dtype))
-    if getattr(loaded.denoiser.config, "in_channels", 0) == INPAINTING_CHANNELS:
-        raise UserError(
-            _("“{title}” only paints parts of pictures anew.").format(title=model.info.title),
-            _("Choose another model to learn from your pictures."),
-        )
+    need_learner(loaded)
     return loaded, Base(model.id, weights_hash(model.info)), precision

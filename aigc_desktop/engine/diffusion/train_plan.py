@@ -13,9 +13,10 @@ from aigc_desktop.core.machine import Machine
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.model_files import FoundModel
 from aigc_desktop.engine.device import choose_device, choose_precision
-from aigc_desktop.engine.diffusion.cost import Cost, cost_of, native_of
+from aigc_desktop.engine.diffusion.cost import Cost, cost_of, native_of, shapes_of
 from aigc_desktop.engine.diffusion.loading import find_pipeline_of, sizes_of
-from aigc_desktop.engine.diffusion.material import captions_of, need_words, side_of
+from aigc_desktop.engine.diffusion.material import captions_of, need_words, size_of
+from aigc_desktop.engine.diffusion.train import need_learner
 from aigc_desktop.engine.diffusion.train_setup import LEAST_PICTURES, PRESETS, LoraTrainConfig
 from aigc_desktop.engine.diffusion.trainee import PREVIEW_PICTURES
 from aigc_desktop.engine.picture_plan import seconds_per_gigaflop
@@ -23,6 +24,7 @@ from aigc_desktop.engine.planning import Draft, choose_preset
 
 _PER_PICTURE, _FEWEST_STEPS, _MOST_STEPS = 80, 400, 3000
 _FIXED = 1.2e9  # bytes: torch, the libraries, what reading the model leaves behind
+_OVERHEAD_S = 0.02  # of a step, for the calls of its thousand small operations
 _PACE_SIZE, _PACE_WIDTH = 64, 64
 
 
@@ -57,7 +59,10 @@ def _base(value: Any, dataset: Dataset | None) -> tuple[FoundModel | None, str]:
     if not isinstance(value, str) or not value or dataset is None:
         return None, ""
     try:
-        return find_pipeline_of(Workspace(dataset.folder.parent.parent).model(value)), ""
+        model = Workspace(dataset.folder.parent.parent).model(value)
+        found = find_pipeline_of(model)
+        need_learner(shapes_of(found, model.info.title))
+        return found, ""
     except UserError as error:
         return None, error.message
 
@@ -67,24 +72,24 @@ def _estimate(
     machine: Machine,
 ) -> Plan:  # fmt: skip
     own, multiple = native_of(found)
-    side = side_of(config, dataset, own, multiple)
+    size = size_of(config, dataset, own, multiple)
     try:
         need_words(dataset, config.trigger.strip())
         device = choose_device(config.device)
     except UserError as error:
         field = "device" if config.trigger.strip() else "trigger"
         return replace(made, problems=[Problem(f"{error.message} {error.hint}", field)])
-    cost = cost_of(found, side, config.layers, config.rank)
+    cost = cost_of(found, size, config.layers, config.rank)
     sizes = sizes_of(found)
     half = choose_precision(config.precision, device, max(sizes.values())) == "bfloat16"
     memory = _memory(config, cost, sum(sizes.values()), half)
     draft.check_machine(machine, memory / 1e6)
     pace = seconds_per_gigaflop(_PACE_SIZE, _PACE_WIDTH, config.device, machine)
-    seconds = None if pace is None else pace * _gigaflops(config, cost)
+    seconds = None if pace is None else pace * _gigaflops(config, cost) + _OVERHEAD_S * config.steps
     return replace(
         made, parameters=sum(sizes.values()), steps=config.steps, seconds=seconds, good_after_s=seconds,
         memory_mb=memory / 1e6, disk_mb=4 * 12.0 * cost.learned / 1e6, problems=draft.problems,
-        notes=_notes(config, cost, sum(sizes.values()), dataset, side, own),
+        notes=_notes(config, cost, sum(sizes.values()), dataset, size, own),
     )  # fmt: skip
 
 
@@ -105,11 +110,11 @@ def _gigaflops(config: LoraTrainConfig, cost: Cost) -> float:
 
 
 def _notes(
-    config: LoraTrainConfig, cost: Cost, weights: int, dataset: Dataset, side: int, own: int
+    config: LoraTrainConfig, cost: Cost, weights: int, dataset: Dataset, size: tuple[int, int], own: int
 ) -> list[str]:
     notes = [
-        _("Each picture is seen about {count:.0f} times, at {side} px.").format(
-            count=config.steps * config.batch_size / max(1, dataset.info.train), side=side
+        _("Each picture is seen about {count:.0f} times, at {width} × {height} px.").format(
+            count=config.steps * config.batch_size / max(1, dataset.info.train), width=size[0], height=size[1]
         ),
         _("{count} of {all} weights learn.").format(count=f"{cost.learned:,}", all=f"{weights:,}"),
     ]

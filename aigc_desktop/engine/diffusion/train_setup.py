@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from aigc_desktop.core.config import param
+from aigc_desktop.core.config import again, param
 from aigc_desktop.core.family import Preset
 from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_
@@ -54,19 +54,7 @@ class LoraTrainConfig(LoraConfig):
         0.0, N_("Dropout of the adapters"), N_("Share of numbers the adapters do not see; 0 is usual for pictures."),
         ge=0.0, le=0.9, advanced=True,
     )  # fmt: skip
-    lr: float = param(
-        1e-4, N_("Learning rate"),
-        N_("How far an update goes; too high makes the loss jump, too low makes it crawl. Keep the preset's."),
-        ge=1e-7, le=1.0, advanced=True,
-    )  # fmt: skip
-    schedule: Literal["constant", "cosine", "wsd"] = param(
-        "cosine", N_("Schedule"), N_("How the learning rate goes down; “cosine” is good for most."),
-        labels={"constant": N_("constant"), "cosine": N_("cosine"), "wsd": N_("late fall")}, advanced=True,
-    )  # fmt: skip
-    ema: float = param(
-        0.0, N_("Averaging"), N_("Half-life of the averaged weights as a share of the run; 0 turns it off."),
-        ge=0.0, le=0.5, advanced=True,
-    )  # fmt: skip
+    lr: float = again(LoraConfig, "lr", 1e-4)
     caption_dropout: float = param(
         0.05, N_("Leaving captions out"),
         N_("How often a picture is shown without its caption; a little keeps guidance working."), ge=0.0, le=1.0,
@@ -86,14 +74,8 @@ class LoraTrainConfig(LoraConfig):
         N_("Steps between two checks on pictures the model never learns from; 0 turns it off."), ge=0, le=999_999,
         advanced=True,
     )  # fmt: skip
-    sample_every: int = param(
-        250, N_("Show samples every"), N_("Steps between two previews; 0 shows them at the end only."),
-        ge=0, le=999_999, advanced=True,
-    )  # fmt: skip
-    checkpoint_every: int = param(
-        250, N_("Save every"), N_("Steps between two saved versions; 0 leaves it to the autosave."),
-        ge=0, le=999_999, advanced=True,
-    )  # fmt: skip
+    sample_every: int = again(LoraConfig, "sample_every", 250)
+    checkpoint_every: int = again(LoraConfig, "checkpoint_every", 250)
 
 
 PRESETS = [

@@ -71,7 +71,7 @@ def sampler(folder: Path, device_name: str) -> Callable[[int, int], Pictures]:
     set_up(device, 0)
     model = value_of(load_trained(run, folder.name, device))
     extra = read_card(folder).extra
-    wish = wish_of(model, str(extra["prompt"]), int(extra["side"]))
+    wish = wish_of(model, str(extra["prompt"]), tuple(extra["size"]))
 
     def sample(count: int, seed: int) -> Pictures:
         pictures, _labels = value_of(Painter(model, "make", wish, count).make(range(seed, seed + count)))

@@ -21,6 +21,7 @@ from aigc_desktop.engine.diffusion.learning import Noiser, loss_of, predict
 from aigc_desktop.engine.diffusion.loading import Diffusion
 from aigc_desktop.engine.diffusion.material import Material, Part
 from aigc_desktop.engine.diffusion.painting import Painter, Wish, guidance_of, steps_of
+from aigc_desktop.engine.diffusion.stepping import shown
 from aigc_desktop.engine.diffusion.train_setup import LoraTrainConfig
 from aigc_desktop.engine.nn.lora import add_lora, load_lora, lora_state
 from aigc_desktop.engine.optim import adamw
@@ -82,11 +83,11 @@ class LoraTrainee(Trainee):
     family, unit, generates = FAMILY, N_("pictures"), ("adapters",)
 
     def __init__(
-        self, config: LoraTrainConfig, model: Diffusion, material: Material, base: Base, side: int, precision: str,
-        caption: str,
+        self, config: LoraTrainConfig, model: Diffusion, material: Material, base: Base, size: tuple[int, int],
+        precision: str, caption: str,
     ) -> None:  # fmt: skip
         self.config, self.model, self.material, self.base = config, model, material, base
-        self.side, self.precision, self.device = side, precision, model.placement.device
+        self.size, self.precision, self.device = size, precision, model.placement.device
         self.prompt = config.preview_prompt.strip() or caption
         network = model.denoiser
         self.layers = layers_of(network, config.layers)
@@ -101,7 +102,7 @@ class LoraTrainee(Trainee):
         self.optimizers = {"adapters": self.optimizer}
         self.sampler = Sampler(len(material.train), config.batch_size, config.seed)
         self.units_per_step = config.batch_size
-        self.noiser = Noiser(model, side // model.compression, config.snr_gamma)
+        self.noiser = Noiser(model, size, config.snr_gamma)
 
     def train_step(self, step: Step) -> dict[str, Tensor]:
         """Take one step on the error of the predicted noise, velocity or way."""
@@ -141,28 +142,24 @@ class LoraTrainee(Trainee):
 
     def preview(self, step: int, models: Mapping[str, nn.Module]) -> Iterator[Event]:
         """Make pictures of the same seeds, as Create makes them; a Note when the memory does not suffice."""
-        wish = wish_of(self.model, self.prompt, self.side)
+        wish = wish_of(self.model, self.prompt, self.size)
         painter = Painter(self.model, "make", wish, PREVIEW_PICTURES)
         seeds = range(self.config.seed, self.config.seed + PREVIEW_PICTURES)
-        making = painter.make(seeds)
+        progress = Progress(step, self.config.steps, _("Making samples"))
         try:
-            while True:
-                next(making)
-                yield Progress(step, self.config.steps, _("Making samples"))
-        except StopIteration as end:
-            yield Sample(step, end.value[0], tuple(seeds))
+            pictures, _labels = yield from shown(painter.make(seeds), lambda _told: progress)
         except UserError as error:
             if error.kind != "OutOfMemory":
                 raise
             yield Note(_("Memory is too short for samples while training."), "warning", step)
-        finally:
-            making.close()
+        else:
+            yield Sample(step, pictures, tuple(seeds))
 
     def card(self) -> dict[str, Any]:
         """Return what `trained.py` needs: the model it belongs to, the layers, and what the samples show."""
         return {
             "base": self.base.id, "base_hash": self.base.hash, "line": self.model.line.name, "layers": self.layers,
-            "prompt": self.prompt, "side": self.side, "precision": self.precision,
+            "prompt": self.prompt, "size": list(self.size), "precision": self.precision,
         }  # fmt: skip
 
     def write_files(self, folder: Path) -> None:
@@ -176,6 +173,6 @@ class LoraTrainee(Trainee):
         })  # fmt: skip
 
 
-def wish_of(model: Diffusion, prompt: str, side: int) -> Wish:
+def wish_of(model: Diffusion, prompt: str, size: tuple[int, int]) -> Wish:
     """Return what a sample of a training is to be."""
-    return Wish(prompt, "", side, side, steps_of(model), guidance_of(model))
+    return Wish(prompt, "", *size, steps_of(model), guidance_of(model))

@@ -5,6 +5,8 @@ the discriminator's input (arXiv:2006.10738), projection of classes (arXiv:1802.
 steps in which both networks together learn to copy pictures through a narrow code, as a variational autoencoder: it
 gives the generator shapes and colours, and the discriminator features, many times faster than the game does. What
 the generator draws from in the game is then a Gaussian per class, fitted to the codes.
+
+On demand another game is played: the projected GAN (arXiv:2111.01007). Augmentation may adapt (arXiv:2006.06676).
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from aigc_desktop.engine.latent import LatentModel, with_class
 from aigc_desktop.engine.making import MakeConfig, stream_samples
 from aigc_desktop.engine.nn.adaptive import AdaptiveProbability
 from aigc_desktop.engine.nn.adversarial import decayed, gradient_penalty
-from aigc_desktop.engine.nn.convnet import Discriminator, PictureFormat
+from aigc_desktop.engine.nn.convnet import Discriminator, PictureFormat, Trunk
 from aigc_desktop.engine.nn.convnet import Generator as Painter
 from aigc_desktop.engine.nn.diffaugment import diff_augment
 from aigc_desktop.engine.nn.projected import ProjectedCritic
@@ -185,27 +187,31 @@ class GanTrainee(Trainee):
         self.game, self.copying = self._new_game()
         critic = self.modules["discriminator"] = self.game.critic
         self.optimizers["discriminator"] = adamw([critic], config.lr, config.weight_decay, betas=(0.0, 0.99))
-        if self.copying is not None:
-            self.modules["encoder"], self.optimizers["copying"] = self.copying.encoder, self.copying.optimizer
+        self.modules["encoder"], self.optimizers["copying"] = self.copying.encoder, self.copying.optimizer
 
-    def _new_game(self) -> tuple[Game, Copying | None]:
-        """Return the game, and what comes before it: a projected one begins at once."""
+    def _new_game(self) -> tuple[Game, Copying]:
+        """Return the game, and the copying before it, for which a projected one has a trunk of its own."""
         config, classes = self.config, len(self.classes)
+        game: Game
         if config.projected:
-            return ProjectedGame(ProjectedCritic(classes, self.format.pixels(self.size)).to(self.device)), None
-        critic = Discriminator(self.size, self.widths, config.blocks, classes, self.format).to(self.device)
-        copying = Copying(config, self.painter, critic.trunk, len(self.pictures))
+            trunk = Trunk(self.size, self.widths, config.blocks, self.format).to(self.device)
+            self.modules["trunk"] = trunk
+            game = ProjectedGame(ProjectedCritic(classes, self.format.pixels(self.size)).to(self.device))
+        else:
+            critic = Discriminator(self.size, self.widths, config.blocks, classes, self.format).to(self.device)
+            game, trunk = RelativisticGame(critic), critic.trunk
+        copying = Copying(config, self.painter, trunk, len(self.pictures))
         if config.warm_start and not config.start_from:
             copying.steps = 0
-        return RelativisticGame(critic), copying
+        return game, copying
 
     def begin_with(self, origin: Origin) -> Iterator[Event]:
         """Take over weights; tells of each network how much of it fits."""
         left = {}
-        for name in [name for name in NETWORKS if name in self.modules]:
+        for name in NETWORKS:
             left[name], sentence = origin.take_over(self.modules[name], name)
             yield Note(sentence)
-        if self.copying is not None and not left["generator"]:
+        if not left["generator"]:
             self.copying.steps = 0
         means, factors = (origin.tensors.get(f"generator.code_{name}") for name in ("means", "factors"))
         own = self.painter.code_means
@@ -214,9 +220,9 @@ class GanTrainee(Trainee):
 
     def train_step(self, step: Step) -> dict[str, Tensor]:
         """Copy pictures at first; then one step of the discriminator and one of the generator."""
-        if self.copying is not None and step.number < self.copying.steps:
+        if step.number < self.copying.steps:
             return self.copying.train_step(step, self._batch)
-        if self.copying is not None and step.number == self.copying.steps:
+        if step.number == self.copying.steps:
             self.copying.finish(self._classes)
         return self._discriminator_step(step) | self._generator_step(step)
 
@@ -318,12 +324,11 @@ class GanTrainee(Trainee):
 
     def state(self) -> dict[str, Tensor]:
         """Return the state of the copying."""
-        return self.copying.state() if self.copying is not None else {}
+        return self.copying.state()
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
         """Take them back."""
-        if self.copying is not None:
-            self.copying.load_state(tensors)
+        self.copying.load_state(tensors)
 
     def card(self) -> dict[str, Any]:
         """Return what `load_painter` and `paint` need."""

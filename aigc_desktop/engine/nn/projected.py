@@ -19,14 +19,13 @@ from aigc_desktop.engine.metrics.features import INPUT_SIZE, TAPS, feature_netwo
 
 WIDTHS = (32, 64, 128, 256)  # channels of the mixed maps, fine to coarse
 STRIDES = (4, 8, 16, 32)  # pixels of the input that one place of the maps stands for
-_LAST = 4  # places on a side of the scores
 
 
 def feature_maps(images: Tensor) -> list[Tensor]:
     """Return maps (B, C, h, w), fine to coarse, of pictures (B, 3 or 4, H, W) in [-1, 1]; gradients pass.
 
-    Pictures are enlarged to about the pixels the network was shipped for. What is transparent is laid on a colour drawn
-    for each picture, so that a cover is judged by what shows through it.
+    Small pictures are enlarged to the size that metrics are taken at. What is transparent is laid on a colour drawn for
+    each picture, so that a cover is judged by what shows through it.
     """
     if images.shape[1] == 4:
         images = on_colour(images, torch.rand(len(images), 3, 1, 1, device=images.device) * 2 - 1)
@@ -36,8 +35,8 @@ def feature_maps(images: Tensor) -> list[Tensor]:
 
 
 def input_size(height: int, width: int) -> tuple[int, int]:
-    """Return the size that pictures are enlarged to: as many pixels as a square one, whole places of the last map."""
-    scale, step = INPUT_SIZE / math.sqrt(height * width), STRIDES[-1]
+    """Return the size that pictures are enlarged to: at least the pixels of a square one, whole places of all maps."""
+    scale, step = max(1.0, INPUT_SIZE / math.sqrt(height * width)), STRIDES[-1]
     return max(step, round(scale * height / step) * step), max(step, round(scale * width / step) * step)
 
 

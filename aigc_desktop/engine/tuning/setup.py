@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from aigc_desktop.core.config import param
+from aigc_desktop.core.config import again, param
 from aigc_desktop.core.family import Preset
 from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_
@@ -56,14 +56,6 @@ class TuneConfig(LoraConfig):
         15, N_("Warm-up steps"), N_("The learning rate rises over these steps; a twentieth of the steps is safe."),
         ge=0, le=100_000, advanced=True,
     )  # fmt: skip
-    schedule: Literal["constant", "cosine", "wsd"] = param(
-        "cosine", N_("Schedule"), N_("How the learning rate goes down; “cosine” is good for most."),
-        labels={"constant": N_("constant"), "cosine": N_("cosine"), "wsd": N_("late fall")}, advanced=True,
-    )  # fmt: skip
-    ema: float = param(
-        0.0, N_("Averaging"), N_("Half-life of the averaged weights as a share of the run; 0 turns it off."),
-        ge=0.0, le=0.5, advanced=True,
-    )  # fmt: skip
     rank_scaling: bool = param(
         False, N_("Strength by the root of the rank"),
         N_("Divides the strength by the root of the rank (rsLoRA): keeps high ranks from learning too little."),
@@ -78,15 +70,8 @@ class TuneConfig(LoraConfig):
         50, N_("Validate every"), N_("Steps between two checks on texts the model never learns from; 0 turns it off."),
         ge=0, le=999_999, advanced=True,
     )  # fmt: skip
-    sample_every: int = param(
-        100, N_("Show samples every"), N_("Steps between two previews; 0 shows them at the end only."),
-        ge=0, le=999_999, advanced=True,
-    )  # fmt: skip
-    patience: int = param(
-        3, N_("Patience"),
-        N_("Training ends after so many validations without gain and keeps the best version; 0 never ends early."),
-        ge=0, le=1000, advanced=True,
-    )  # fmt: skip
+    sample_every: int = again(LoraConfig, "sample_every", 100)
+    patience: int = again(LoraConfig, "patience", 3)
 
     @property
     def adapter(self) -> LoraShape:

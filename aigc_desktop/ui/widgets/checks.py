@@ -9,7 +9,7 @@ from PySide6.QtGui import QBrush, QColor, QImage, QPainter
 
 SIDE = 8
 """Of one square, in pixels at 100 %."""
-LIGHT, DARK = "#ffffff", "#dcdce0"
+LIGHT, DARK = "#ffffff", "#e4e4e8"
 
 
 def paint_checks(painter: QPainter, target: QRect | QRectF) -> None:

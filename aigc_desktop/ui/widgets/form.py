@@ -157,6 +157,8 @@ class ConfigForm(QWidget):
     def _choices(self, spec: FieldSpec) -> Choices:
         """Return what the workspace offers; where nothing may be chosen too, that comes first."""
         offered = self._offered(spec)
+        if spec.kind is FieldKind.LORA and not offered:
+            return [("", _("No imported LoRA yet"))]
         nothing = _("as in training") if spec.kind is FieldKind.DATASET else _("none chosen")
         return [("", nothing), *offered] if offered and spec.default == "" else offered
 

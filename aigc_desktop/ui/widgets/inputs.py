@@ -235,9 +235,7 @@ def make_input(spec: FieldSpec, theme: Theme, choices: Choices) -> FieldInput:
             return ChoiceInput(choices, _("No data set yet") if not choices else "")
         case FieldKind.RUN | FieldKind.CHECKPOINT:
             return ChoiceInput(choices, _("No trained model yet") if not choices else "")
-        case FieldKind.LORA:
-            return ChoiceInput(choices, _("No imported LoRA yet") if not choices else "")
-        case FieldKind.MODEL | FieldKind.ENCODER | FieldKind.ADAPTER | FieldKind.DIFFUSION:
+        case FieldKind.MODEL | FieldKind.ENCODER | FieldKind.ADAPTER | FieldKind.DIFFUSION | FieldKind.LORA:
             return ChoiceInput(choices, _("No imported model yet") if not choices else "")
         case FieldKind.PATH | FieldKind.FILE:
             return PathInput(spec, theme)

@@ -13,7 +13,7 @@ from aigc_desktop.core.events import Failed
 from aigc_desktop.core.family import Plan, TaskSpec
 from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.core.presets import SavedPreset
-from aigc_desktop.core.rehearsal import begins_with_published
+from aigc_desktop.core.rehearsal import trainings
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.plan_maker import PlanMaker
 from aigc_desktop.ui.widgets.cards import ActionCard, Card, FlowLayout
@@ -153,8 +153,7 @@ class TrainSetup(QWidget):
 
     def _fill_families(self) -> None:
         """Show a card for each kind of model the engine knows; those that cannot learn from this data say why."""
-        tasks = [task for task in self.services.jobs.catalogue.values() if task.group == "train"]
-        tasks.sort(key=begins_with_published)  # what needs nothing else comes first
+        tasks = trainings(self.services.jobs.catalogue.values())
         self.waiting.setVisible(not tasks)
         self.form_card.setVisible(bool(tasks))
         if set(self.families) != {task.key for task in tasks}:

@@ -29,6 +29,20 @@ def test_each_line_makes_varies_and_fills(studio, picture, mask, line):
         assert torch.is_grad_enabled()  # a pipeline turns gradients off; that must not outlast it
 
 
+@pytest.mark.parametrize("line", [line for line in LINES if not line.learns], ids=lambda line: line.name)
+def test_the_others_do_what_they_are_made_for_and_say_what_that_is(studio, picture, mask, line):
+    given = {"picture": picture, "width": 48, "height": 32}
+    for task, runs in (("generate", line.make), ("vary", line.vary), ("fill", line.fill)):
+        values = {"generate": {}, "vary": given, "fill": {**given, "mask": mask}}[task]
+        events = use(studio, task, model=line.name, **values)
+        if runs:
+            assert isinstance(events[-1], Finished), events[-1]
+            (work,) = made(events).values()
+            assert work.shape == ((32, 32, 3) if task == "generate" else (32, 48, 3)) and work.std() > 1
+        else:
+            assert isinstance(events[-1], Failed) and "other tasks" in events[-1].message and events[-1].hint
+
+
 @pytest.mark.parametrize("line", NAMES)
 def test_a_picture_made_alone_is_identical(studio, line):
     together = made(use(studio, "generate", model=line, count=3, seed=4, scheduler="euler"))

@@ -142,3 +142,35 @@ def test_half_a_pair_does_not_count(studio, tmp_path):
     write_tensors(tmp_path / "half.safetensors", {n: t for n, t in tensors.items() if "lora_A" in n})
     with pytest.raises(BadInput, match="0 of its"):
         add_lora(model, tmp_path / "half.safetensors", "half", 1.0, "")
+
+
+OLD_PLACES = {
+    "down_blocks.1.attentions.0": "input_blocks.3.1", "mid_block.attentions.0": "middle_block.1",
+    "up_blocks.0.attentions.0": "output_blocks.0.1", "up_blocks.0.attentions.1": "output_blocks.1.1",
+}  # fmt: skip
+
+
+def test_xl_files_with_the_places_of_the_first_programs_fit(studio, tmp_path):
+    model = loaded(studio, "sdxl")
+    layers = attention(model)
+    pairs, before = pairs_for(layers), {name: layer.weight.clone() for name, layer in layers.items()}
+    renamed = {
+        next(old + name.removeprefix(new) for new, old in OLD_PLACES.items() if name.startswith(new)): pair
+        for name, pair in pairs.items()
+    }
+    write_tensors(tmp_path / "xl.safetensors", kohya_names(renamed, alpha=2.0))
+    add_lora(model, tmp_path / "xl.safetensors", "xl", 1.0, "")
+    for name, layer in layers.items():
+        down, up = pairs[name]
+        assert torch.allclose(layer.weight, before[name] + up @ down, atol=1e-5), name
+
+
+def test_flux_files_with_queries_keys_and_values_in_one_are_parted(studio, tmp_path):
+    model = loaded(studio, "flux")
+    block = model.denoiser.transformer_blocks[0].attn
+    before = [layer.weight.clone() for layer in (block.to_q, block.to_k, block.to_v)]
+    down, up = torch.randn(RANK, 16), torch.randn(48, RANK)
+    write_tensors(tmp_path / "flux.safetensors", kohya_names({"double_blocks.0.img_attn.qkv": (down, up)}, alpha=2.0))
+    add_lora(model, tmp_path / "flux.safetensors", "flux", 1.0, "")
+    for part, layer in enumerate((block.to_q, block.to_k, block.to_v)):
+        assert torch.allclose(layer.weight, before[part] + up[16 * part : 16 * part + 16] @ down, atol=1e-5)

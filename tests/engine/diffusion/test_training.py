@@ -60,19 +60,19 @@ def test_noise_and_targets_are_those_of_the_library(studio, prediction):
     model = loaded(studio, name)
     with quiet():
         theirs = class_of("DDPMScheduler").from_config(model.parts["scheduler"].config)
-    noiser, times = Noiser(model, 8, 5.0), torch.tensor([3, 500, 990])
+    noiser, times = Noiser(model, (32, 32), 5.0), torch.tensor([3, 500, 990])
     latents, noise = torch.randn(3, 4, 8, 8), torch.randn(3, 4, 8, 8)
     noisy = noiser.at(latents, times, noise)
     assert torch.allclose(noisy.latents, theirs.add_noise(latents, noise, times), atol=1e-5)
     wanted = {"epsilon": noise, "v_prediction": theirs.get_velocity(latents, noise, times), "sample": latents}
     assert torch.allclose(noisy.target, wanted[prediction], atol=1e-5)
-    assert (noisy.weights > 0).all() and (Noiser(model, 8, 0.0).at(latents, times, noise).weights == 1).all()
+    assert (noisy.weights > 0).all() and (Noiser(model, (32, 32), 0.0).at(latents, times, noise).weights == 1).all()
 
 
 @pytest.mark.parametrize("line", ["sd3", "flux"])
 def test_flow_models_learn_the_straight_way(studio, line):
     model = loaded(studio, line)
-    noiser, share = Noiser(model, 8, 5.0), torch.tensor([0.25, 0.75])
+    noiser, share = Noiser(model, (32, 32), 5.0), torch.tensor([0.25, 0.75])
     latents, noise = torch.randn(2, 4, 8, 8), torch.randn(2, 4, 8, 8)
     noisy = noiser.at(latents, share, noise)
     assert torch.allclose(noisy.latents - share.view(-1, 1, 1, 1) * noisy.target, latents, atol=1e-5)
@@ -141,6 +141,22 @@ def test_the_library_opens_what_was_trained(studio, dataset, line):
     assert np.abs(again.astype(int) - ours).max() <= 2
 
 
+@pytest.mark.parametrize("line", NAMES)
+def test_wide_pictures_are_learned_and_made_wide(studio, line):
+    images = np.full((6, 24, 40, 4), 120, np.uint8)  # transparent ones too: what lies behind is white
+    arrays = {"images": images, "labels": np.zeros(6, np.int32), "split": np.array([0, 0, 0, 0, 1, 1], np.uint8),
+              "rows": np.arange(6)}  # fmt: skip
+    info = {"kind": "image", "size": 32, "aspect": "16:9", "channels": 4, "classes": ["wide"], "class_counts": [6]}
+    wide = write_dataset(studio, f"wide {line}", info, arrays)
+    width, height = (pixels // 4 * 4 for pixels in wide.info.pixels)
+    run, events = teach(studio, wide, line, validate_every=3)
+    (shown,) = [event for event in events if isinstance(event, Sample)]
+    assert isinstance(events[-1], Finished) and shown.images.shape[1:3] == (height, width) and width > height
+    open_ = {"prompt": "", "walk_steps": None, "width": None, "height": None}
+    works = made(use(studio, "generate", model="", run=run.id, **open_))
+    assert np.array_equal(works[0], shown.images[0])
+
+
 def test_saving_memory_changes_no_loss(studio, dataset):
     usual, saving = (losses(teach(studio, dataset, checkpointing=on)[1]) for on in (False, True))
     assert np.allclose(usual, saving, rtol=1e-4)
@@ -200,6 +216,14 @@ def test_a_model_that_is_gone_is_named(studio, dataset):
     studio.trash(studio.model(name).folder)
     events = use(studio, "generate", model="", run=run.id)
     assert isinstance(events[-1], Failed) and "short lived" in events[-1].message and events[-1].hint
+
+
+def test_a_line_that_cannot_learn_here_is_told_before_and_at_the_start(studio, dataset):
+    values = {"dataset": dataset.id, "base": "flux_fill", "trigger": "ohwx"}
+    plan = FAMILY.task("train").plan(values, "auto", dataset, describe_machine())
+    assert [problem.field for problem in plan.problems] == ["base"] and "cannot learn" in plan.problems[0].message
+    _run, events = teach(studio, dataset, "flux_fill")
+    assert isinstance(events[-1], Failed) and events[-1].message == plan.problems[0].message
 
 
 def test_another_kind_of_model_is_refused(studio, dataset, tmp_path):
