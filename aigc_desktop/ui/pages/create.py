@@ -176,7 +176,7 @@ class CreatePage(Page):
         """Find a job of this page that runs, after the page was built anew."""
         for handle in self.services.jobs.handles:
             folder = handle.run_folder
-            if folder is not None and folder.parent.name == "results" and handle.request.mode == "run":
+            if folder and folder.parent.name == "results" and not was_explored({"task": handle.request.task}):
                 self._watch(Run(folder, self.services.workspace.folder), handle, follows_disk=True)
 
     def _take(self, events: list[Event]) -> None:
