@@ -13,6 +13,7 @@ import shutil
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.files import atomic_folder, folder_size, need_space, write_json
@@ -22,6 +23,8 @@ from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 
 TITLES = {"emoji64": N_("Starter: emoji, 64 px")}
+SETTINGS: dict[str, dict[str, Any]] = {"emoji64": {"guidance": 3.0}}
+"""What to make the first pictures with."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,11 @@ class Starter:
     name: str
     family: str
     bytes: int
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Return the settings that suit it."""
+        return SETTINGS.get(self.name, {})
 
     @property
     def title(self) -> str:

@@ -80,7 +80,8 @@ class StartPage(Page):
 
     def _starter_here(self, run: Run) -> None:
         self.starter_button.setEnabled(True)
-        self.services.navigate("create", run=run.id, start=True)
+        settings = {} if self.starter is None else self.starter.settings
+        self.services.navigate("create", run=run.id, start=True, settings=settings)
 
     def _starter_failed(self, failed: Failed) -> None:
         self.starter_button.setEnabled(True)
