@@ -25,7 +25,6 @@ from aigc_desktop.engine.weights import write_tensors
 from benchmarks.report import RESULTS
 
 NAME, FIGURES = "emoji64", "image_flow_emoji64"
-DATA = "base emoji (not included)"  # no data set of a user has this name
 CARD = """# Starter: emoji, 64 px
 
 An image flow that paints small pictures in the manner of emoji, by class: {classes}.
@@ -63,9 +62,9 @@ def main() -> None:
     digest = write_tensors(version / "model.safetensors", half)
     write_json(version / "model.json", asdict(card))
     write_manifest(version, {"model.safetensors": digest})
-    info = replace(run.info, title=NAME, dataset=DATA, best=best.name, status="finished")
+    info = replace(run.info, title=NAME, dataset="", best=best.name, status="finished")
     write_json(target / "run.json", asdict(info))
-    write_json(target / "config.json", {**run.config_values, "dataset": DATA})
+    write_json(target / "config.json", {**run.config_values, "dataset": ""})
     shutil.copy(run.metrics_file, target / "metrics.jsonl")
     copy_last_preview(run, target / "samples")
     results = json.loads((RESULTS / f"{FIGURES}.json").read_text(encoding="utf-8"))

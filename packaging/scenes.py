@@ -451,10 +451,22 @@ def empty(stage: Stage) -> None:
         stage.shoot(f"empty-{place}")
 
 
+def starter(stage: Stage) -> None:
+    """Make the first pictures with the model that ships with the program, in a workspace of its own."""
+    stage.window.navigate("start")
+    stage.window.pages["start"].use_starter()
+    stage.wait(lambda: stage.window.place == "create")
+    create = stage.window.pages["create"]
+    stage.wait(lambda: create.batch is not None and create.handle is None and bool(create.batch.works))
+    stage.shoot("starter-create")
+    stage.window.navigate("start")
+    stage.shoot("starter-start")
+
+
 SCENES = {
     each.__name__: each
     for each in (
         places, dialogs, bring_in, label, train, ended, create, explore, tasks, tune, evaluations, library, edit,
-        tour, empty,
+        tour, empty, starter,
     )
 }

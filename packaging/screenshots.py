@@ -36,6 +36,7 @@ from aigc_desktop.ui.theme import Theme
 
 LOOKS = ["-".join(parts) for parts in product(("en", "zh_CN"), ("light", "dark"), ("100", "200"))]
 LARGE = (1920, 1200)
+FRESH = ("empty", "starter")  # scenes that begin with nothing
 
 
 def main(options: argparse.Namespace) -> None:
@@ -44,7 +45,9 @@ def main(options: argparse.Namespace) -> None:
         os.environ["AIGC_DESKTOP_CONFIG"] = str(Path(home) / "config")
         os.environ["AIGC_DESKTOP_CACHE"] = str(Path(home) / "cache")
         folder = Path(home) / "Studio 工作室"
-        if options.workspace:
+        if set(options.scenes) <= set(FRESH):
+            Workspace.open(folder)
+        elif options.workspace:
             shutil.copytree(options.workspace, folder)
         else:
             subprocess.run([*command(), "rehearse", "--workspace", str(folder), "--seconds", "20"], check=True)
@@ -67,8 +70,8 @@ def shoot(
     prefix = look if size != LARGE else f"{look}-large"
     use_language(language)
     set_language(language)
-    for workspace, wanted in ((folder, options.scenes), (folder.with_name("empty"), ["empty"])):
-        played = [name for name in wanted if name in options.scenes and (name == "empty") == (workspace != folder)]
+    for workspace, wanted in ((folder, [*scenes.SCENES]), *((folder.with_name(name), [name]) for name in FRESH)):
+        played = [name for name in wanted if name in options.scenes and (name in FRESH) == (workspace != folder)]
         if played:
             jobs = JobCenter(engine_starter(preferences))
             window = MainWindow(Workspace.open(workspace), preferences, jobs, Theme(application, preferences))

@@ -53,6 +53,11 @@ def training_plots(trained: Run) -> list[Plot]:
 
 def trained_dataset(workspace: Workspace, trained: Run) -> Dataset:
     """Return the data a run was trained on; UserError when they are not the same any more."""
+    if not trained.info.dataset:
+        raise UserError(
+            _("“{title}” came without the data it was trained on.").format(title=trained.info.title),
+            _("Choose a model that was trained here."),
+        )
     dataset = workspace.dataset(str(trained.config_values["dataset"]))
     if trained.info.dataset_hash and dataset.manifest_hash() != trained.info.dataset_hash:
         raise UserError(

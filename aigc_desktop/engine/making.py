@@ -76,16 +76,17 @@ def _judge(config: MakeConfig, run: Run) -> Generator[Event, None, Judge | None]
     """Return who rates; None, and a note that says why, when that cannot be and good ones are not asked for."""
     if not (config.good or config.rate):
         return None
-    if not config.run:
+    workspace = Workspace(run.workspace)
+    trained = workspace.run(config.run) if config.run else None
+    if trained is None or not trained.info.dataset:
         if config.good:
             raise UserError(
-                _("An imported model brings no training pictures that others could be judged by."),
+                _("This model came without training pictures that others could be judged by."),
                 _("Turn “Only good ones” off, or choose a model that was trained here."),
             )
         return None
-    workspace = Workspace(run.workspace)
     try:
-        return Judge(trained_dataset(workspace, workspace.run(config.run)))
+        return Judge(trained_dataset(workspace, trained))
     except UserError as error:
         if config.good:
             raise

@@ -236,6 +236,15 @@ def test_without_its_data_pictures_are_made_unrated_and_good_ones_refused(worksp
     assert not any(isinstance(event, Note) for event in stream_samples(every_third_is_noise, silent, run))
 
 
+def test_a_model_that_came_without_its_data_makes_pictures_but_no_good_ones(place):
+    workspace, _dataset, _run = place
+    run = workspace.new_run("image_flow.train", {"dataset": ""}, "starter")
+    events = list(stream_samples(every_third_is_noise, MakeConfig(run=run.id, count=2), run))
+    assert seeds_of(events, "samples") == [0, 1] and not any(isinstance(event, Note) for event in events)
+    with pytest.raises(UserError, match="came without training pictures"):
+        list(stream_samples(every_third_is_noise, MakeConfig(run=run.id, count=2, good=True), run))
+
+
 def test_words_and_damaged_ratings():
     rating = Rating(12.5, ("blurred", "copy"), "d", 3, 0.2, {"sharpness": 1.0})
     assert reasons_text(rating) == "blurred, a near copy of a training picture"

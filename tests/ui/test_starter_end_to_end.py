@@ -38,6 +38,7 @@ def test_pictures_are_there_within_a_minute_of_the_first_start(qtbot, workspace,
     assert not record.failures and create.batch.works[0].origin["model"] == "starter_emoji64"
     create.panel.progress.stop_button.click()
     qtbot.waitUntil(lambda: create.handle is None, timeout=LONG)
+    assert [text for text, _undo in record.notes if "Stopped" not in text] == []
 
 
 def test_every_starter_tells_what_it_is():
