@@ -12,7 +12,14 @@ from aigc_desktop.core.machine import Machine
 from aigc_desktop.engine.nn.convnet import stages_of
 from aigc_desktop.engine.nn.resnet import GROUPS, PictureDecoder, PictureEncoder
 from aigc_desktop.engine.picture_plan import automatic_size, cost_of, seconds_per_gigaflop
-from aigc_desktop.engine.picture_setup import PictureConfig, best_version_notes, plain_notes, preset, size_notes
+from aigc_desktop.engine.picture_setup import (
+    LabelledConfig,
+    PictureConfig,
+    best_version_notes,
+    plain_notes,
+    preset,
+    size_notes,
+)
 from aigc_desktop.engine.planning import Draft, choose_preset, training_megabytes
 from aigc_desktop.engine.trainee import TrainConfig
 
@@ -21,7 +28,7 @@ LEAST_ITEMS = 16
 GOOD_IMAGES = {32: 100_000, 64: 400_000, 128: 800_000}  # shown to the networks until reconstructions are good
 
 
-class ImageVaeConfig(PictureConfig):
+class ImageVaeConfig(LabelledConfig):
     """Settings of training an image VAE; the presets choose them."""
 
     resolution: Literal["32", "64", "128"] = again(PictureConfig, "resolution", "32")
@@ -51,7 +58,8 @@ class ImageVaeConfig(PictureConfig):
         unit="nats", ge=0.0, le=10.0, advanced=True,
     )  # fmt: skip
     components: int = param(
-        10, N_("Mixture components"), N_("Gaussians in the density that new pictures are drawn from."),
+        10, N_("Mixture components"),
+        N_("Gaussians in the density that new pictures are drawn from; classes share them out."),
         ge=1, le=100, advanced=True,
     )  # fmt: skip
 
@@ -93,8 +101,9 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
     if config is None:
         return Plan(chosen.name, PRESETS, draft.values, problems=draft.problems, device=machine.device)
     size, widths = int(config.resolution), widths_of(config)
-    encoder = cost_of(lambda: PictureEncoder(size, widths, config.blocks, config.latent))
-    decoder = cost_of(lambda: PictureDecoder(widths[::-1], config.blocks, config.latent))
+    classes = len(dataset.info.classes) if dataset is not None and config.use_labels else 0
+    encoder = cost_of(lambda: PictureEncoder(size, widths, config.blocks, config.latent, classes))
+    decoder = cost_of(lambda: PictureDecoder(widths[::-1], config.blocks, config.latent, classes))
     parameters = encoder.parameters + decoder.parameters
     # normalisation and SiLU keep their inputs too
     activations = 4.0 * config.batch_size * 5 * (encoder.activations + decoder.activations)
