@@ -2,7 +2,8 @@
 
 Trained on the evidence lower bound with a KL warm-up and free bits (arXiv:1606.04934). New pictures come from a
 mixture of Gaussians fitted to the codes of training pictures, not from the prior. If the data have classes, both
-networks are told the class (arXiv:1406.5298), and each class has a density of its own.
+networks are told the class (arXiv:1406.5298), and each class has a density of its own. On demand copies are also
+compared in the features of a trained network (arXiv:1609.04802); the bound that is reported stays that of the pixels.
 """
 
 from __future__ import annotations
@@ -28,8 +29,10 @@ from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.checkpoint import read_card, read_model
 from aigc_desktop.engine.data import Sampler, open_dataset
 from aigc_desktop.engine.device import choose_device
+from aigc_desktop.engine.feature_maps import FEATURE_SIZE, FeatureMaps, feature_distance
 from aigc_desktop.engine.latent import LatentModel
 from aigc_desktop.engine.making import MakeConfig, stream_samples
+from aigc_desktop.engine.metrics.features import feature_network
 from aigc_desktop.engine.nn.diffaugment import shift
 from aigc_desktop.engine.nn.variational import between, bits_per_dimension, draw, kl_per_dimension, reconstruction_nats
 from aigc_desktop.engine.optim import adamw
@@ -184,9 +187,12 @@ class VaeTrainee(Trainee):
         self.units_per_step = config.batch_size
         self.dimensions = 3 * self.size**2
         self.density_is_fresh = False
+        self.eyes: FeatureMaps | None = None  # no part of the model: neither trained nor saved
+        if config.feature_weight:
+            self.eyes = FeatureMaps(feature_network(str(device)), max(FEATURE_SIZE, self.size))
 
     def train_step(self, step: Step) -> dict[str, Tensor]:
-        """Take one step on the negative evidence lower bound, per colour value."""
+        """Take one step on the negative evidence lower bound, per colour value, and the distance in features."""
         values: dict[str, Tensor | None] = {}
         encoder, decoder = self.model.encoder, self.model.decoder
         weight = min(1.0, step.progress / self.config.kl_warmup) if self.config.kl_warmup else 1.0
@@ -200,16 +206,26 @@ class VaeTrainee(Trainee):
             error = (copies - images).square().mean()
             per_dimension = kl_per_dimension(mean, logvar).mean(0)  # (Z,)
             nats = reconstruction_nats(error, self.dimensions)
-            step.backward((nats + weight * per_dimension.clamp(min=self.config.free_bits).sum()) / self.dimensions)
+            loss = (nats + weight * per_dimension.clamp(min=self.config.free_bits).sum()) / self.dimensions
             shown = {
                 "recon": nats, "psnr": -10 * torch.log10(error / 4), "kl": per_dimension.sum(), "sigma": error.sqrt(),
             }  # fmt: skip
+            if self.eyes is not None:
+                with step.autocast():
+                    shown["feature_distance"] = self._apart(self.eyes, images, copies)
+                loss = loss + self.config.feature_weight * shown["feature_distance"]
+            step.backward(loss)
             values = {name: step.mean(values.get(name), value) for name, value in shown.items()}
             with torch.no_grad():
                 decoder.error.lerp_(error.detach(), 1 - ERROR_DECAY if step.number else 1.0)
         step.optimize(self.optimizers["vae"])
         self.density_is_fresh = False
         return {name: value for name, value in values.items() if value is not None}
+
+    def _apart(self, eyes: FeatureMaps, images: Tensor, copies: Tensor) -> Tensor:
+        with torch.no_grad():
+            wanted = eyes(images)
+        return feature_distance(eyes(copies), wanted)
 
     def _moved(self, images: Tensor) -> Tensor:
         reach = self.config.shift

@@ -13,7 +13,9 @@ from aigc_desktop.engine import vae_setup
 from aigc_desktop.engine.checkpoint import MANIFEST, read_card, read_model, write_manifest
 from aigc_desktop.engine.data import to_model
 from aigc_desktop.engine.families import image_vae
+from aigc_desktop.engine.feature_maps import FeatureMaps, feature_distance
 from aigc_desktop.engine.latent import decoded, with_class
+from aigc_desktop.engine.metrics.features import feature_network
 from aigc_desktop.engine.nn.density import LatentDensity
 from aigc_desktop.engine.vae_model import first_of_each_class, load_model
 from aigc_desktop.engine.vae_setup import ImageVaeConfig, plan
@@ -193,8 +195,10 @@ def test_the_arc_between_two_codes_keeps_their_length():
     assert torch.allclose(image_vae.between(a, 2 * a, 0.5), 1.5 * a)
 
 
-def test_stopped_training_goes_on_to_the_same_weights(workspace):
-    straight, _events = trained(workspace, steps=8, validate_every=3)
+@pytest.mark.parametrize("feature_weight", [0.0, 1.0])
+def test_stopped_training_goes_on_to_the_same_weights(workspace, feature_weight):
+    straight, events = trained(workspace, steps=8, validate_every=3, feature_weight=feature_weight)
+    assert bool(feature_distances(events)) == bool(feature_weight)
     cut = workspace.new_run("image_vae.train", straight.config_values)
     config = ImageVaeConfig(**straight.config_values)
     events = image_vae.train(config, cut)
@@ -205,6 +209,41 @@ def test_stopped_training_goes_on_to_the_same_weights(workspace):
     list(image_vae.train(config, cut))
     one, two = (read_model(run.checkpoint("last"))[1] for run in (straight, cut))
     assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def feature_distances(events):
+    return [e.values["feature_distance"] for e in events if isinstance(e, Metric) and "feature_distance" in e.values]
+
+
+def test_the_feature_loss_brings_copies_nearer_in_features(workspace):
+    eyes, apart = FeatureMaps(feature_network()), []
+    for weight in (0.0, 1.0):
+        run, events = trained(workspace, steps=40, lr=0.01, feature_weight=weight)
+        config = image_vae.ReconstructConfig(run=run.id, checkpoint="last", count=16, device="cpu")
+        pairs = to_model(torch.from_numpy(pictures(image_vae.reconstruct(config, run))))
+        apart.append(float(feature_distance(eyes(pairs[::2]), eyes(pairs[1::2]))))
+    told = feature_distances(events)
+    assert len(told) == 40 and told[-1] < 0.6 * told[0]
+    assert apart[1] < 0.9 * apart[0]
+
+
+def test_the_bits_leave_the_feature_loss_out(workspace):
+    bits = []
+    for weight in (0.0, 10.0):
+        _run, events = trained(workspace, steps=1, lr=1e-7, feature_weight=weight)
+        bits += [row["validation_bits"] for row in run_metrics(events)]
+    assert math.isclose(*bits, rel_tol=1e-4)
+
+
+def test_the_plan_knows_that_the_feature_loss_costs_time_and_memory(workspace):
+    dataset = shapes(workspace)
+    without, with_it = (
+        plan({"dataset": dataset.id, "feature_weight": weight}, "cpu32", dataset, LAPTOP) for weight in (0.0, 1.0)
+    )
+    assert with_it.parameters == without.parameters
+    assert with_it.seconds > without.seconds and with_it.memory_mb > without.memory_mb
+    presets = {preset.name: preset.values.get("feature_weight", 0.0) for preset in vae_setup.PRESETS}
+    assert presets == {"cpu32": 0.0, "cpu64": 0.0, "gpu64": 1.0, "gpu128": 1.0}
 
 
 def test_without_held_out_pictures_copying_says_so(workspace):
