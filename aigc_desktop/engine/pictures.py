@@ -193,7 +193,7 @@ def class_index(card: Card, name: str) -> int:
     """Return the number of a class, -1 for ""; UserError when the model has not learned it."""
     if not name:
         return -1
-    names: list[str] = card.extra["classes"]
+    names: list[str] = card.extra.get("classes", [])
     if name in names:
         return names.index(name)
     raise UserError(

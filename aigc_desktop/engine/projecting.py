@@ -1,8 +1,8 @@
 """Put an own picture into a model: find the point whose picture is nearest to it, and say how near that is.
 
 A VAE encodes it, a flow goes its way back to the noise. For a GAN an encoder is fitted to pictures the model makes, and
-from there, as for a VAE, the point is moved until the picture is most alike, in pixels and in features of
-EfficientNet-Lite0 as a stand-in for LPIPS (arXiv:1801.03924).
+from there, as for a VAE, the point is moved until the picture is most alike, in pixels and in
+feature maps (engine/feature_maps.py).
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from aigc_desktop.core.config import param
@@ -23,8 +22,9 @@ from aigc_desktop.core.run import Run
 from aigc_desktop.engine.alpha import on_colour, opaque
 from aigc_desktop.engine.data import to_pictures
 from aigc_desktop.engine.directing import made
+from aigc_desktop.engine.feature_maps import FeatureMaps, feature_distance
 from aigc_desktop.engine.latent import LatentModel, decoded, pack
-from aigc_desktop.engine.metrics.features import EfficientNetLite0, feature_network
+from aigc_desktop.engine.metrics.features import feature_network
 from aigc_desktop.engine.opened import ExploreConfig, opened
 from aigc_desktop.engine.picture_map import looks
 from aigc_desktop.engine.pictures import Pictures, open_picture
@@ -32,8 +32,6 @@ from aigc_desktop.engine.pictures import Pictures, open_picture
 NEAREST = 8  # of these are tried as a start
 RIDGE = 0.03  # of the fitted encoder, as a share of the mean variance
 LR, PRIOR, FEATURE_WEIGHT = 0.15, 1e-4, 0.3
-FEATURE_SIZE = 64  # pixels; half of that of the metrics is four times as quick
-FEATURE_BLOCKS = (0, 2, 4)  # whose outputs are compared: 16, 24 and 40 channels
 
 
 class ProjectConfig(ExploreConfig):
@@ -96,14 +94,14 @@ def refined(
     mean, spread = points.mean(0).to(model.device), points.std(0).clamp(min=1e-3).to(model.device)
     away = ((start.to(model.device) - mean) / spread).detach().clone().requires_grad_(True)
     optimizer = torch.optim.Adam([away], lr=LR)
-    network = feature_network(str(model.device))
+    eyes = FeatureMaps(feature_network(str(model.device)))
     with torch.no_grad():
-        wanted = _maps(network, image)
+        wanted = eyes(image)
     best, least = start, float("inf")
     for step in range(steps):
         point = mean + away * spread
         copy = _colours(model, point[None])
-        error = (copy - image).square().mean() + FEATURE_WEIGHT * _apart(_maps(network, copy), wanted)
+        error = (copy - image).square().mean() + FEATURE_WEIGHT * feature_distance(eyes(copy), wanted)
         if (now := float(error.detach())) < least:
             best, least = point.detach().cpu(), now
         optimizer.zero_grad()
@@ -125,21 +123,3 @@ def _colours(model: LatentModel, points: Tensor) -> Tensor:
     """Return the pictures (B, 3, H, W) of points; what is transparent is white."""
     pictures = model.decode(points, 0)
     return on_colour(pictures) if pictures.shape[1] == 4 else pictures
-
-
-def _maps(network: EfficientNetLite0, images: Tensor) -> list[Tensor]:
-    """Return the outputs of FEATURE_BLOCKS for images (B, 3, H, W) in [-1, 1], each place of length 1."""
-    x = F.interpolate(images, (FEATURE_SIZE, FEATURE_SIZE), mode="bilinear", align_corners=False)
-    x = F.relu6(network.stem(x))
-    maps = []
-    for number, block in enumerate(network.blocks):
-        x = block(x)
-        if number in FEATURE_BLOCKS:
-            maps.append(F.normalize(x, dim=1))
-        if number == FEATURE_BLOCKS[-1]:
-            break
-    return maps
-
-
-def _apart(first: list[Tensor], second: list[Tensor]) -> Tensor:
-    return torch.stack([(a - b).square().sum(1).mean() for a, b in zip(first, second, strict=True)]).mean()

@@ -9,19 +9,29 @@ from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.family import Plan
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.machine import Machine
+from aigc_desktop.engine.feature_maps import FEATURE_SIZE, FeatureMaps
+from aigc_desktop.engine.metrics.features import EfficientNetLite0
 from aigc_desktop.engine.nn.convnet import stages_of
 from aigc_desktop.engine.nn.resnet import GROUPS, PictureDecoder, PictureEncoder
-from aigc_desktop.engine.picture_plan import automatic_size, cost_of, seconds_per_gigaflop
-from aigc_desktop.engine.picture_setup import PictureConfig, best_version_notes, plain_notes, preset, size_notes
+from aigc_desktop.engine.picture_plan import Cost, automatic_size, cost_of, seconds_per_gigaflop
+from aigc_desktop.engine.picture_setup import (
+    LabelledConfig,
+    PictureConfig,
+    best_version_notes,
+    plain_notes,
+    preset,
+    size_notes,
+)
 from aigc_desktop.engine.planning import Draft, choose_preset, training_megabytes
 from aigc_desktop.engine.trainee import TrainConfig
 
 GROWTH = (1, 2, 3, 4, 4)  # channels of each stage, fine to coarse, in units of the finest
 LEAST_ITEMS = 16
+FEATURE_WEIGHT = 1.0  # as arXiv:2012.09841 and arXiv:2112.10752 weigh LPIPS; the steps of a processor would double
 GOOD_IMAGES = {32: 100_000, 64: 400_000, 128: 800_000}  # shown to the networks until reconstructions are good
 
 
-class ImageVaeConfig(PictureConfig):
+class ImageVaeConfig(LabelledConfig):
     """Settings of training an image VAE; the presets choose them."""
 
     resolution: Literal["32", "64", "128"] = again(PictureConfig, "resolution", "32")
@@ -41,6 +51,11 @@ class ImageVaeConfig(PictureConfig):
         N_("Numbers that stand for a picture; more copies more exactly, fewer make new pictures more whole."),
         ge=2, le=1024, advanced=True,
     )  # fmt: skip
+    feature_weight: float = param(
+        0.0, N_("Weight of features"),
+        N_("How much copies must agree in what a trained network sees; makes pictures crisper and steps slower."),
+        ge=0.0, le=10.0, advanced=True,
+    )  # fmt: skip
     kl_warmup: float = param(
         0.15, N_("Warm-up of the code"),
         N_("Share of the steps over which the price of the code rises to its full value."),
@@ -51,7 +66,8 @@ class ImageVaeConfig(PictureConfig):
         unit="nats", ge=0.0, le=10.0, advanced=True,
     )  # fmt: skip
     components: int = param(
-        10, N_("Mixture components"), N_("Gaussians in the density that new pictures are drawn from."),
+        10, N_("Mixture components"),
+        N_("Gaussians in the density that new pictures are drawn from; classes share them out."),
         ge=1, le=100, advanced=True,
     )  # fmt: skip
 
@@ -68,10 +84,12 @@ PRESETS = [
     preset(
         "gpu64", N_("64 px on a graphics card"), N_("The usual choice for icons and small pictures."),
         resolution="64", width=64, blocks=2, batch_size=64, steps=20_000, latent=128,
+        feature_weight=FEATURE_WEIGHT,
     ),
     preset(
         "gpu128", N_("128 px on a graphics card"), N_("The most detail."),
         resolution="128", width=48, blocks=2, batch_size=64, steps=30_000, latent=192,
+        feature_weight=FEATURE_WEIGHT,
     ),
 ]  # fmt: skip
 
@@ -93,15 +111,21 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
     if config is None:
         return Plan(chosen.name, PRESETS, draft.values, problems=draft.problems, device=machine.device)
     size, widths = int(config.resolution), widths_of(config)
-    encoder = cost_of(lambda: PictureEncoder(size, widths, config.blocks, config.latent))
-    decoder = cost_of(lambda: PictureDecoder(widths[::-1], config.blocks, config.latent))
+    classes = len(dataset.info.classes) if dataset is not None and config.use_labels else 0
+    encoder = cost_of(lambda: PictureEncoder(size, widths, config.blocks, config.latent, classes))
+    decoder = cost_of(lambda: PictureDecoder(widths[::-1], config.blocks, config.latent, classes))
     parameters = encoder.parameters + decoder.parameters
+    eyes = Cost(0, 0.0, 0)
+    if config.feature_weight:
+        eyes = cost_of(lambda: FeatureMaps(EfficientNetLite0(), max(FEATURE_SIZE, size)))
     # normalisation and SiLU keep their inputs too
-    activations = 4.0 * config.batch_size * 5 * (encoder.activations + decoder.activations)
+    activations = 4.0 * config.batch_size * (5 * (encoder.activations + decoder.activations) + 3 * eyes.activations)
     memory, disk = training_megabytes(parameters, parameters, activations)
     draft.check_machine(machine, memory)
     pace = seconds_per_gigaflop(size, widths[0], config.device, machine)
-    per_image = pace and pace * 3 * (encoder.gigaflops + decoder.gigaflops)
+    # the eyes do not learn: one pass for the picture and two for the copy, and their depthwise layers, which wait for
+    # memory, make these last three times as long
+    per_image = pace and pace * (3 * (encoder.gigaflops + decoder.gigaflops) + 9 * eyes.gigaflops)
     return Plan(
         chosen.name, PRESETS, draft.values, parameters, dataset.info.train if dataset is not None else 0,
         config.steps, per_image and per_image * config.steps * config.batch_size,

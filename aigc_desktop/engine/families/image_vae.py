@@ -1,15 +1,17 @@
 """Image VAE: a calibrated decoder (σ-VAE, arXiv:2006.13202) and a density fitted to its codes (arXiv:1903.12436).
 
 Trained on the evidence lower bound with a KL warm-up and free bits (arXiv:1606.04934). New pictures come from a
-mixture of Gaussians fitted to the codes of training pictures, not from the prior.
+mixture of Gaussians fitted to the codes of training pictures, not from the prior. If the data have classes, both
+networks are told the class (arXiv:1406.5298), and each class has a density of its own. On demand copies are also
+compared in the features of a trained network (arXiv:1609.04802); the bound that is reported stays that of the pixels.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,17 +22,18 @@ from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Event, EventStream, Progress, Sample
 from aigc_desktop.core.family import Family, Task
+from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.engine.checkpoint import Card, part, read_model
-from aigc_desktop.engine.data import Sampler, open_dataset, to_pictures
+from aigc_desktop.engine.checkpoint import read_card, read_model
+from aigc_desktop.engine.data import Sampler, open_dataset
 from aigc_desktop.engine.device import choose_device
+from aigc_desktop.engine.feature_maps import FEATURE_SIZE, FeatureMaps, feature_distance
 from aigc_desktop.engine.latent import LatentModel
 from aigc_desktop.engine.making import MakeConfig, stream_samples
-from aigc_desktop.engine.nn.density import LatentDensity
+from aigc_desktop.engine.metrics.features import feature_network
 from aigc_desktop.engine.nn.diffaugment import shift
-from aigc_desktop.engine.nn.resnet import PictureDecoder, PictureEncoder
 from aigc_desktop.engine.nn.variational import between, bits_per_dimension, draw, kl_per_dimension, reconstruction_nats
 from aigc_desktop.engine.optim import adamw
 from aigc_desktop.engine.pictures import (
@@ -38,12 +41,15 @@ from aigc_desktop.engine.pictures import (
     CreateConfig,
     Pictures,
     ResizedSource,
+    class_index,
+    class_names,
     load_trained,
     one_by_one,
     seeded,
 )
 from aigc_desktop.engine.step import Step
 from aigc_desktop.engine.training import Trainee, begin, fit
+from aigc_desktop.engine.vae_model import VaeModel, first_of_each_class, load_model, model_of, new_modules
 from aigc_desktop.engine.vae_setup import ImageVaeConfig, plan, widths_of
 
 PREVIEW_CELLS, PREVIEW_PAIRS = 32, 16
@@ -61,6 +67,10 @@ class GenerateConfig(MakeConfig):
         1.0, N_("Safe … wild"), N_("Below 1 pictures are nearer to typical ones, above 1 they are bolder."),
         ge=0.0, le=2.0,
     )  # fmt: skip
+    label: str = param(
+        "", N_("Class"), N_("Name of one class the model has learned; empty for a mixture as in the data."),
+        kind=FieldKind.CLASS,
+    )  # fmt: skip
 
 
 class ReconstructConfig(CreateConfig):
@@ -73,44 +83,37 @@ class InterpolateConfig(CreateConfig):
     to_seed: int = param(1, N_("To seed"), N_("Number of the picture where the way ends."), ge=0, le=2**53)
 
 
-class Model:
-    """Encoder, decoder and density of a checkpoint, in evaluation mode."""
-
-    def __init__(self, card: Card, weights: dict[str, Tensor], device: torch.device) -> None:
-        extra = card.extra
-        self.size, self.device = int(extra["resolution"]), device
-        widths, blocks, latent = tuple(extra["widths"]), extra["blocks"], extra["latent"]
-        modules = {
-            "encoder": PictureEncoder(self.size, widths, blocks, latent),
-            "decoder": PictureDecoder(widths[::-1], blocks, latent),
-            "density": LatentDensity(latent, extra["components"]),
-        }
-        for name, module in modules.items():
-            module.load_state_dict(part(weights, name))
-            module.eval().requires_grad_(False).to(device if name != "density" else "cpu")
-        self.modules = modules
-
-
 def train(config: ImageVaeConfig, run: Run) -> EventStream:
     """Train encoder and decoder on the pictures of a data set."""
     device = begin(config)
     dataset = open_dataset(run, config.dataset, "image")
+    config = config.model_copy(update={"use_labels": config.use_labels and not _begun_without_classes(run)})
     yield from fit(config, run, VaeTrainee(config, dataset, device))
+
+
+def _begun_without_classes(run: Run) -> bool:
+    """Return whether an earlier release began this training, which told no classes apart."""
+    for name in reversed(run.checkpoints()):
+        try:
+            return "classes" not in read_card(run.checkpoint(name)).extra
+        except UserError:  # damaged: the training will tell, and goes on from the one before
+            continue
+    return False
 
 
 def generate(config: GenerateConfig, run: Run) -> EventStream:
     """Make new pictures; the seed of each decides it alone."""
     card, weights, device, _trained = load_trained(config, run)
-    modules = Model(card, weights, device).modules
-    yield from stream_samples(lambda seeds: (paint(modules, seeds, config.wildness), ()), config, run)
+    model, label = load_model(card, weights, device), class_index(card, config.label)
+    yield from stream_samples(lambda seeds: model.paint(seeds, label, config.wildness), config, run)
 
 
 def reconstruct(config: ReconstructConfig, run: Run) -> EventStream:
     """Show held-out pictures beside their copies."""
     card, weights, device, trained = load_trained(config, run)
-    model = Model(card, weights, device)
+    model = load_model(card, weights, device)
     dataset = Workspace(run.workspace).dataset(str(trained.config_values["dataset"]))
-    source = ResizedSource(dataset, "validation", device, model.size)
+    source = ResizedSource(dataset, "validation", device, model.encoder.resolution)
     if not len(source):
         raise UserError(
             _("“{title}” has no held-out pictures to copy.").format(title=dataset.info.title),
@@ -119,61 +122,49 @@ def reconstruct(config: ReconstructConfig, run: Run) -> EventStream:
     count = min(config.count, len(source))
     chosen = (config.seed + np.arange(count)) % len(source)
     for start in range(0, count, CHUNK):
-        yield Sample(start, copied(model.modules, source, chosen[start : start + CHUNK]), role="reconstruction")
+        yield Sample(start, model.copied(source, chosen[start : start + CHUNK]), role="reconstruction")
         yield Progress(min(count, start + CHUNK), count, unit=N_("pictures"))
 
 
 def interpolate(config: InterpolateConfig, run: Run) -> EventStream:
-    """Show the way between two new pictures, along an arc between their codes."""
+    """Show the way between two new pictures: an arc between their codes, and from class to class."""
     card, weights, device, _trained = load_trained(config, run)
-    modules = Model(card, weights, device).modules
-    density: Any = modules["density"]
-    start_code, end_code = (density.sample(seeded(seed)) for seed in (config.seed, config.to_seed))
+    model = load_model(card, weights, device)
+    latent = model.decoder.latent
+    first, last = (model.draw(seed) for seed in (config.seed, config.to_seed))
+
+    def frame(place: int) -> Tensor:
+        share = place / max(1, config.count - 1)
+        code = between(first[:latent], last[:latent], share)
+        point = torch.cat((code, torch.lerp(first[latent:], last[latent:], share)))
+        return model.decode(point[None].to(device))
+
     for start in range(0, config.count, CHUNK):
         places = range(start, min(config.count, start + CHUNK))
-        codes = [between(start_code, end_code, place / max(1, config.count - 1)) for place in places]
-        frames = one_by_one(lambda i: modules["decoder"](codes[i][None].to(device)), range(len(codes)))  # noqa: B023
-        yield Sample(start, frames, role="interpolation")
+        yield Sample(start, one_by_one(frame, places), role="interpolation")
         yield Progress(places[-1] + 1, config.count, unit=N_("pictures"))
 
 
 def sampler(folder: Path, device: str) -> Callable[[int, int], Pictures]:
     """Return a function (count, seed) -> pictures (count, H, W, 3) of a checkpoint, for evaluation."""
     card, weights = read_model(folder)
-    modules = Model(card, weights, choose_device(device)).modules
-    return lambda count, seed: paint(modules, range(seed, seed + count))
-
-
-def paint(modules: Mapping[str, nn.Module], seeds: Sequence[int], wildness: float = 1.0) -> Pictures:
-    """Return new pictures (N, H, W, 3), each decoded from a draw of the density by its own seed."""
-    decoder, density = modules["decoder"], modules["density"]
-    device = next(decoder.parameters()).device
-    return one_by_one(lambda seed: decoder(density.sample(seeded(seed), wildness)[None].to(device)), seeds)  # type: ignore[operator]
+    model = load_model(card, weights, choose_device(device))
+    return lambda count, seed: model.paint(range(seed, seed + count))[0]
 
 
 def latents(folder: Path, device: str) -> LatentModel:
-    """Return the model of a checkpoint as one with a latent space: its codes."""
+    """Return the model of a checkpoint as one with a latent space: its codes, and shares of the classes."""
     card, weights = read_model(folder)
-    model = Model(card, weights, choose_device(device))
-    encoder, decoder = model.modules["encoder"], model.modules["decoder"]
-    density = cast(LatentDensity, model.modules["density"])
-    centre = (density.weights[:, None] * density.means).sum(0).float()
+    model = load_model(card, weights, choose_device(device))
+    size, shares = model.encoder.resolution, torch.tensor(model.shares)
+    if model.classes:
+        centre = torch.stack([model.density.centre(label) for label in range(len(shares))]).T @ shares
+    else:
+        centre = model.density.centre()
     return LatentModel(
-        len(centre), (), (model.size, model.size), model.device, centre,
-        lambda seed, _label, wildness: density.sample(seeded(seed), wildness),
-        lambda points, _steps: decoder(points),
-        lambda image: encoder(image)[0][0].float().cpu(),
+        len(centre), tuple(model.classes), (size, size), model.device, torch.cat((centre, shares)),
+        model.draw, lambda points, _steps: model.decode(points), model.encode,
     )  # fmt: skip
-
-
-def copied(modules: Mapping[str, nn.Module], source: ResizedSource, indices: Any) -> Pictures:
-    """Return pictures (2N, H, W, 3): each original followed by what the decoder makes of its mean code."""
-    with torch.inference_mode():
-        pairs = []
-        for index in indices:
-            image = source.images(np.array([index]))
-            pairs += [image, modules["decoder"](modules["encoder"](image)[0])]
-        return to_pictures(torch.cat(pairs))
 
 
 class VaeTrainee(Trainee):
@@ -183,12 +174,12 @@ class VaeTrainee(Trainee):
 
     def __init__(self, config: ImageVaeConfig, dataset: Dataset, device: torch.device) -> None:
         self.config, self.device, self.size = config, device, int(config.resolution)
-        self.widths = widths_of(config)
-        self.encoder = PictureEncoder(self.size, self.widths, config.blocks, config.latent).to(device)
-        self.decoder = PictureDecoder(self.widths[::-1], config.blocks, config.latent).to(device)
-        self.density = LatentDensity(config.latent, config.components)
-        self.modules = {"encoder": self.encoder, "decoder": self.decoder, "density": self.density}
-        self.optimizers = {"vae": adamw([self.encoder, self.decoder], config.lr, config.weight_decay)}
+        self.classes, self.shares = class_names(dataset, config.use_labels)
+        self.modules = new_modules(self.card(), len(self.classes))
+        self.model = self._model(self.modules)
+        for network in (self.model.encoder, self.model.decoder):
+            network.to(device)
+        self.optimizers = {"vae": adamw([self.model.encoder, self.model.decoder], config.lr, config.weight_decay)}
         self.pictures = ResizedSource(dataset, "train", device, self.size, config.flip)
         self.held_out = ResizedSource(dataset, "validation", device, self.size)
         self.still = ResizedSource(dataset, "train", device, self.size)
@@ -196,30 +187,45 @@ class VaeTrainee(Trainee):
         self.units_per_step = config.batch_size
         self.dimensions = 3 * self.size**2
         self.density_is_fresh = False
+        self.eyes: FeatureMaps | None = None  # no part of the model: neither trained nor saved
+        if config.feature_weight:
+            self.eyes = FeatureMaps(feature_network(str(device)), max(FEATURE_SIZE, self.size))
 
     def train_step(self, step: Step) -> dict[str, Tensor]:
-        """Take one step on the negative evidence lower bound, per colour value."""
+        """Take one step on the negative evidence lower bound, per colour value, and the distance in features."""
         values: dict[str, Tensor | None] = {}
+        encoder, decoder = self.model.encoder, self.model.decoder
         weight = min(1.0, step.progress / self.config.kl_warmup) if self.config.kl_warmup else 1.0
         for indices in step.micro_batches():
             images = self._moved(self.pictures.images(indices))
+            shares = self.model.shares_of(self.pictures.labels(indices))
             with step.autocast():
-                mean, logvar = self.encoder(images)
+                mean, logvar = encoder(images, shares)
             with step.autocast():
-                copies = self.decoder(draw(mean, logvar))
+                copies = decoder(draw(mean, logvar), shares)
             error = (copies - images).square().mean()
             per_dimension = kl_per_dimension(mean, logvar).mean(0)  # (Z,)
             nats = reconstruction_nats(error, self.dimensions)
-            step.backward((nats + weight * per_dimension.clamp(min=self.config.free_bits).sum()) / self.dimensions)
+            loss = (nats + weight * per_dimension.clamp(min=self.config.free_bits).sum()) / self.dimensions
             shown = {
                 "recon": nats, "psnr": -10 * torch.log10(error / 4), "kl": per_dimension.sum(), "sigma": error.sqrt(),
             }  # fmt: skip
+            if self.eyes is not None:
+                with step.autocast():
+                    shown["feature_distance"] = self._apart(self.eyes, images, copies)
+                loss = loss + self.config.feature_weight * shown["feature_distance"]
+            step.backward(loss)
             values = {name: step.mean(values.get(name), value) for name, value in shown.items()}
             with torch.no_grad():
-                self.decoder.error.lerp_(error.detach(), 1 - ERROR_DECAY if step.number else 1.0)
+                decoder.error.lerp_(error.detach(), 1 - ERROR_DECAY if step.number else 1.0)
         step.optimize(self.optimizers["vae"])
         self.density_is_fresh = False
         return {name: value for name, value in values.items() if value is not None}
+
+    def _apart(self, eyes: FeatureMaps, images: Tensor, copies: Tensor) -> Tensor:
+        with torch.no_grad():
+            wanted = eyes(images)
+        return feature_distance(eyes(copies), wanted)
 
     def _moved(self, images: Tensor) -> Tensor:
         reach = self.config.shift
@@ -234,21 +240,23 @@ class VaeTrainee(Trainee):
         The density is fitted here too, because a checkpoint may be written right after.
         """
         yield from self._fit_density(models)
+        model = self._model(models)
         error = kl = 0.0
         means = []
         count = min(MOST_VALIDATED, len(self.held_out))
         for start in range(0, count, BATCH):
-            images = self.held_out.images(np.arange(start, min(count, start + BATCH)))
+            indices = np.arange(start, min(count, start + BATCH))
+            images, shares = self.held_out.images(indices), model.shares_of(self.held_out.labels(indices))
             with torch.no_grad():
-                mean, logvar = models["encoder"](images)
-                copies = models["decoder"](draw(mean, logvar))
+                mean, logvar = model.encoder(images, shares)
+                copies = model.decoder(draw(mean, logvar), shares)
             error += float((copies - images).square().mean((1, 2, 3)).sum()) / count
             kl += float(kl_per_dimension(mean, logvar).sum()) / count
             means.append(mean)
             yield
         if not means:
             return {}
-        variance = float(models["decoder"].error)  # type: ignore[arg-type]
+        variance = float(model.decoder.error)
         nats = 0.5 * self.dimensions * (math.log(2 * math.pi * variance) + error / variance)
         active = int((torch.cat(means).var(0) > ACTIVE).sum()) if count > 1 else 0
         return {
@@ -262,32 +270,44 @@ class VaeTrainee(Trainee):
         count = min(MOST_CODES, len(self.still))
         if self.density_is_fresh or count < 2:
             return
-        codes = []
+        model, density, codes = self._model(models), self.model.density, []
+        labels = self.still.labels(np.arange(len(self.still)))
+        coded = first_of_each_class(labels.cpu().numpy(), count) if self.classes else np.arange(count)
         for start in range(0, count, BATCH):
+            indices = coded[start : start + BATCH]
             with torch.no_grad():
-                mean, logvar = models["encoder"](self.still.images(np.arange(start, min(count, start + BATCH))))
+                mean, logvar = model.encoder(self.still.images(indices), model.shares_of(labels[indices]))
                 codes.append(draw(mean, logvar).cpu())
             yield
-        for _level in self.density.fit(torch.cat(codes), seeded(self.config.seed)):
-            yield
-        models["density"].load_state_dict(self.density.state_dict())
+        points, generator = torch.cat(codes), seeded(self.config.seed)
+        if self.classes:
+            which = model.shares_of(labels[coded]).argmax(1).cpu()
+            yield from (None for _level in density.fit_classes(points, which, generator))
+        else:
+            yield from (None for _level in density.fit(points, generator))
+        model.density.load_state_dict(density.state_dict())
         self.density_is_fresh = True
 
     def preview(self, step: int, models: Mapping[str, nn.Module]) -> Iterator[Event]:
         """Give new pictures of the same seeds, and held-out pictures beside their copies."""
         for _piece in self._fit_density(models):
             yield Progress(step, self.config.steps, _("Fitting the density of the codes"))
-        seeds = range(self.config.seed, self.config.seed + PREVIEW_CELLS)
-        yield Sample(step, paint(models, seeds), tuple(seeds))
+        model, seeds = self._model(models), range(self.config.seed, self.config.seed + PREVIEW_CELLS)
+        pictures, labels = model.paint(seeds)
+        yield Sample(step, pictures, tuple(seeds), labels)
         source = self.held_out if len(self.held_out) else self.still
         pairs = np.arange(min(PREVIEW_PAIRS, len(source)))
-        yield Sample(step, copied(models, source, pairs), role="reconstruction")
+        yield Sample(step, model.copied(source, pairs), role="reconstruction")
+
+    def _model(self, modules: Mapping[str, nn.Module]) -> VaeModel:
+        return model_of(modules, self.classes, self.shares)
 
     def card(self) -> dict[str, Any]:
-        """Return what `Model` needs."""
+        """Return what `load_model` needs; the components are those of each class."""
         return {
-            "resolution": self.size, "widths": list(self.widths), "blocks": self.config.blocks,
-            "latent": self.config.latent, "components": self.config.components,
+            "resolution": self.size, "widths": list(widths_of(self.config)), "blocks": self.config.blocks,
+            "latent": self.config.latent, "components": max(1, self.config.components // max(1, len(self.classes))),
+            "classes": self.classes, "shares": self.shares,
         }  # fmt: skip
 
 

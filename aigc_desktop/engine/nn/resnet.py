@@ -30,9 +30,14 @@ class NormResidual(nn.Module):
 
 
 class PictureEncoder(nn.Module):
-    """From pictures (B, 3, R, R) to mean and log variance (B, Z); `widths` are fine to coarse."""
+    """From pictures (B, 3, R, R) to mean and log variance (B, Z); `widths` are fine to coarse.
 
-    def __init__(self, resolution: int, widths: tuple[int, ...], blocks: int, latent: int) -> None:
+    A vector of the class is added after the first convolution, at each place.
+    """
+
+    def __init__(
+        self, resolution: int, widths: tuple[int, ...], blocks: int, latent: int, classes: int = 0
+    ) -> None:
         super().__init__()
         self.resolution = resolution
         layers: list[nn.Module] = [nn.PixelUnshuffle(BLOCK), nn.Conv2d(3 * BLOCK**2, widths[0], 3, padding=1)]
@@ -41,29 +46,34 @@ class PictureEncoder(nn.Module):
             layers += [nn.Conv2d(fine, coarse, 2, stride=2), *(NormResidual(coarse) for _ in range(blocks))]
         self.layers = nn.Sequential(*layers, nn.SiLU(), nn.Flatten())
         self.head = nn.Linear(widths[-1] * COARSEST**2, 2 * latent)
+        self.embedding = nn.Embedding(classes, widths[0]) if classes else None
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mean and log variance in float32."""
-        mean, logvar = self.head(self.layers(images)).float().chunk(2, dim=1)
+    def forward(self, images: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and log variance in float32; `shares` (B, K) of the classes, K 0 without classes."""
+        x = self.layers[:2](images)
+        if self.embedding is not None:
+            x = x + (shares @ self.embedding.weight)[:, :, None, None]
+        mean, logvar = self.head(self.layers[2:](x)).float().chunk(2, dim=1)
         return mean, logvar.clamp(*LIMITS)
 
-    def example(self) -> tuple[Tensor]:
+    def example(self) -> tuple[Tensor, Tensor]:
         """Return inputs for one picture."""
-        return (torch.zeros(1, 3, self.resolution, self.resolution),)
+        return torch.zeros(1, 3, self.resolution, self.resolution), no_shares(self.embedding)
 
 
 class PictureDecoder(nn.Module):
-    """From latents (B, Z) to pictures (B, 3, R, R); `widths` are coarse to fine.
+    """From latents (B, Z), each beside a vector of its class, to pictures (B, 3, R, R); `widths` are coarse to fine.
 
     The buffer `error` is the running mean squared error on training pictures, which is the decoder's variance.
     """
 
     error: Tensor
 
-    def __init__(self, widths: tuple[int, ...], blocks: int, latent: int) -> None:
+    def __init__(self, widths: tuple[int, ...], blocks: int, latent: int, classes: int = 0) -> None:
         super().__init__()
         self.latent = latent
-        self.head = nn.Linear(latent, widths[0] * COARSEST**2)
+        self.embedding = nn.Embedding(classes, latent) if classes else None
+        self.head = nn.Linear(latent * (2 if classes else 1), widths[0] * COARSEST**2)
         layers: list[nn.Module] = [NormResidual(widths[0]) for _ in range(blocks)]
         for coarse, fine in pairwise(widths):
             layers += [nn.Conv2d(coarse, 4 * fine, 1), nn.PixelShuffle(2), *(NormResidual(fine) for _ in range(blocks))]
@@ -71,15 +81,22 @@ class PictureDecoder(nn.Module):
         self.layers = nn.Sequential(*layers, nn.PixelShuffle(BLOCK))
         self.register_buffer("error", torch.ones(()))
 
-    def forward(self, z: Tensor) -> Tensor:
-        """Return pictures in float32."""
+    def forward(self, z: Tensor, shares: Tensor) -> Tensor:
+        """Return pictures in float32; `shares` (B, K) of the classes, K 0 without classes."""
+        if self.embedding is not None:
+            z = torch.cat((z, shares @ self.embedding.weight), 1)
         x = self.head(z).view(len(z), -1, COARSEST, COARSEST)
         pictures: Tensor = self.layers(x).float()
         return pictures
 
-    def example(self) -> tuple[Tensor]:
+    def example(self) -> tuple[Tensor, Tensor]:
         """Return inputs for one picture."""
-        return (torch.zeros(1, self.latent),)
+        return torch.zeros(1, self.latent), no_shares(self.embedding)
+
+
+def no_shares(embedding: nn.Embedding | None) -> Tensor:
+    """Return shares (1, K) of no class, to count with."""
+    return torch.zeros(1, 0 if embedding is None else embedding.num_embeddings)
 
 
 def zero_conv(channels: int) -> nn.Conv2d:

@@ -33,6 +33,7 @@ GROUP_TITLES = {
     "kid": N_("Kernel distance"),
     "psnr": N_("Fidelity (dB)"),
     "frechet": N_("Fréchet distance"),
+    "distance": N_("Distance in features"),
     "share": N_("Share (0 to 1)"),
     "gradient": N_("Size of the gradient"),
     "penalty": N_("Penalty"),
@@ -96,6 +97,8 @@ _WORDS = {
     "augmentation": N_("Augmentation"),
     "overfitting": N_("Overfitting"),
     "random": N_("Random features"),
+    "feature": N_("Feature"),
+    "distance": N_("distance"),
     "bleu": "BLEU",
 }
 
@@ -107,6 +110,7 @@ _GROUPS = (
     ("kid", {"kid"}),
     ("psnr", {"psnr"}),
     ("frechet", {"frechet"}),
+    ("distance", {"distance"}),
     ("penalty", {"r1", "r2", "penalty"}),
     ("share", {"accuracy", "acc", "share", "fraction", "precision", "recall", "f1", "density", "coverage"}),
     ("share", {"unique", "bleu", "augmentation", "overfitting"}),

@@ -14,9 +14,9 @@ def test_shapes_at_each_resolution(resolution, widths):
     images = painter(torch.randn(2, 4), labels)
     assert images.shape == (2, 3, resolution, resolution)
     assert critic(images, labels).shape == (2,)
-    mean, logvar = PictureEncoder(resolution, widths, 1, 5)(images)
+    mean, logvar = PictureEncoder(resolution, widths, 1, 5, 3)(images, torch.eye(3)[labels])
     assert mean.shape == logvar.shape == (2, 5)
-    assert PictureDecoder(widths, 1, 5)(mean).shape == images.shape
+    assert PictureDecoder(widths, 1, 5, 3)(mean, torch.eye(3)[labels]).shape == images.shape
 
 
 @pytest.mark.parametrize(("columns", "rows", "pixels"), [(8, 4, (32, 64)), (3, 4, (32, 24)), (4, 7, (56, 32))])

@@ -58,6 +58,27 @@ def test_fewer_points_than_dimensions_still_fit():
     assert torch.isfinite(density.sample(torch.Generator().manual_seed(0))).all()
 
 
+def test_each_class_is_fitted_to_its_own_points_and_a_lone_one_to_all():
+    points, density = two_clouds(), LatentDensity(2, 2, classes=3)
+    labels = torch.where(torch.arange(len(points)) < 500, 0, 1)
+    labels[-1] = 2
+    list(density.fit_classes(points, labels, torch.Generator().manual_seed(0)))
+    for label, mean in ((0, points[:500].mean(0)), (1, points[500:-1].mean(0)), (2, points.mean(0))):
+        assert torch.allclose(density.centre(label).double(), mean, atol=0.05)
+    assert torch.allclose(density.weights.view(3, 2).sum(1), torch.ones(3).double())
+    draws = torch.stack([density.sample(torch.Generator().manual_seed(i), label=0) for i in range(300)])
+    assert torch.allclose(draws.mean(0), torch.tensor([5.0, 0.0]), atol=0.5)
+
+
+def test_the_fewer_points_a_class_has_the_wider_it_is_made():
+    points = torch.cat([torch.randn(200, 2, generator=torch.Generator().manual_seed(0)), torch.zeros(60, 2)])
+    labels = torch.tensor([0] * 200 + [1] * 2 + [2] * 58)
+    density = LatentDensity(2, 1, classes=3)
+    list(density.fit_classes(points, labels, torch.Generator().manual_seed(0)))
+    _all, few, many = (factor.diagonal().prod() for factor in density.factors)
+    assert few > 2 * many
+
+
 def test_one_seed_decides_a_draw_and_spread_zero_is_a_mean():
     density = LatentDensity(2, 2)
     list(density.fit(two_clouds(), torch.Generator().manual_seed(0)))
