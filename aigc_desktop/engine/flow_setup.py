@@ -14,7 +14,14 @@ from aigc_desktop.engine.nn.hinted import HINTS
 from aigc_desktop.engine.nn.resnet import GROUPS
 from aigc_desktop.engine.nn.unet import Unet, UnetShape
 from aigc_desktop.engine.picture_plan import automatic_size, cost_of, seconds_per_gigaflop
-from aigc_desktop.engine.picture_setup import LabelledConfig, best_version_notes, plain_notes, preset, size_notes
+from aigc_desktop.engine.picture_setup import (
+    LabelledConfig,
+    best_version_notes,
+    class_notes,
+    plain_notes,
+    preset,
+    size_notes,
+)
 from aigc_desktop.engine.planning import Draft, choose_preset, training_megabytes
 
 GROWTH = (1, 2, 3, 4, 4)  # channels of each stage, fine to coarse, in units of the finest
@@ -110,4 +117,5 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
 
 def _notes(config: ImageFlowConfig, dataset: Dataset | None) -> list[str]:
     slow = _("Each picture takes some seconds to make on a processor; a GAN is faster, a flow is steadier to train.")
-    return [slow, *size_notes(config, dataset), *plain_notes(dataset), *best_version_notes(dataset)]
+    return [slow, *size_notes(config, dataset), *plain_notes(dataset), *class_notes(config, dataset),
+            *best_version_notes(dataset)]  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from aigc_desktop.core.aspect import CELLS
 from aigc_desktop.core.config import again, param
-from aigc_desktop.core.dataset import Dataset, DatasetInfo
+from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.family import Plan
 from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_, _
@@ -16,14 +16,13 @@ from aigc_desktop.engine.metrics.features import INPUT_SIZE, EfficientNetLite0
 from aigc_desktop.engine.nn.convnet import SQUARE, Discriminator, Generator, PictureFormat, stages_of
 from aigc_desktop.engine.nn.projected import ProjectedCritic, input_size
 from aigc_desktop.engine.picture_plan import Cost, automatic_size, cost_of, seconds_per_gigaflop
-from aigc_desktop.engine.picture_setup import LabelledConfig, preset, size_notes
+from aigc_desktop.engine.picture_setup import LabelledConfig, class_notes, preset, size_notes
 from aigc_desktop.engine.planning import Draft, choose_preset, training_megabytes
 from aigc_desktop.engine.warm_start import shipped_extra
 
 WARM_MODEL = "image_gan_emoji32"
 GROWTH = (1.0, 1.5, 2.0, 3.0, 4.0, 4.0)  # channels of each stage, fine to coarse, in units of the finest
 LEAST_ITEMS = 16
-LEAST_PER_CLASS = 10  # with fewer pictures a class of its own teaches nothing
 MOST_PROJECTED = 2000  # pictures; with more an ordinary discriminator has enough to learn from
 WARM_SHARE = 0.25  # of these that a warm start leaves to be done
 GOOD_IMAGES = {32: 400_000, 64: 1_000_000, 128: 2_000_000, 256: 4_000_000}  # shown until they are good
@@ -200,12 +199,6 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
     )  # fmt: skip
 
 
-def _rare_classes(info: DatasetInfo) -> list[str]:
-    """Return the classes with the fewest pictures, if these are too few to learn a class from; at most five."""
-    counted = sorted(zip(info.class_counts, info.classes, strict=False))
-    return [name for count, name in counted if count < LEAST_PER_CLASS][:5]
-
-
 def _critic_costs(config: ImageGanConfig, classes: int, picture: PictureFormat) -> tuple[Cost, Cost]:
     """Return the costs of the discriminator and of the network it looks through."""
     size = int(config.resolution)
@@ -230,11 +223,7 @@ def _notes(config: ImageGanConfig, dataset: Dataset | None, seconds: float) -> l
             notes.append(_("Transparent parts stay transparent."))
         if info.validation < 16:
             notes.append(_("Too few pictures are held out to measure quality while training."))
-        if config.use_labels and info.classes and info.train < LEAST_PER_CLASS * len(info.classes):
-            notes.append(_("There are few pictures per class; without labels the result may be better."))
-        elif config.use_labels and (rare := _rare_classes(info)):
-            alike = _("Of these classes there are few pictures, so new ones will look alike: {names}.")
-            notes.append(alike.format(names=", ".join(rare)))
+    notes += class_notes(config, dataset)
     if config.projected:
         notes.append(_("It learns in the features of the kernel distance: trust the one in random features."))
         if dataset is not None and dataset.info.train > MOST_PROJECTED:

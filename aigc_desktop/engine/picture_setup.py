@@ -6,10 +6,12 @@ from typing import Any, Literal
 
 from aigc_desktop.core.aspect import SQUARE
 from aigc_desktop.core.config import again, param
-from aigc_desktop.core.dataset import Dataset
+from aigc_desktop.core.dataset import Dataset, DatasetInfo
 from aigc_desktop.core.family import Preset
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.engine.trainee import TrainConfig
+
+LEAST_PER_CLASS = 10  # with fewer pictures a class of its own teaches nothing
 
 
 class PictureConfig(TrainConfig):
@@ -60,6 +62,24 @@ def size_notes(config: PictureConfig, dataset: Dataset | None) -> list[str]:
     if dataset is None or not 0 < dataset.info.size < int(config.resolution):
         return []
     return [_("The pictures are smaller than {size} px and will be enlarged.").format(size=config.resolution)]
+
+
+def class_notes(config: LabelledConfig, dataset: Dataset | None) -> list[str]:
+    """Return what the plan tells of classes with few pictures."""
+    if dataset is None or not config.use_labels or not dataset.info.classes:
+        return []
+    info = dataset.info
+    if info.train < LEAST_PER_CLASS * len(info.classes):
+        return [_("There are few pictures per class; without labels the result may be better.")]
+    rare = _rare_classes(info)
+    alike = _("Of these classes there are few pictures, so new ones will look alike: {names}.")
+    return [alike.format(names=", ".join(rare))] if rare else []
+
+
+def _rare_classes(info: DatasetInfo) -> list[str]:
+    """Return the classes with the fewest pictures, if these are too few to learn a class from; at most five."""
+    counted = sorted(zip(info.class_counts, info.classes, strict=False))
+    return [name for count, name in counted if count < LEAST_PER_CLASS][:5]
 
 
 def plain_notes(dataset: Dataset | None) -> list[str]:

@@ -18,6 +18,7 @@ from aigc_desktop.engine.picture_setup import (
     LabelledConfig,
     PictureConfig,
     best_version_notes,
+    class_notes,
     plain_notes,
     preset,
     size_notes,
@@ -136,4 +137,5 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
 
 def _notes(config: ImageVaeConfig, dataset: Dataset | None) -> list[str]:
     soft = _("Pictures of a VAE are soft; for sharp ones train an image GAN.")
-    return [soft, *size_notes(config, dataset), *plain_notes(dataset), *best_version_notes(dataset)]
+    return [soft, *size_notes(config, dataset), *plain_notes(dataset), *class_notes(config, dataset),
+            *best_version_notes(dataset)]  # fmt: skip
