@@ -175,12 +175,12 @@ def wanted(entries: Iterable[TocEntry], *, linux: bool = True) -> list[TocEntry]
 
 
 def duplicates(folder: Path, minimum_bytes: int = 1_000_000) -> dict[str, list[Path]]:
-    """Return big files that lie in the bundle twice under one name (a second libtorch costs 444 MB)."""
-    places: dict[str, list[Path]] = {}
+    """Return big files that lie in the bundle twice, of one name and size (a second libtorch costs 444 MB)."""
+    places: dict[tuple[str, int], list[Path]] = {}
     for path in folder.rglob("*"):
         if path.is_file() and not path.is_symlink() and path.stat().st_size >= minimum_bytes:
-            places.setdefault(path.name, []).append(path)
-    return {name: paths for name, paths in places.items() if len(paths) > 1}
+            places.setdefault((path.name, path.stat().st_size), []).append(path)
+    return {name: paths for (name, _size), paths in places.items() if len(paths) > 1}
 
 
 def strip_symbols(folder: Path) -> int:
