@@ -68,7 +68,7 @@ class ImageTokensConfig(TokenizerConfig):
 
 PRESETS = [
     preset(
-        "cpu32", N_("Small, 32 px"), N_("For a machine without graphics card: a usable tokenizer in ten minutes."),
+        "cpu32", N_("Small, 32 px"), N_("For a machine without graphics card: rough copies in ten minutes."),
         resolution="32", width=32, batch_size=32, steps=3000,
     ),
     preset(
