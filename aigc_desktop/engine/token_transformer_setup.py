@@ -35,7 +35,6 @@ from aigc_desktop.engine.tokens_setup import (
 )
 
 KEPT_PER_LAYER = 24  # numbers of a token, in units of the width, that a layer keeps for the gradients
-GOOD_IMAGES = {32: 120_000, 64: 600_000, 128: 2_000_000}  # shown to the networks until pictures are good
 
 
 class ImageTransformerConfig(TokenizerConfig, LabelledConfig):
@@ -136,7 +135,8 @@ PRESETS = [
 def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: Machine) -> Plan:
     """Return size, time, memory and problems of a training; a preset is chosen from the data and the machine.
 
-    The tokenizer of a chosen run is taken to be as large as one that these settings make.
+    The tokenizer of a chosen run is taken to be as large as one that these settings make. As for the tokens, no
+    time to a good result is told.
     """
     chosen = choose_preset(PRESETS, preset, automatic_preset(dataset, machine))
     draft = Draft(ImageTransformerConfig, values, chosen)
@@ -165,8 +165,7 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
     return Plan(
         chosen.name, PRESETS, draft.values, parameters, dataset.info.train if dataset is not None else 0,
         config.steps, per_image and per_image * config.steps * config.batch_size,
-        per_image and per_image * GOOD_IMAGES[reading.size], memory, disk,
-        machine.device_name or machine.device, draft.problems, _notes(config, dataset),
+        None, memory, disk, machine.device_name or machine.device, draft.problems, _notes(config, dataset),
     )  # fmt: skip
 
 

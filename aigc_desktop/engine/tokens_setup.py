@@ -23,7 +23,6 @@ FEATURE_WEIGHT = 1.0  # as arXiv:2012.09841 weighs LPIPS; the steps of a process
 KEPT_INPUTS = 4  # values kept for the gradients per output of a layer: normalisation and SiLU keep theirs too
 SIDES = {32: 8, 64: 8, 128: 16}  # tokens on a side of a picture
 LEVELS = {"240": (8, 6, 5), "1000": (8, 5, 5, 5), "4375": (7, 5, 5, 5, 5)}  # Table 1 of arXiv:2309.15505 and smaller
-GOOD_IMAGES = {32: 60_000, 64: 300_000, 128: 800_000}  # shown to the network until copies are good
 
 
 class TokenizerConfig(PictureConfig):
@@ -89,7 +88,10 @@ PRESETS = [
 
 
 def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: Machine) -> Plan:
-    """Return size, time, memory and problems of a training; a preset is chosen from the data and the machine."""
+    """Return size, time, memory and problems of a training; a preset is chosen from the data and the machine.
+
+    It tells no time to a good result: none was reached where it could be measured.
+    """
     chosen = choose_preset(PRESETS, preset, automatic_preset(dataset, machine))
     draft = Draft(ImageTokensConfig, values, chosen)
     draft.check_data(dataset, "image", LEAST_ITEMS)
@@ -105,8 +107,7 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
     return Plan(
         chosen.name, PRESETS, draft.values, cost.parameters, dataset.info.train if dataset is not None else 0,
         config.steps, per_image and per_image * config.steps * config.batch_size,
-        per_image and per_image * GOOD_IMAGES[shape.size], memory, disk,
-        machine.device_name or machine.device, draft.problems, _notes(config, dataset),
+        None, memory, disk, machine.device_name or machine.device, draft.problems, _notes(config, dataset),
     )  # fmt: skip
 
 

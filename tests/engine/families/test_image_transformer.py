@@ -184,6 +184,8 @@ def test_the_plans_choose_by_machine_and_name_what_does_not_fit(workspace):
     network = TokenTransformer(config.shape(reading.shape, 240, len(dataset.info.classes)))
     assert writing.parameters == tokens.parameters + sum(p.numel() for p in network.parameters())
     assert any("2,100" in note for note in writing.notes)
+    for plain in (tokens, writing):
+        assert plain.good_after_s is None and any("graphics card" in note for note in plain.notes)
     huge = plan({"dataset": dataset.id, "width": 4080, "batch_size": 4096}, "cpu64", dataset, LAPTOP)
     assert huge.problems and "memory" in huge.problems[0].message.lower()
 
