@@ -89,7 +89,7 @@ def import_labelled(workspace: Any, folder: Path) -> str:
 
 
 def check_family(workspace: Any, family: Any, dataset: str) -> None:
-    """Train a few steps, save, load again, and generate or label."""
+    """Train a few steps, save, load again, and generate, label or copy."""
     from aigc_desktop.core.events import Sample, Text
     from aigc_desktop.engine.diffusion.tiny import add_tiny_diffusion
     from aigc_desktop.engine.pretrained.tiny import add_tiny_model
@@ -109,7 +109,9 @@ def check_family(workspace: Any, family: Any, dataset: str) -> None:
     run_task(workspace, f"{name}.train", plan.values, run)
     assert run.checkpoints(), "no checkpoint"
     values = {"run": run.id, **({"text": "Ann left Oslo"} if encoders else {"count": 2})}
-    for task in ["label"] if encoders else [task.name for task in family.tasks if task.name in ("generate", "compare")]:
+    offered = {task.name for task in family.tasks}
+    used = {"label"} if encoders else offered & {"generate", "compare"} or {"reconstruct"}
+    for task in sorted(used):
         result = workspace.new_run(f"{name}.{task}", values, parent="results")
         events: list[Any] = []
         run_task(workspace, f"{name}.{task}", values, result, events)

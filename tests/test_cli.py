@@ -195,6 +195,26 @@ def test_a_model_is_explored(tmp_path, folder, capsys):
     assert main(["explore", "path", "no_such_run", "--places", "[1, 2]"]) == 1
 
 
+def test_pictures_are_tokens_that_a_transformer_writes(tmp_path, folder, capsys):
+    (tmp_path / "cups").mkdir()
+    for i in range(24):
+        Image.new("RGB", (32, 32), (10 * i, 90, 250 - 10 * i)).save(tmp_path / "cups" / f"{i}.png")
+    assert main(["data", "import", str(tmp_path / "cups"), "--size", "32"]) == 0
+    small = ["--steps", "2", "--batch-size", "4", "--device", "cpu"]
+    assert main(["train", "image_tokens", "--dataset", "cups", *small, "--width", "8"]) == 0
+    tokens = Workspace(folder).runs()[0].id
+    small += ["--channels", "8", "--width", "16", "--layers", "1", "--heads", "2", "--tokens", tokens]
+    assert main(["train", "image_transformer", "--dataset", "cups", *small]) == 0
+    writer = Workspace(folder).runs()[0]
+    Image.new("RGB", (50, 40), "green").save(tmp_path / "绿.png")
+    fill = ["--task", "fill", "--picture", str(tmp_path / "绿.png"), "--mask", str(tmp_path / "绿.png")]
+    assert main(["generate", writer.id, *fill, "--count", "1", "--out", str(tmp_path / "out")]) == 1  # nothing is white
+    Image.new("L", (32, 32), 255).save(tmp_path / "mask.png")
+    fill[-1] = str(tmp_path / "mask.png")
+    assert main(["generate", writer.id, *fill, "--count", "1", "--out", str(tmp_path / "filled")]) == 0
+    assert len(list((tmp_path / "filled").glob("*.png"))) == 1
+
+
 def test_a_published_model_is_imported_listed_and_writes(tmp_path, folder, capsys):
     write_tiny_model(tmp_path / "小 tiny")
     assert main(["models", "import", str(tmp_path / "小 tiny")]) == 0

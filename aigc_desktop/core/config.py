@@ -32,14 +32,16 @@ def param(
     kind: FieldKind | None = None,
     advanced: bool = False,
     multiline: bool = False,
+    family: str = "",
 ) -> Any:
     """Declare a field: default (`...` when the user must choose), label, one sentence of help, limits.
 
-    `title`, `help`, `unit` and the `labels` of a Literal's values are marked with N_ by the caller.
+    `title`, `help`, `unit` and the `labels` of a Literal's values are marked with N_ by the caller. A field of runs
+    offers those of `family` only.
     """
     shown = {
         "title": title, "help": help, "unit": unit, "labels": labels or {}, "kind": kind,
-        "advanced": advanced, "multiline": multiline,
+        "advanced": advanced, "multiline": multiline, "family": family,
     }  # fmt: skip
     return Field(default=default, ge=ge, le=le, json_schema_extra={"param": shown})  # type: ignore[dict-item]
 
@@ -90,6 +92,7 @@ def _spec(name: str, info: FieldInfo) -> FieldSpec:
         advanced=shown["advanced"],
         required=info.is_required(),
         multiline=shown["multiline"],
+        family=shown["family"],
     )
 
 

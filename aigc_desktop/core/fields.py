@@ -66,6 +66,8 @@ class FieldSpec:
     advanced: bool = False
     required: bool = False
     multiline: bool = False
+    family: str = ""
+    """Of the runs that a field offers; empty for any, or for the family of the task where that is known."""
 
 
 class ConfigError(UserError):

@@ -38,8 +38,13 @@ def scan_values(kind: str) -> dict[str, Any]:
 
 
 def lessons(catalogue: Iterable[TaskSpec]) -> list[TaskSpec]:
-    """Return the training tasks to rehearse: every family of pictures or texts that begins with nothing else."""
-    return [task for task in trainings(catalogue) if task.kind in SAMPLES and not _begins_with_published(task)]
+    """Return the training tasks to rehearse: every family of pictures or texts that makes new ones of nothing else."""
+    tasks = list(catalogue)
+    makers = {task.family for task in tasks if task.key == f"{task.family}.generate"}
+    return [
+        task for task in trainings(tasks)
+        if task.kind in SAMPLES and task.family in makers and not _begins_with_published(task)
+    ]  # fmt: skip
 
 
 def trainings(catalogue: Iterable[TaskSpec]) -> list[TaskSpec]:

@@ -114,6 +114,7 @@ class Trainee:
     optimizers  by name; their groups' "lr" is the peak rate, the loop applies the schedule to it
     sampler     gives the indices of each step; batch size is `config.batch_size`
     alarm       why training should end now, as a sentence, or ""; set in `validate`, kept in `state`
+    may_end     False in a first part of the training that patience must not end; kept in `state`
     family      name of the family, for the card
     unit        what `units_per_step` counts: "pictures" or "tokens", translated where it is shown
     """
@@ -127,6 +128,7 @@ class Trainee:
     unit: str = ""
     units_per_step: int = 1
     alarm: str = ""
+    may_end: bool = True
 
     def train_step(self, step: Step) -> dict[str, Tensor]:
         """Update the weights once and return detached scalars on the device; no `.item()` here."""

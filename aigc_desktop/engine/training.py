@@ -98,7 +98,7 @@ class Loop:
     @property
     def done(self) -> bool:
         """Return whether training is over: all steps taken, no gain in validation for too long, or an alarm."""
-        impatient = 0 < self.config.patience <= self.without_gain
+        impatient = self.trainee.may_end and 0 < self.config.patience <= self.without_gain
         return self.step >= self.config.steps or impatient or bool(self.trainee.alarm)
 
     # one step

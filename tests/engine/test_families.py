@@ -30,8 +30,10 @@ from tests.engine.toy import image_dataset, marked_dataset, text_dataset
 FAMILIES = {name: family for name, family in load_families().items() if any(t.group == "train" for t in family.tasks)}
 MAKERS = sorted(name for name, family in FAMILIES.items() if any(task.name == "generate" for task in family.tasks))
 LABELLERS = sorted(name for name, family in FAMILIES.items() if any(task.name == "label" for task in family.tasks))
+COPIERS = sorted(name for name in FAMILIES if name not in MAKERS + LABELLERS)  # of what another family makes pictures
 makers = pytest.mark.parametrize("trained", MAKERS, indirect=True)
 labellers = pytest.mark.parametrize("trained", LABELLERS, indirect=True)
+copiers = pytest.mark.parametrize("trained", COPIERS, indirect=True)
 # names of settings that make a network small, whatever the family; limits keep them valid
 SMALL = {
     "width": 16, "layers": 1, "heads": 2, "context": 16, "batch_size": 4, "size": 32, "latents": 8, "latent_size": 8,
@@ -178,8 +180,9 @@ def test_stopped_after_the_first_metric_it_goes_on_to_the_same_bits(trained):
 
 
 @pytest.mark.parametrize("name", sorted(FAMILIES))
-def test_a_family_makes_works_or_labels(name):
-    assert (name in MAKERS) != (name in LABELLERS)
+def test_a_family_makes_works_labels_or_copies(name):
+    tasks = {task.name for task in FAMILIES[name].tasks}
+    assert len(tasks & {"generate", "label"}) == 1 or "reconstruct" in tasks
 
 
 def made(events) -> dict:
@@ -229,10 +232,19 @@ def test_a_work_made_alone_is_identical(trained):
 
 
 def test_a_missing_model_is_said_plainly(trained):
-    name = "generate" if trained.family.name in MAKERS else "label"
-    values = {} if name == "generate" else {"text": "Ann"}
+    name = next(name for name in ("generate", "label", "reconstruct") if name in {t.name for t in trained.family.tasks})
+    values = {"text": "Ann"} if name == "label" else {}
     events = use(trained, name, **{**values, "run": "nothing there"})[1]
     assert isinstance(events[-1], Failed) and "nothing there" in events[-1].message
+
+
+@copiers
+def test_it_shows_held_out_works_beside_their_copies(trained):
+    events = use(trained, "reconstruct", count=3)[1]
+    assert isinstance(events[-1], Finished), events[-1]
+    (sample,) = (event for event in events if isinstance(event, Sample))
+    assert sample.role == "reconstruction" and len(sample.images) == 6
+    assert not np.array_equal(sample.images[0], sample.images[1])
 
 
 @labellers

@@ -3,7 +3,7 @@ import torch
 
 from aigc_desktop.engine.families.gpt import GPTConfig, make_optimizers
 from aigc_desktop.engine.muon import Muon
-from aigc_desktop.engine.nn.attention import CausalSelfAttention, rotary_table
+from aigc_desktop.engine.nn.attention import SelfAttention, rotary_table
 from aigc_desktop.engine.nn.language_model import LanguageModel, Shape
 from aigc_desktop.engine.nn.lean import relu_squared, rms_norm, rotate
 
@@ -76,7 +76,7 @@ def test_the_cache_gives_what_a_full_pass_gives(model):
 @torch.no_grad()
 def test_attention_equals_its_formula():
     torch.manual_seed(1)
-    attention = CausalSelfAttention(16, 2)
+    attention = SelfAttention(16, 2)
     torch.nn.init.normal_(attention.out.weight)
     x = torch.randn(1, 6, 16)
     cos, sin = rotary_table(6, 8)

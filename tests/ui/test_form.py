@@ -192,6 +192,20 @@ def test_a_needed_model_is_chosen_and_an_optional_one_can_be_none(services: Serv
     assert made.values()["encoder"] == name  # what was chosen stays
 
 
+class OnTokens(TaskConfig):
+    tokens: str = param("", "Tokens", "What it builds on.", kind=FieldKind.RUN, family="image_tokens")
+
+
+def test_a_field_of_runs_offers_those_of_its_family_only(services: Services, qtbot):
+    learned = services.workspace.new_run("image_tokens.train", {})
+    (learned.checkpoints_dir / "000001").mkdir(parents=True)
+    (learned.checkpoints_dir / "000001" / "MANIFEST.json").write_text("{}", encoding="utf-8")
+    made = ConfigForm(describe(OnTokens), services, family="image_transformer")
+    qtbot.addWidget(made)
+    box = made.rows["tokens"].input.box
+    assert [box.itemData(i) for i in range(box.count())] == ["", learned.id]
+
+
 def test_preferences_make_a_form_whose_values_are_preferences(services: Services, qtbot):
     form = ConfigForm(preference_fields(), services)
     qtbot.addWidget(form)

@@ -367,3 +367,37 @@ def test_an_image_flow_learns_makes_pictures_and_varies_one(qtbot, pages, tmp_pa
     assert isinstance(make("image_flow.vary", picture=str(picture)), Finished) and len(create.batch.works) == 2
     ending = make("image_flow.vary", picture=str(tmp_path / "gone.png"))
     assert isinstance(ending, Failed) and "gone.png" in ending.message
+
+
+def test_an_image_transformer_learns_on_chosen_tokens_and_fills_a_part(qtbot, pages, tmp_path):
+    train, create = pages["train"], pages["create"]
+    _bring_in(qtbot, pages, tmp_path / "天气 weather")
+
+    def trained(family, **values):
+        _start(qtbot, train, 3, family, **values)
+        handle = train.handle
+        qtbot.waitUntil(lambda: train.handle is None, timeout=LONG)
+        assert isinstance(handle.ending, Finished), handle.ending
+        return train.run.id
+
+    tokens = trained("image_tokens")
+    assert {"copy_error", "code_usage"} <= set(train.view.plot.metrics)
+    train._another()
+    writer = trained("image_transformer", tokens=tokens)
+    assert "val_loss" in train.view.plot.metrics and "copy_error" not in train.view.plot.metrics
+
+    def make(run, task, **values):
+        create.shown(run=run, task=task)
+        create.panel.form.set_values({"count": 2, **values})
+        create.generate()
+        handle = create.handle
+        qtbot.waitUntil(lambda: create.handle is None, timeout=LONG)
+        return handle.ending
+
+    assert isinstance(make(writer, "image_transformer.generate"), Finished) and len(create.batch.works) == 2
+    picture = str(next((tmp_path / "天气 weather" / "weather").glob("*.png")))
+    assert isinstance(make(writer, "image_transformer.fill", picture=picture, mask=picture), Finished)
+    assert len(create.batch.works) == 2
+    ending = make(writer, "image_transformer.fill", picture=picture, mask=str(tmp_path / "gone.png"))
+    assert isinstance(ending, Failed) and "gone.png" in ending.message
+    assert isinstance(make(tokens, "image_tokens.reconstruct"), Finished)

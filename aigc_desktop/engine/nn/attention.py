@@ -20,6 +20,19 @@ def rotary_table(length: int, head_dim: int, base: float = 10_000.0) -> tuple[Te
     return angles.cos().float(), angles.sin().float()
 
 
+def rotary_grid(side: int, head_dim: int, base: float = 100.0) -> tuple[Tensor, Tensor]:
+    """Return cosines and sines (1 + side², head_dim / 2): one place before a grid, then its places row by row.
+
+    Half of the pairs turn with the row, half with the column (2-D RoPE, arXiv:2403.13298).
+    """
+    quarter = head_dim // 4
+    frequencies = base ** (-torch.arange(quarter, dtype=torch.float64) / quarter)
+    places = torch.cartesian_prod(torch.arange(1, side + 1), torch.arange(1, side + 1)).double()
+    places = torch.cat([torch.zeros(1, 2, dtype=torch.float64), places])  # (1 + side², 2)
+    angles = (places[:, :, None] * frequencies).flatten(1)
+    return angles.cos().float(), angles.sin().float()
+
+
 class Cache:
     """Keys and values of the tokens so far: two tensors (B, H, length, D) per layer, `filled` positions in use."""
 
@@ -36,12 +49,15 @@ class Cache:
         return keys[:, :, :end], values[:, :, :end]
 
 
-class CausalSelfAttention(nn.Module):
-    """Multi-head attention to the past; the output projection starts at zero, so a block begins as identity."""
+class SelfAttention(nn.Module):
+    """Multi-head attention to the past, or to everything when it is not `causal`.
 
-    def __init__(self, width: int, heads: int) -> None:
+    The output projection starts at zero, so a block begins as identity.
+    """
+
+    def __init__(self, width: int, heads: int, causal: bool = True) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads, self.causal = heads, causal
         self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.out = nn.Linear(width, width, bias=False)
         nn.init.zeros_(self.out.weight)
@@ -52,7 +68,7 @@ class CausalSelfAttention(nn.Module):
     ) -> Tensor:  # fmt: skip
         """Return (B, T, C) for x (B, T, C); with a cache x holds new tokens only.
 
-        `seen`, bool (B, 1, T, T), says which keys each query sees; without it, all up to itself.
+        `seen`, bool (B, 1, T, T), says which keys each query sees; without it, all, or all up to itself.
         """
         B, T, C = x.shape
         # (B, T, 3C) -> 3 × (B, H, T, D)
@@ -60,7 +76,7 @@ class CausalSelfAttention(nn.Module):
         q, k = rotate(rms_norm(q), cos, sin), rotate(rms_norm(k), cos, sin)
         q, k = q.to(v.dtype), k.to(v.dtype)
         if cache is None:
-            y = F.scaled_dot_product_attention(q, k, v, attn_mask=seen, is_causal=seen is None)
+            y = F.scaled_dot_product_attention(q, k, v, attn_mask=seen, is_causal=self.causal and seen is None)
         else:
             keys, values = cache.extend(layer, k, v)
             if T == 1:  # one new token sees everything before it
@@ -94,9 +110,11 @@ class FeedForward(nn.Module):
 class Block(nn.Module):
     """Pre-norm block: x + attention(norm(x)), then x + feed-forward(norm(x)); dropout on both branches."""
 
-    def __init__(self, width: int, heads: int, gated: bool = False, dropout: float = 0.0) -> None:
+    def __init__(
+        self, width: int, heads: int, gated: bool = False, dropout: float = 0.0, causal: bool = True
+    ) -> None:
         super().__init__()
-        self.attention = CausalSelfAttention(width, heads)
+        self.attention = SelfAttention(width, heads, causal)
         self.feed_forward = FeedForward(width, gated)
         self.dropout = dropout
 

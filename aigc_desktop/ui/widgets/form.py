@@ -167,7 +167,7 @@ class ConfigForm(QWidget):
             case FieldKind.DATASET:
                 return dataset_choices(self.services.workspace, self.kind)
             case FieldKind.RUN:
-                return run_choices(self.services.workspace, self.family)
+                return run_choices(self.services.workspace, spec.family or self.family)
             case FieldKind.MODEL:
                 return model_choices(self.services.workspace, "language")
             case FieldKind.ENCODER:

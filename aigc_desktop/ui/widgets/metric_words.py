@@ -84,6 +84,8 @@ _WORDS = {
     "bits": N_("Bits per value"),
     "copy": N_("Copying"),
     "error": N_("error"),
+    "code": N_("Codes"),
+    "usage": N_("in use"),
     "active": N_("Active"),
     "units": N_("units"),
     "entity": N_("Entity"),
@@ -113,7 +115,7 @@ _GROUPS = (
     ("distance", {"distance"}),
     ("penalty", {"r1", "r2", "penalty"}),
     ("share", {"accuracy", "acc", "share", "fraction", "precision", "recall", "f1", "density", "coverage"}),
-    ("share", {"unique", "bleu", "augmentation", "overfitting"}),
+    ("share", {"unique", "bleu", "usage", "augmentation", "overfitting"}),
     ("kl", {"kl"}),  # a hundred times other losses, which it would flatten
     ("loss", {"loss", "nll", "mse", "recon", "reconstruction", "elbo", "error"}),
 )
