@@ -19,7 +19,7 @@ SAMPLES = {
     "text": ("texts/tang_quatrains.jsonl", N_("Tang poems (sample texts)")),
 }
 """Kind of family -> place in resources/samples and title."""
-SECONDS = {"image": 45.0, "text": 30.0}
+SECONDS = {"image": 36.0, "text": 30.0}
 """Training time of one family of this kind, on this machine."""
 _PUBLISHED = (FieldKind.MODEL, FieldKind.ENCODER, FieldKind.DIFFUSION)  # models that do not come with the program
 COUNT = {"image": 8, "text": 4}
