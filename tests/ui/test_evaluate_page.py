@@ -159,12 +159,15 @@ def test_two_evaluations_are_compared(page, services, qtbot):
 
 
 def test_pictures_of_two_evaluations_stand_beside_each_other(page, services, qtbot):
-    folders = [add_evaluation(services, before=(Sample(0, np.full((4, 8, 8, 3), grey, np.uint8)),)) for grey in (0, 9)]
+    pictures = np.zeros((4, 8, 8, 3), np.uint8)
+    sheets = (Sample(0, pictures), Sample(0, pictures, role="reconstruction"))
+    folders = [add_evaluation(services, before=sheets) for _one in range(2)]
     page.refresh()
     settle(qtbot)
     page.panel.past.select(folders)
     qtbot.waitUntil(lambda: "same seeds" in shown_texts(page.compare), timeout=LONG)
-    assert len(page.compare.findChildren(Picture)) == 2
+    qtbot.waitUntil(lambda: len(page.compare.findChildren(Picture)) == 4, timeout=LONG)
+    assert shown_texts(page.compare).count("same seeds") == 1, "pairs of the nearest are not in the order of seeds"
 
 
 def test_the_verdict_knows_chance():

@@ -62,7 +62,8 @@ class ReportCompare(QWidget):
                 self.cards.addWidget(self._section(section, pairs))
                 yield
         for title, *sheets in shared_sheets(one, two):
-            self.cards.addWidget(self._sheets(title, sheets, first.seed == second.seed))
+            alike = first.seed == second.seed and title == _("Samples")  # other sheets are not in the order of seeds
+            self.cards.addWidget(self._sheets(title, sheets, alike))
             yield
         if not shared:
             self.cards.addWidget(label(_("The two have no figure in common."), "body"))
