@@ -1,8 +1,10 @@
 """Quality of the image flow on the base emoji, and the pace of its step.
 
-python -m benchmarks.image_flow [--size 32|64] [--steps N] [--threads N] [--workspace FOLDER] [--run RUN] [--race]
+python -m benchmarks.image_flow [--size 32|64] [--steps N] [--device cpu|cuda] [--threads N] [--workspace FOLDER]
+                                [--run RUN] [--race]
 
-At 32 px within ten minutes of two cores, a fifth held out; at 64 px half held out, as long as the figures say.
+At 32 px within ten minutes of two cores, a fifth held out; at 64 px half held out, as long as the figures say. The
+preset is that of the size and the device.
 
 Time is counted in processor seconds. `--race` measures only the step, against diffusers' UNet2DModel in a plain loop:
 networks with the same stages, widths and blocks at 64 px, taking turns; the best of each one's turns counts.
@@ -17,13 +19,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.events import Metric
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.recorder import record
+from aigc_desktop.engine.device import autocast, set_up
 from aigc_desktop.engine.families import image_flow
 from aigc_desktop.engine.flow_setup import PRESETS
 from aigc_desktop.engine.nn.flow import between, draw_times
@@ -33,12 +36,13 @@ from benchmarks.report import RESULTS, Figure, figure, write
 
 BUDGET_S = 1200.0
 SEED = 50_000
-WIDTHS, SIZE, BATCH, TURNS = (32, 64, 128, 128), 64, 16, 5
+WIDTHS, SIZE, TURNS = (32, 64, 128, 128), 64, 5
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=1800)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--workspace", type=Path, default=None)
     parser.add_argument("--race", action="store_true")
@@ -46,7 +50,7 @@ def main() -> None:
     parser.add_argument("--run", default="", help="measure the best version of this run, do not train")
     options = parser.parse_args()
     if options.race:
-        write("image_flow_step", race(options.threads))
+        write("image_flow_step" + "_cuda" * (options.device == "cuda"), race(options.threads, options.device))
         return
     workspace = Workspace.open(options.workspace or Path(tempfile.mkdtemp()))
     dataset = emoji_dataset(workspace, options.size)
@@ -55,11 +59,11 @@ def main() -> None:
     if options.run:
         run = workspace.run(options.run)
         took = figure(f"{prefix}.run_s", run.info.seconds, "s")
-        write(prefix.replace(".", "_"), [*figures(dataset, run, prefix), took])
+        write(prefix.replace(".", "_"), [*figures(dataset, run, prefix, options.device), took])
         return
-    preset = next(preset for preset in PRESETS if preset.name == f"cpu{options.size}")
+    preset = next(preset for preset in PRESETS if preset.name == f"{_kind(options.device)}{options.size}")
     values = {**preset.values, "dataset": dataset.id, "steps": options.steps, "threads": options.threads}
-    config = image_flow.ImageFlowConfig(**values, device="cpu", log_every=50)
+    config = image_flow.ImageFlowConfig(**values, device=options.device, log_every=50)
     run = workspace.new_run("image_flow.train", config.model_dump(mode="json"))
     began, wall = cpu_seconds(), time.perf_counter()
     for event in record(run, image_flow.train(config, run)):
@@ -69,18 +73,23 @@ def main() -> None:
     used, wall = cpu_seconds() - began, time.perf_counter() - wall
     budget = ("<= 1200 (10 min of 2 cores)", used <= BUDGET_S) if options.size == 32 else ()
     write(prefix.replace(".", "_"), [
-        *figures(dataset, run, prefix),
+        *figures(dataset, run, prefix, options.device),
         figure(f"{prefix}.cpu_s", used, "s", *budget),
         figure(f"{prefix}.wall_s ({options.threads} threads, {used / wall:.2f} cores)", wall, "s"),
         figure(f"{prefix}.images_per_cpu_s", options.steps * config.batch_size / used, "images/s"),
     ])  # fmt: skip
 
 
-def figures(dataset: Dataset, run: Run, prefix: str) -> list[Figure]:
+def _kind(device: str) -> str:
+    """Return how the presets for a device are called."""
+    return "cpu" if device == "cpu" else "gpu"
+
+
+def figures(dataset: Dataset, run: Run, prefix: str, device: str) -> list[Figure]:
     """Return the quality of pictures of the best version of a run, and write a sheet of them."""
     folder = run.checkpoint("best" if run.info.best else "last")
     began = time.perf_counter()
-    samples = image_flow.sampler(folder, "cpu")(SAMPLES, SEED)
+    samples = image_flow.sampler(folder, device)(SAMPLES, SEED)
     pace = SAMPLES / (time.perf_counter() - began)
     sheet(samples[:192], RESULTS / f"{prefix.replace('.', '_')}.png")
     quality, size = measure(dataset, samples), samples.shape[1]
@@ -101,12 +110,11 @@ def figures(dataset: Dataset, run: Run, prefix: str) -> list[Figure]:
     ]  # fmt: skip
 
 
-def race(threads: int) -> list[Figure]:
-    """Return the images per second of training steps of both networks."""
+def race(threads: int, device: str) -> list[Figure]:
+    """Return the images per second of training steps of both networks; on a graphics card in bfloat16."""
     from diffusers import UNet2DModel
 
-    torch.set_num_threads(threads)
-    torch.manual_seed(0)
+    set_up(torch.device(device), 0, threads)
     ours = Unet(UnetShape(SIZE, WIDTHS, 1, fold=1, attend=16))
     down = ("DownBlock2D", "DownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D")
     up = ("AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D", "UpBlock2D")
@@ -116,41 +124,49 @@ def race(threads: int) -> list[Figure]:
     )  # fmt: skip
     folded = Unet(UnetShape(SIZE, WIDTHS, 1, fold=2, attend=8))
     steps = {
-        "diffusers": stepper(theirs, lambda x, t: theirs(x, 1000 * t).sample),
-        "ours": stepper(ours, ours), "folded": stepper(folded, folded),
+        "diffusers": Stepper(theirs, device, lambda x, t: theirs(x, 1000 * t).sample),
+        "ours": Stepper(ours, device, ours), "folded": Stepper(folded, device, folded),
     }  # fmt: skip
     best = dict.fromkeys(steps, float("inf"))
     for turn in range(TURNS + 1):
         for name, step in steps.items():
             start = time.perf_counter()
-            step()
+            step.run()
             if turn:  # the first one warms up
                 best[name] = min(best[name], time.perf_counter() - start)
-    pace = {name: BATCH / seconds for name, seconds in best.items()}
-    ratio = pace["ours"] / pace["diffusers"]
+    pace = {name: steps[name].pictures / seconds for name, seconds in best.items()}
+    ratio, name = pace["ours"] / pace["diffusers"], "image_flow.step" + ".cuda" * (device == "cuda")
     weights = {name: sum(p.numel() for p in model.parameters()) for name, model in (("ours", ours), ("peer", theirs))}
     return [
-        figure("image_flow.step.vs_diffusers", ratio, "x", ">= 1.0", ratio >= 1.0),
-        figure("image_flow.step.folded_vs_diffusers", pace["folded"] / pace["diffusers"], "x"),
-        *(figure(f"image_flow.step.images_per_s.{name}", value, "images/s") for name, value in pace.items()),
-        *(figure(f"image_flow.step.weights.{name}", count) for name, count in weights.items()),
+        figure(f"{name}.vs_diffusers", ratio, "x", ">= 1.0", ratio >= 1.0),
+        figure(f"{name}.folded_vs_diffusers", pace["folded"] / pace["diffusers"], "x"),
+        *(figure(f"{name}.images_per_s.{which}", value, "images/s") for which, value in pace.items()),
+        *(figure(f"{name}.weights.{which}", count) for which, count in weights.items()),
     ]
 
 
-def stepper(model: nn.Module, velocity: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> Callable[[], None]:
-    """Return one step of training on pictures of noise."""
-    optimizer = torch.optim.AdamW(model.parameters(), 1e-4)
-    images = torch.randn(BATCH, 3, SIZE, SIZE)
-    model.train()
+class Stepper:
+    """Steps of training on pictures of noise: one on a processor, thirty of larger batches on a graphics card."""
 
-    def step() -> None:
-        noise, times = torch.randn_like(images), draw_times(BATCH, images.device)
-        loss = (velocity(between(noise, images, times), times) - (images - noise)).square().mean()
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+    def __init__(self, model: nn.Module, device: str, velocity: Callable[[Tensor, Tensor], Tensor]) -> None:
+        self.device, self.velocity = torch.device(device), velocity
+        self.steps, batch, self.precision = (1, 16, "float32") if device == "cpu" else (30, 128, "bfloat16")
+        self.images = torch.randn(batch, 3, SIZE, SIZE, device=device)
+        self.pictures = self.steps * batch
+        model.to(device).train()
+        self.optimizer = torch.optim.AdamW(model.parameters(), 1e-4)
 
-    return step
+    def run(self) -> None:
+        """Take the steps and wait for them."""
+        for _step in range(self.steps):
+            noise, times = torch.randn_like(self.images), draw_times(len(self.images), self.device)
+            with autocast(self.precision, self.device):
+                told = self.velocity(between(noise, self.images, times), times)
+            (told.float() - (self.images - noise)).square().mean().backward()
+            self.optimizer.step()
+            self.optimizer.zero_grad(set_to_none=True)
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
 
 
 if __name__ == "__main__":

@@ -49,7 +49,8 @@ def main() -> None:
     dataset = emoji_dataset(workspace, options.size)
     if options.run:
         run = workspace.run(options.run)
-        write(_file(variant), [*figures(dataset, run, variant), figure(f"{_prefix(variant)}.steps", run.info.step)])
+        steps = figure(f"{_prefix(variant)}.steps", run.info.step)
+        write(_file(variant), [*figures(dataset, run, variant, options.device), steps])
         return
     values = _values(options)
     config = image_gan.ImageGanConfig(**values, dataset=dataset.id)
@@ -61,7 +62,7 @@ def main() -> None:
     note, prefix = f"{options.device}, {options.threads} threads, {used / wall:.2f} cores", _prefix(variant)
     promised = (f"<= {BUDGET_S:.0f} (10 min of 2 cores)", used <= BUDGET_S) if options.size == 32 else ()
     write(_file(variant), [
-        *figures(dataset, run, variant),
+        *figures(dataset, run, variant, options.device),
         figure(f"{prefix}.cpu_s", used, "s", *promised),
         figure(f"{prefix}.wall_s ({note})", wall, "s"),
         figure(f"{prefix}.images_per_cpu_s", config.steps * config.batch_size / used, "images/s"),
@@ -88,9 +89,9 @@ def _file(variant: str) -> str:
     return "image_gan" if variant == "32" else f"image_gan_emoji{variant.replace('.', '_')}"
 
 
-def figures(dataset: Dataset, run: Run, variant: str) -> list[Figure]:
+def figures(dataset: Dataset, run: Run, variant: str, device: str) -> list[Figure]:
     """Return the quality of pictures of the newest version of a run, and write a sheet of them."""
-    samples = image_gan.sampler(run.checkpoint("last"), "cpu")(SAMPLES, SEED)
+    samples = image_gan.sampler(run.checkpoint("last"), device)(SAMPLES, SEED)
     sheet(samples[:192], RESULTS / f"image_gan_emoji{variant.replace('.', '_')}.png")
     quality, prefix, small = measure(dataset, samples), _prefix(variant), variant.startswith("32")
     return [

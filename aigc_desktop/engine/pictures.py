@@ -128,10 +128,11 @@ class KidMeter:
     """KID of generated pictures against held-out ones, with few pictures, as a validation metric.
 
     `outside` measures in features of a random network too, for models that learn in those of the trained one.
+    Features of the trained one are computed on a graphics card where `device` is one.
     """
 
-    def __init__(self, dataset: Dataset, size: tuple[int, int], outside: bool = False) -> None:
-        self.outside = outside
+    def __init__(self, dataset: Dataset, size: tuple[int, int], device: torch.device, outside: bool = False) -> None:
+        self.outside, self.device = outside, "cuda" if device.type == "cuda" else "cpu"
         indices = dataset.indices("validation")[:MOST_MEASURED]
         pictures = np.asarray(dataset.image_map[indices])
         self.held_out = to_pictures(fitted(as_colour(to_model(torch.from_numpy(pictures))), size))
@@ -162,7 +163,7 @@ class KidMeter:
 
     def _of(self, pictures: Pictures) -> Generator[None, None, npt.NDArray[np.float32]]:
         parts = []
-        for part in iter_image_features(pictures):
+        for part in iter_image_features(pictures, self.device):
             parts.append(part)
             yield
         return np.concatenate(parts)

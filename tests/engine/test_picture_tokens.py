@@ -9,6 +9,7 @@ from aigc_desktop.engine.nn.token_drawing import (
     Drawing,
     draw_masked,
     draw_raster,
+    draw_tokens,
     halton_order,
     hide,
     left_after,
@@ -116,7 +117,7 @@ def test_a_cache_changes_nothing():
 @pytest.mark.parametrize("guidance", [1.0, 2.0])
 def test_row_by_row_each_token_is_the_likeliest_after_those_before_it(guidance):
     causal, anything = network(False), 3
-    drawn = draw_raster(causal, 1, Drawing(temperature=0, guidance=guidance), seeded(0))
+    drawn = draw_raster(causal, [1], Drawing(temperature=0, guidance=guidance), [seeded(0)])
     told = causal(drawn[:, :-1], torch.tensor([1]))
     told = torch.lerp(causal(drawn[:, :-1], torch.tensor([anything])), told, guidance)
     assert torch.equal(told.argmax(-1), drawn)
@@ -129,14 +130,24 @@ def test_masked_drawing_fills_every_place_once_and_keeps_what_is_given(order, mo
     known[0, 3:7] = torch.tensor([5, 0, 19, 7])
     forward = both.forward
     monkeypatch.setattr(both, "forward", lambda tokens, labels: seen.append(tokens.clone()) or forward(tokens, labels))
-    drawn = draw_masked(both, 1, Drawing(steps=5, order=order), seeded(2), known)
+    drawn = draw_masked(both, [1], Drawing(steps=5, order=order), [seeded(2)], known)
     assert len(seen) == 5 and bool((drawn < 20).all()) and torch.equal(drawn[0, 3:7], known[0, 3:7])
     for before, after in zip(seen, [*seen[1:], drawn], strict=True):
         fixed = before != both.unknown
         assert torch.equal(before[fixed], after[fixed])
         assert (after == both.unknown).sum() < (before == both.unknown).sum()
-    nothing_left = draw_masked(both, 1, Drawing(), seeded(2), drawn)
+    nothing_left = draw_masked(both, [1], Drawing(), [seeded(2)], drawn)
     assert torch.equal(nothing_left, drawn) and len(seen) == 5
+
+
+@pytest.mark.parametrize("order", ["halton", "confidence", None])
+@pytest.mark.parametrize("guidance", [1.0, 2.0])
+def test_pictures_drawn_side_by_side_are_those_drawn_alone(order, guidance):
+    net, labels = network(order is not None), [1, 0, 3, 2]  # 3 is any class
+    drawing = Drawing(steps=5, guidance=guidance, order=order or "halton")
+    together = draw_tokens(net, labels, drawing, [seeded(seed) for seed in range(4)])
+    alone = [draw_tokens(net, [label], drawing, [seeded(seed)]) for seed, label in enumerate(labels)]
+    assert torch.equal(together, torch.cat(alone))
 
 
 def test_the_seed_decides_and_guidance_pushes_towards_the_class():
@@ -144,7 +155,7 @@ def test_the_seed_decides_and_guidance_pushes_towards_the_class():
 
     def drawn(seed=0, label=1, guidance=1.0, temperature=1.0):
         drawing = Drawing(steps=4, guidance=guidance, temperature=temperature)
-        return draw_masked(both, label, drawing, seeded(seed))
+        return draw_masked(both, [label], drawing, [seeded(seed)])
 
     assert torch.equal(drawn(), drawn()) and not torch.equal(drawn(), drawn(seed=1))
     assert not torch.equal(drawn(), drawn(guidance=4.0))

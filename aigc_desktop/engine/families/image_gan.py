@@ -183,7 +183,7 @@ class GanTrainee(Trainee):
         self.pictures = ResizedSource(dataset, "train", device, pixels, config.flip, self.format.channels)
         self.sampler = Sampler(len(self.pictures), config.batch_size, config.seed)
         self.units_per_step = config.batch_size
-        self.kid = KidMeter(dataset, pixels, outside=config.projected)
+        self.kid = KidMeter(dataset, pixels, device, outside=config.projected)
         self.game, self.copying = self._new_game()
         critic = self.modules["discriminator"] = self.game.critic
         self.optimizers["discriminator"] = adamw([critic], config.lr, config.weight_decay, betas=(0.0, 0.99))

@@ -1,4 +1,4 @@
-"""How a Transformer draws the tokens of one picture: many places at a time (MaskGIT, arXiv:2202.04200) or row by row.
+"""How a Transformer draws the tokens of pictures: many places at a time (MaskGIT, arXiv:2202.04200) or row by row.
 
 Places that are far apart are drawn together: they follow a Halton sequence (arXiv:2503.17076), or the network's own
 confidence. Guidance is that of arXiv:2207.12598, on logits.
@@ -7,6 +7,7 @@ confidence. Guidance is that of arXiv:2207.12598, on logits.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +17,8 @@ from torch import Tensor
 from aigc_desktop.engine.nn.token_transformer import TokenTransformer
 
 Order = Literal["halton", "confidence"]
+Generators = Sequence[torch.Generator]
+"""One for each picture, on the processor, so that a picture's numbers are its own whoever is drawn beside it."""
 
 
 @dataclass(frozen=True)
@@ -70,50 +73,50 @@ def hide(tokens: Tensor, shares: Tensor, unknown: int, generator: torch.Generato
 
 
 def draw_masked(
-    network: TokenTransformer, label: int, drawing: Drawing, generator: torch.Generator, known: Tensor | None = None
-) -> Tensor:
-    """Return the tokens (1, T) of a picture; places of `known` (1, T) that are not the unknown token stay.
+    network: TokenTransformer, labels: Sequence[int], drawing: Drawing, generators: Generators,
+    known: Tensor | None = None,
+) -> Tensor:  # fmt: skip
+    """Return the tokens (N, T) of pictures; places of `known` (1, T) that are not the unknown token stay.
 
-    `label` is a class, or the number of classes for any; the generator lies on the processor.
+    `labels` are classes, or the number of classes for any.
     """
-    tokens = _nothing_known(network) if known is None else known.clone()
-    shape = network.shape
-    shift = torch.randint(shape.side, (2,), generator=generator)
-    order = halton_order(shape.side)
-    rows, columns = (order // shape.side + shift[0]) % shape.side, (order % shape.side + shift[1]) % shape.side
-    order = (rows * shape.side + columns).to(tokens.device)
-    order = order[tokens[0, order] == network.unknown]
-    left = left_after(len(order), drawing.steps)
+    tokens = _nothing_known(network) if known is None else known
+    tokens = tokens.repeat(len(labels), 1)
+    unknown = torch.stack([_order(network, tokens[0], generator) for generator in generators])  # (N, U)
+    left = left_after(unknown.shape[1], drawing.steps)
     for step, keep in enumerate(left):
-        logits = _guided(network, tokens, label, drawing.guidance)[0, order].float()
-        drawn = _draw(logits, drawing.temperature, generator)
+        logits = _guided(network, tokens, labels, drawing.guidance)
+        logits = logits.gather(1, unknown[:, :, None].expand(-1, -1, logits.shape[2])).float()
+        drawn = _draw(logits, drawing.temperature, generators)
         if drawing.order == "confidence":
-            noise = -(-torch.rand(len(order), generator=generator).clamp(1e-9, 1 - 1e-7).log()).log()
+            noise = -(-_random(generators, unknown.shape[1]).clamp(1e-9, 1 - 1e-7).log()).log()
             wild = drawing.temperature * (1 - (step + 1) / len(left))
-            sure = logits.log_softmax(-1).gather(1, drawn[:, None])[:, 0] + wild * noise.to(logits.device)
-            ranked = sure.argsort(descending=True)
-            order, drawn = order[ranked], drawn[ranked]
-        now = len(order) - keep
-        tokens[0, order[:now]] = drawn[:now]
-        order = order[now:]
+            sure = logits.log_softmax(-1).gather(2, drawn[:, :, None])[:, :, 0] + wild * noise.to(logits.device)
+            ranked = sure.argsort(1, descending=True)
+            unknown, drawn = unknown.gather(1, ranked), drawn.gather(1, ranked)
+        now = unknown.shape[1] - keep
+        tokens.scatter_(1, unknown[:, :now], drawn[:, :now])
+        unknown = unknown[:, now:]
     return tokens
 
 
-def draw_raster(network: TokenTransformer, label: int, drawing: Drawing, generator: torch.Generator) -> Tensor:
-    """Return the tokens (1, T) of a picture, drawn one after another with a cache of what was computed."""
-    labels = _labels(network, label, drawing.guidance)
-    cache = network.new_cache(len(labels))
-    drawn = [labels.new_empty(1, 0)]
+def draw_raster(
+    network: TokenTransformer, labels: Sequence[int], drawing: Drawing, generators: Generators
+) -> Tensor:
+    """Return the tokens (N, T) of pictures, drawn one after another with a cache of what was computed."""
+    rows = _rows(network, labels, drawing.guidance)
+    cache, pushes = network.new_cache(len(rows)), len(rows) // len(labels)
+    drawn = [rows.new_empty(len(labels), 0)]
     for _place in range(network.shape.places):
-        logits = _pushed(network(drawn[-1].expand(len(labels), -1), labels, cache), drawing.guidance)
-        drawn.append(_draw(logits[0].float(), drawing.temperature, generator)[None])
+        logits = _pushed(network(drawn[-1].repeat(pushes, 1), rows, cache), len(labels), drawing.guidance)
+        drawn.append(_draw(logits.float(), drawing.temperature, generators))
     return torch.cat(drawn, 1)
 
 
-def draw_tokens(network: TokenTransformer, label: int, drawing: Drawing, generator: torch.Generator) -> Tensor:
-    """Return the tokens (1, T) of a new picture, drawn in the way that the network has learned."""
+def draw_tokens(network: TokenTransformer, labels: Sequence[int], drawing: Drawing, generators: Generators) -> Tensor:
+    """Return the tokens (N, T) of new pictures, drawn in the way that the network has learned."""
     draw = draw_masked if network.shape.masked else draw_raster
-    return draw(network, label, drawing, generator)
+    return draw(network, labels, drawing, generators)
 
 
 def _nothing_known(network: TokenTransformer) -> Tensor:
@@ -121,28 +124,44 @@ def _nothing_known(network: TokenTransformer) -> Tensor:
     return torch.full((1, network.shape.places), network.unknown, device=device)
 
 
-def _labels(network: TokenTransformer, label: int, guidance: float) -> Tensor:
-    """Return the classes of the rows that are computed: the one asked for, and any, where guidance needs both."""
+def _order(network: TokenTransformer, tokens: Tensor, generator: torch.Generator) -> Tensor:
+    """Return the unknown places of a picture (T,) in a Halton order of its own."""
+    side = network.shape.side
+    shift = torch.randint(side, (2,), generator=generator)
+    order = halton_order(side)
+    rows, columns = (order // side + shift[0]) % side, (order % side + shift[1]) % side
+    order = (rows * side + columns).to(tokens.device)
+    return order[tokens[order] == network.unknown]
+
+
+def _rows(network: TokenTransformer, labels: Sequence[int], guidance: float) -> Tensor:
+    """Return the classes of the rows that are computed: those asked for, and any, where guidance needs both."""
     anything = network.shape.classes
-    told = [label] if label == anything or guidance == 1 else [label, anything]
+    plain = guidance == 1 or all(label == anything for label in labels)
+    told = list(labels) if plain else [*labels, *[anything] * len(labels)]
     return torch.tensor(told, device=network.tokens.weight.device)
 
 
-def _guided(network: TokenTransformer, tokens: Tensor, label: int, guidance: float) -> Tensor:
-    labels = _labels(network, label, guidance)
-    return _pushed(network(tokens.expand(len(labels), -1), labels), guidance)
+def _guided(network: TokenTransformer, tokens: Tensor, labels: Sequence[int], guidance: float) -> Tensor:
+    rows = _rows(network, labels, guidance)
+    return _pushed(network(tokens.repeat(len(rows) // len(labels), 1), rows), len(labels), guidance)
 
 
-def _pushed(logits: Tensor, guidance: float) -> Tensor:
-    """Return (1, T, V): the first row pushed away from the second one, if there is one."""
-    return logits if len(logits) == 1 else torch.lerp(logits[1:], logits[:1], guidance)
+def _pushed(logits: Tensor, count: int, guidance: float) -> Tensor:
+    """Return (N, T, V): the first `count` rows pushed away from those after them, if there are any."""
+    return logits if len(logits) == count else torch.lerp(logits[count:], logits[:count], guidance)
 
 
-def _draw(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
-    """Return one token for each row of logits (N, V)."""
-    uniform = torch.rand(len(logits), 1, generator=generator).to(logits.device)
+def _draw(logits: Tensor, temperature: float, generators: Generators) -> Tensor:
+    """Return one token (N, T) for each place of logits (N, T, V)."""
+    uniform = _random(generators, logits.shape[1])[:, :, None].to(logits.device)
     if temperature == 0:
         return logits.argmax(-1)
     cumulative = (logits / temperature).softmax(-1).cumsum(-1)
-    drawn = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True)[:, 0]
+    drawn = torch.searchsorted(cumulative, uniform * cumulative[:, :, -1:], right=True)[:, :, 0]
     return drawn.clamp_max(logits.shape[-1] - 1)
+
+
+def _random(generators: Generators, places: int) -> Tensor:
+    """Return uniform numbers (N, T), those of a picture from its own generator."""
+    return torch.stack([torch.rand(places, generator=generator) for generator in generators])
