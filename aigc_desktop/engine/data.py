@@ -106,7 +106,7 @@ class ImageSource:
     def images(self, indices: Indices) -> Tensor:
         """Return pictures (B, C, H, W) float32 in [-1, 1]; with `flip` each is mirrored half of the time."""
         if self._kept is not None:
-            pictures = self._kept[torch.from_numpy(indices).to(self.device)]
+            pictures = self._kept[on_device(indices, self.device)]
         else:
             pictures = torch.from_numpy(self._map[self._rows[indices]])
             if self.device.type == "cuda":
@@ -120,7 +120,12 @@ class ImageSource:
 
     def labels(self, indices: Indices) -> Tensor:
         """Return the classes (B,) int64 of the same pictures, -1 without a label."""
-        return self._labels[torch.from_numpy(indices).to(self.device)]
+        return self._labels[on_device(indices, self.device)]
+
+
+def on_device(indices: Indices, device: torch.device) -> Tensor:
+    """Return indices (N,) int64 on the device, without waiting for what it still computes."""
+    return torch.from_numpy(indices).to(device, non_blocking=True)
 
 
 def to_model(pictures: Tensor) -> Tensor:

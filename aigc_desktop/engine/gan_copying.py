@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from aigc_desktop.engine.data import Indices, on_device
 from aigc_desktop.engine.gan_setup import ImageGanConfig
 from aigc_desktop.engine.nn.convnet import Encoder, Generator, Trunk
 from aigc_desktop.engine.nn.variational import draw, kl_per_dimension, reconstruction_nats
@@ -33,8 +35,8 @@ class Copying:
         self.optimizer = adamw([painter, trunk, self.encoder], config.copy_lr)
         self.steps = round(config.copy_share * config.steps)
         remembered = min(MOST_CODES, pictures)
-        self.codes = torch.zeros(remembered, config.latent)
-        self.coded = torch.zeros(remembered, dtype=torch.bool)
+        self.codes = torch.zeros(remembered, config.latent, device=device)
+        self.coded = torch.zeros(remembered, dtype=torch.bool, device=device)
 
     def train_step(self, step: Step, batch: Batch) -> dict[str, Tensor]:
         """Take one step of copying; its learning rate falls, and the price of the code rises."""
@@ -63,15 +65,15 @@ class Copying:
 
     def finish(self, classes: Callable[[Any], Tensor]) -> None:
         """Let the generator draw from Gaussians fitted to the codes; `classes` gives those of pictures by place."""
-        if self.coded.sum() > 1:
-            known = self.coded.nonzero()[:, 0]
-            self.painter.fit_codes(self.codes[known], classes(known.numpy()).cpu())
+        known = self.coded.cpu().nonzero()[:, 0]
+        if len(known) > 1:
+            self.painter.fit_codes(self.codes.cpu()[known], classes(known.numpy()).cpu())
 
-    def _remember(self, indices: Any, codes: Tensor) -> None:
-        places = torch.from_numpy(indices)
-        kept = places < len(self.codes)
-        self.codes[places[kept]] = codes.cpu()[kept]
-        self.coded[places[kept]] = True
+    def _remember(self, indices: Indices, codes: Tensor) -> None:
+        kept = np.flatnonzero(indices < len(self.codes))
+        places = on_device(indices[kept], codes.device)
+        self.codes.index_copy_(0, places, codes[on_device(kept, codes.device)])
+        self.coded.index_fill_(0, places, 1)
 
     def state(self) -> dict[str, Tensor]:
         """Return what decides what the generator draws from after copying, and how long that is."""

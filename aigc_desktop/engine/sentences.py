@@ -59,7 +59,7 @@ class Sentences:
         inside = np.arange(width) < sizes[:, None]
         ids = np.where(inside, self.tokens[np.where(inside, places, 0)], END).astype(np.int64)
         known = np.arange(width) < (sizes + closed)[:, None]
-        return rows_of(torch.from_numpy(ids).to(device), torch.from_numpy(known).to(device))
+        return rows_of(*(torch.from_numpy(part).to(device, non_blocking=True) for part in (ids, known)))
 
 
 def rows_of(targets: Tensor, known: Tensor) -> Rows:

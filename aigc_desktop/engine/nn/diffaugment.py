@@ -55,9 +55,9 @@ def _cutout(images: Tensor, probability: float | Tensor) -> Tensor:
     """Replace a square of half the height, anywhere and partly outside too, by 0."""
     batch, _, height, width = images.shape
     half = height // 4
-    centre = torch.rand(batch, 2, device=images.device) * images.new_tensor([height, width])
-    inside_rows = (torch.arange(height, device=images.device) - centre[:, :1]).abs() <= half  # (B, H)
-    inside_columns = (torch.arange(width, device=images.device) - centre[:, 1:]).abs() <= half  # (B, W)
+    centre = torch.rand(batch, 2, device=images.device)
+    inside_rows = (torch.arange(height, device=images.device) - height * centre[:, :1]).abs() <= half  # (B, H)
+    inside_columns = (torch.arange(width, device=images.device) - width * centre[:, 1:]).abs() <= half  # (B, W)
     hole = inside_rows[:, None, :, None] & inside_columns[:, None, None, :]
     return images * ~(hole & (_chosen(images, probability) > 0))
 
