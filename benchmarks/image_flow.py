@@ -146,11 +146,11 @@ def race(threads: int, device: str) -> list[Figure]:
 
 
 class Stepper:
-    """Steps of training on pictures of noise: one on a processor, thirty of larger batches on a graphics card."""
+    """Steps of training on pictures of noise: one on a processor, ten of larger batches on a graphics card."""
 
     def __init__(self, model: nn.Module, device: str, velocity: Callable[[Tensor, Tensor], Tensor]) -> None:
         self.device, self.velocity = torch.device(device), velocity
-        self.steps, batch, self.precision = (1, 16, "float32") if device == "cpu" else (30, 128, "bfloat16")
+        self.steps, batch, self.precision = (1, 16, "float32") if device == "cpu" else (10, 128, "bfloat16")
         self.images = torch.randn(batch, 3, SIZE, SIZE, device=device)
         self.pictures = self.steps * batch
         model.to(device).train()

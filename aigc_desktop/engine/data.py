@@ -103,11 +103,17 @@ class ImageSource:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def images(self, indices: Indices) -> Tensor:
+    @property
+    def kept(self) -> bool:
+        """Return whether all pictures lie on the device, so that a batch needs nothing else but its indices."""
+        return self._kept is not None
+
+    def images(self, indices: Indices | Tensor) -> Tensor:
         """Return pictures (B, C, H, W) float32 in [-1, 1]; with `flip` each is mirrored half of the time."""
         if self._kept is not None:
             pictures = self._kept[on_device(indices, self.device)]
         else:
+            assert isinstance(indices, np.ndarray)
             pictures = torch.from_numpy(self._map[self._rows[indices]])
             if self.device.type == "cuda":
                 pictures = pictures.pin_memory()
@@ -118,13 +124,15 @@ class ImageSource:
             images = torch.where(mirrored, images.flip(3), images)
         return images
 
-    def labels(self, indices: Indices) -> Tensor:
+    def labels(self, indices: Indices | Tensor) -> Tensor:
         """Return the classes (B,) int64 of the same pictures, -1 without a label."""
         return self._labels[on_device(indices, self.device)]
 
 
-def on_device(indices: Indices, device: torch.device) -> Tensor:
+def on_device(indices: Indices | Tensor, device: torch.device) -> Tensor:
     """Return indices (N,) int64 on the device, without waiting for what it still computes."""
+    if isinstance(indices, Tensor):
+        return indices
     return torch.from_numpy(indices).to(device, non_blocking=True)
 
 

@@ -36,7 +36,7 @@ class Guard:
                 self._step_is_bad.fill_(1)
             return
         bad = (~norm.isfinite()).float()
-        self._step_is_bad = torch.maximum(self._step_is_bad, bad)
+        self._step_is_bad.copy_(torch.maximum(self._step_is_bad, bad))  # in place: the step may be recorded
         if optimizer.defaults.get("fused"):
             optimizer.grad_scale, optimizer.found_inf = None, bad  # type: ignore[attr-defined]
         else:
@@ -48,9 +48,9 @@ class Guard:
 
     def end_step(self) -> None:
         """Count the step that ended."""
-        self._streak = (self._streak + self._step_is_bad) * self._step_is_bad
-        self._longest = torch.maximum(self._longest, self._streak)
-        self._step_is_bad = torch.zeros_like(self._step_is_bad)
+        self._streak.add_(self._step_is_bad).mul_(self._step_is_bad)
+        self._longest.copy_(torch.maximum(self._longest, self._streak))
+        self._step_is_bad.zero_()
 
     def bad_in_row(self) -> int:
         """Return the longest row of bad steps since the last call; waits for the device."""

@@ -21,7 +21,8 @@ def adamw(
 ) -> AdamW:
     """Return fused AdamW (arXiv:1711.05101); vectors such as biases and gains are not decayed."""
     parameters: list[Tensor] = [p for module in modules for p in module.parameters() if p.requires_grad]
-    return AdamW(_groups(parameters, weight_decay), lr=lr, betas=betas, eps=eps, fused=True)
+    on_card = parameters[0].device.type == "cuda"  # there steps may be recorded
+    return AdamW(_groups(parameters, weight_decay), lr=lr, betas=betas, eps=eps, fused=True, capturable=on_card)
 
 
 def muon_and_adamw(
@@ -64,3 +65,7 @@ def load_optimizer_tensors(optimizer: Optimizer, tensors: dict[str, Tensor], pre
             index, key = name.removeprefix(f"{prefix}.").split(".")
             state.setdefault(int(index), {})[key] = tensor
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    for weight, entries in optimizer.state.items():
+        for key, value in entries.items():  # fused updates need moments that lie in memory as the weights do
+            if value.shape == weight.shape and value.stride() != weight.stride():
+                entries[key] = torch.empty_like(weight).copy_(value)

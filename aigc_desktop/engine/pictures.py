@@ -93,12 +93,17 @@ class ResizedSource:
     def __len__(self) -> int:
         return len(self.source)
 
-    def images(self, indices: Indices) -> Tensor:
+    @property
+    def kept(self) -> bool:
+        """Return whether all pictures lie on the device."""
+        return self.source.kept
+
+    def images(self, indices: Indices | Tensor) -> Tensor:
         """Return pictures (B, channels, height, width) in [-1, 1]."""
         images = self.source.images(indices)
         return fitted(as_colour(images) if self.channels == 3 else premultiplied(images), self.size)
 
-    def labels(self, indices: Indices) -> Tensor:
+    def labels(self, indices: Indices | Tensor) -> Tensor:
         """Return the classes (B,) int64, -1 without a label."""
         return self.source.labels(indices)
 

@@ -51,6 +51,8 @@ def unpack(loop: Loop, state: State, keep_guard: bool = False) -> bool:
             _load(module, weights)
     for name, optimizer in loop.trainee.optimizers.items():
         load_optimizer_tensors(optimizer, tensors, f"optimizer.{name}")
+    if loop.recorder is not None:
+        loop.recorder.forget()  # the moments are other tensors now
     loop.trainee.load_state(part(tensors, "extra"))
     set_rng_state(part(tensors, "rng"), loop.device)
     saved_means = part(tensors, "mean")

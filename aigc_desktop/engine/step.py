@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,6 +17,8 @@ from aigc_desktop.engine.guard import Guard
 
 class Step:
     """What `Trainee.train_step` gets. `number` counts from 0, `progress` goes from 0 to 1 over the run.
+
+    `indices` are the items: Indices, or a tensor (B,) on the device in a step that is recorded (engine/recording.py).
 
         for indices in step.micro_batches():
             with step.autocast():
@@ -30,11 +33,19 @@ class Step:
         self, number: int, steps: int, indices: Indices, accumulation: int, precision: str, clip: float, guard: Guard
     ) -> None:
         self.number, self.progress = number, number / max(1, steps)
-        self.indices, self.accumulation = indices, accumulation
+        self.indices: Any = indices
+        self.accumulation = accumulation
+        self.functions: list[Callable[[float], float]] = []
+        self.numbers: list[Tensor] = []
         self.precision, self.clip, self.guard = precision, clip, guard
         self._weight = 1.0
 
-    def micro_batches(self) -> Iterator[Indices]:
+    def along(self, function: Callable[[float], float]) -> float | Tensor:
+        """Return `function(progress)`: a number that changes from step to step, also in steps that are repeated."""
+        self.functions.append(function)
+        return self.numbers[len(self.functions) - 1] if self.numbers else function(self.progress)
+
+    def micro_batches(self) -> Iterator[Any]:
         """Yield the items of this step, in pieces when memory is short; `backward` weighs each piece."""
         size = -(-len(self.indices) // self.accumulation)
         for start in range(0, len(self.indices), size):

@@ -115,6 +115,7 @@ class Trainee:
     sampler     gives the indices of each step; batch size is `config.batch_size`
     alarm       why training should end now, as a sentence, or ""; set in `validate`, kept in `state`
     may_end     False in a first part of the training that patience must not end; kept in `state`
+    records     whether a graphics card may repeat steps that it has recorded (engine/recording.py)
     family      name of the family, for the card
     unit        what `units_per_step` counts: "pictures" or "tokens", translated where it is shown
     """
@@ -129,10 +130,25 @@ class Trainee:
     units_per_step: int = 1
     alarm: str = ""
     may_end: bool = True
+    records: bool = False
+
+    def begin_step(self, number: int) -> None:
+        """Note what a step changes besides tensors; called before each one."""
 
     def train_step(self, step: Step) -> dict[str, Tensor]:
         """Update the weights once and return detached scalars on the device; no `.item()` here."""
         raise NotImplementedError
+
+    def rate_factor(self, optimizer: str, number: int) -> float:
+        """Return what the learning rate of an optimizer is multiplied by in step `number`, besides the schedule."""
+        return 1.0
+
+    def recordable(self, number: int) -> str:
+        """Return the name of what step `number` does, where a graphics card may repeat it (engine/recording.py).
+
+        It must be the same each time but for the items and the numbers of `step.along`. "" where it is not.
+        """
+        return ""
 
     def validate(self, models: Mapping[str, nn.Module]) -> Generator[None, None, dict[str, float]]:
         """Return metrics of held-out items, the first one is minimised; yield between batches so that stop works.

@@ -22,6 +22,8 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from typing import TypeVar
 
+from torch import Tensor
+
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Event, EventStream, Metric, Note, Progress
 from aigc_desktop.core.i18n import _
@@ -31,6 +33,7 @@ from aigc_desktop.engine.device import free_memory, is_out_of_memory, rng_state,
 from aigc_desktop.engine.ema import Averages
 from aigc_desktop.engine.guard import ROW, Guard
 from aigc_desktop.engine.meters import MetricMeans, Pace, Stopwatch
+from aigc_desktop.engine.recording import Recorder
 from aigc_desktop.engine.saving import resume, roll_back, save, save_due, save_patiently
 from aigc_desktop.engine.schedule import lr_factor
 from aigc_desktop.engine.snapshot import unpack_models
@@ -77,9 +80,12 @@ class Loop:
         self.best_value, self.best_step, self.without_gain = math.inf, -1, 0
         self.saved_step, self.saved_at = -1, 0.0
         self.between_steps = True  # False while weights are half updated: then nothing is saved
+        self.computed, self.unpaced = 0.0, 0  # seconds and steps that the pace does not know of yet
         for optimizer in trainee.optimizers.values():
             for group in optimizer.param_groups:
                 group.setdefault("initial_lr", group["lr"])
+        records = self.device.type == "cuda" and trainee.records
+        self.recorder = Recorder(self.device, list(trainee.optimizers.values())) if records else None
 
     def events(self) -> Generator[Event, None, None]:
         """Yield the events of the whole training."""
@@ -124,20 +130,42 @@ class Loop:
 
     def _attempt(self) -> None:
         started = self.stopwatch.seconds
-        factor = lr_factor(self.config.schedule, self.step, self.config.steps, self.config.warmup)
-        for optimizer in self.trainee.optimizers.values():
-            for group in optimizer.param_groups:
-                group["lr"] = group["initial_lr"] * factor * self.guard.lr_scale
-        values = self.trainee.train_step(Step(
+        self.trainee.begin_step(self.step)
+        self._set_rates()
+        step = Step(
             self.step, self.config.steps, self.trainee.sampler.next(), self.accumulation, self.precision,
             self.config.grad_clip, self.guard,
-        ))  # fmt: skip
+        )  # fmt: skip
+        kind = self.trainee.recordable(self.step) if self.recorder is not None else ""
+        values = self.recorder.take(kind, step, self._work) if self.recorder and kind else self._work(step)
         self.step += 1
-        self.guard.end_step()
         self.averages.update(self.step)
         self.means.add(values)
-        now = self.stopwatch.seconds
-        self.pace.step(self.step, now - started, now)
+        self.computed, self.unpaced = self.computed + self.stopwatch.seconds - started, self.unpaced + 1
+        if self.device.type == "cpu":
+            self._pace()
+
+    def _work(self, step: Step) -> dict[str, Tensor]:
+        values = self.trainee.train_step(step)
+        self.guard.end_step()
+        return values
+
+    def _set_rates(self) -> None:
+        factor = lr_factor(self.config.schedule, self.step, self.config.steps, self.config.warmup)
+        for name, optimizer in self.trainee.optimizers.items():
+            own = self.trainee.rate_factor(name, self.step)
+            for group in optimizer.param_groups:
+                rate = group["initial_lr"] * factor * self.guard.lr_scale * own
+                if isinstance(group["lr"], Tensor):
+                    group["lr"].fill_(rate)  # its place may be recorded
+                else:
+                    group["lr"] = rate
+
+    def _pace(self) -> None:
+        """Tell the pace of the steps since the last time; a graphics card must have done them."""
+        if self.unpaced:
+            self.pace.step(self.step, self.computed, self.stopwatch.seconds, self.unpaced)
+            self.computed, self.unpaced = 0.0, 0
 
     def _smaller_pieces(self, error: BaseException) -> Note:
         """Halve the pieces of a batch after a shortage of memory; UserError when they cannot be smaller."""
@@ -149,6 +177,8 @@ class Loop:
         self.accumulation = min(2 * self.accumulation, self.config.batch_size)
         for optimizer in self.trainee.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
+        if self.recorder is not None:
+            self.recorder.forget()
         gc.collect()
         free_memory(self.device)
         count = -(-self.config.batch_size // self.accumulation)
@@ -169,7 +199,17 @@ class Loop:
     def _report(self) -> Iterator[Event]:
         if not (self.due(self.config.log_every) or self.step == 1 or self.device.type == "cpu"):
             return
+        started = self.stopwatch.seconds
         bad = self.guard.bad_in_row()
+        self.computed += self.stopwatch.seconds - started
+        self._pace()
+        if self.recorder is not None and self.recorder.trouble:
+            yield Note(
+                _("This graphics card cannot repeat steps by itself, so they take longer: {reason}").format(
+                    reason=self.recorder.trouble.splitlines()[0]
+                ), step=self.step,
+            )  # fmt: skip
+            self.recorder = None
         if bad >= ROW:
             yield roll_back(self)
         elif bad:

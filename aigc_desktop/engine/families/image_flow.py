@@ -292,6 +292,11 @@ class FlowTrainee(Trainee):
         self.held_out = ResizedSource(dataset, "validation", device, self.size)
         self.sampler = Sampler(len(self.pictures), config.batch_size, config.seed)
         self.units_per_step = config.batch_size
+        self.records = self.pictures.kept
+
+    def recordable(self, number: int) -> str:
+        """Return that all steps are alike."""
+        return "step"
 
     def train_step(self, step: Step) -> dict[str, Tensor]:
         """Take one step on the mean squared error of the velocity."""

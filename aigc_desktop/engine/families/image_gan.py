@@ -29,7 +29,7 @@ from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.checkpoint import Card, part, read_model
 from aigc_desktop.engine.data import Sampler, open_dataset
-from aigc_desktop.engine.device import choose_device
+from aigc_desktop.engine.device import choose_device, lay_out
 from aigc_desktop.engine.gan_copying import Copying
 from aigc_desktop.engine.gan_game import Game, ProjectedGame, RelativisticGame
 from aigc_desktop.engine.gan_setup import WARM_MODEL, ImageGanConfig, format_of, plan, widths_of
@@ -175,7 +175,7 @@ class GanTrainee(Trainee):
         self.format, classes = format_of(config, dataset), len(self.classes)
         pixels = self.format.pixels(self.size)
         self.painter = Painter(self.size, self.widths[::-1], config.blocks, config.latent, classes, self.format)
-        self.painter.to(device)
+        lay_out(self.painter, device)
         span = max(1, round(ADAPTING_SHARE * config.steps * config.batch_size))
         self.adaptive = AdaptiveProbability(config.augmentation, span).to(device)
         self.modules: dict[str, nn.Module] = {"generator": self.painter, "augmentation": self.adaptive}
@@ -183,6 +183,7 @@ class GanTrainee(Trainee):
         self.pictures = ResizedSource(dataset, "train", device, pixels, config.flip, self.format.channels)
         self.sampler = Sampler(len(self.pictures), config.batch_size, config.seed)
         self.units_per_step = config.batch_size
+        self.records = self.pictures.kept
         self.kid = KidMeter(dataset, pixels, device, outside=config.projected)
         self.game, self.copying = self._new_game()
         critic = self.modules["discriminator"] = self.game.critic
@@ -194,11 +195,13 @@ class GanTrainee(Trainee):
         config, classes = self.config, len(self.classes)
         game: Game
         if config.projected:
-            trunk = Trunk(self.size, self.widths, config.blocks, self.format).to(self.device)
+            trunk = Trunk(self.size, self.widths, config.blocks, self.format)
+            lay_out(trunk, self.device)
             self.modules["trunk"] = trunk
             game = ProjectedGame(ProjectedCritic(classes, self.format.pixels(self.size)).to(self.device))
         else:
-            critic = Discriminator(self.size, self.widths, config.blocks, classes, self.format).to(self.device)
+            critic = Discriminator(self.size, self.widths, config.blocks, classes, self.format)
+            lay_out(critic, self.device)
             game, trunk = RelativisticGame(critic), critic.trunk
         copying = Copying(config, self.painter, trunk, len(self.pictures))
         if config.warm_start and not config.start_from:
@@ -218,12 +221,28 @@ class GanTrainee(Trainee):
         if means is not None and factors is not None and means.shape[1] == own.shape[1] and means.shape != own.shape:
             self.painter.pool_codes(means, factors)
 
+    def begin_step(self, number: int) -> None:
+        """End the copying when its time is over."""
+        if number == self.copying.steps:
+            self.copying.finish(self._classes)
+
+    def rate_factor(self, optimizer: str, number: int) -> float:
+        """Return the fall of the rate while pictures are copied."""
+        return self.copying.rate_factor(number) if optimizer == "copying" else 1.0
+
+    def recordable(self, number: int) -> str:
+        """Return what a step does."""
+        if number < self.copying.steps:
+            return "copying"
+        return "penalised" if self._penalised(number) else "plain"
+
+    def _penalised(self, number: int) -> bool:
+        return self.game.smooth and number % self.config.penalty_every == 0
+
     def train_step(self, step: Step) -> dict[str, Tensor]:
         """Copy pictures at first; then one step of the discriminator and one of the generator."""
         if step.number < self.copying.steps:
             return self.copying.train_step(step, self._batch)
-        if step.number == self.copying.steps:
-            self.copying.finish(self._classes)
         return self._discriminator_step(step) | self._generator_step(step)
 
     def _batch(self, indices: Any) -> tuple[Tensor, Tensor]:
@@ -248,8 +267,10 @@ class GanTrainee(Trainee):
     def _discriminator_step(self, step: Step) -> dict[str, Tensor]:
         config, values = self.config, dict[str, Tensor | None]()
         scores = []
-        penalised = self.game.smooth and step.number % config.penalty_every == 0
-        gamma = decayed(config.gamma, config.gamma / GAMMA_FALL, step.progress) * config.penalty_every
+        penalised = self._penalised(step.number)
+        gamma = step.along(
+            lambda progress: decayed(config.gamma, config.gamma / GAMMA_FALL, progress) * config.penalty_every
+        )
 
         def report(name: str, value: Tensor) -> None:
             values[name] = step.mean(values.get(name), value)
@@ -298,7 +319,8 @@ class GanTrainee(Trainee):
     def _judge(self, step: Step, images: Tensor, labels: Tensor, exact: bool = False) -> Tensor:
         """Return the scores (B, …) of augmented pictures; `exact` in float32, since second derivatives need it."""
         labels = labels.repeat(len(images) // len(labels))
-        often = self.adaptive.probability if self.config.adaptive else self.config.augmentation * step.progress
+        most = self.config.augmentation
+        often = self.adaptive.probability if self.config.adaptive else step.along(lambda progress: most * progress)
         augmented = diff_augment(images, often)
         if exact:
             return self.game.scores(augmented, labels)

@@ -254,6 +254,7 @@ class WriterTrainee(Trainee):
         self.still = ResizedSource(dataset, "train", device, reading.size)
         self.sampler = Sampler(len(self.pictures), config.batch_size, config.seed)
         self.units_per_step = config.batch_size
+        self.records = self.pictures.kept
         self.token_steps = config.tokenizer_steps()
         self.eyes = eyes_of(config, reading.size, device) if self.token_steps else None
         self._count(0)
@@ -262,15 +263,27 @@ class WriterTrainee(Trainee):
         """Note how many steps were taken, which says what is learned now."""
         self.taken, self.may_end = taken, taken > self.token_steps
 
+    def begin_step(self, number: int) -> None:
+        """Count the steps."""
+        self._count(number + 1)
+
+    def rate_factor(self, optimizer: str, number: int) -> float:
+        """Return the fall of the rate while tokens are learned, and a warm-up of its own for the Transformer."""
+        if optimizer == "tokenizer":
+            done = min(1.0, number / max(1, self.token_steps))
+            return max(TOKENS_LAST_RATE, 0.5 + 0.5 * math.cos(math.pi * done))
+        return min(1.0, max(0, number - self.token_steps + 1) / (self.config.warmup + 1))
+
+    def recordable(self, number: int) -> str:
+        """Return what is learned in a step."""
+        return "tokens" if number < self.token_steps else "writing"
+
     def train_step(self, step: Step) -> dict[str, Tensor]:
         """Take one step on the copies while the tokens are learned, then one on the cross-entropy of the tokens."""
-        self._count(step.number + 1)
         if step.number < self.token_steps:
             optimizer = self.optimizers["tokenizer"]
-            _slow_down(optimizer, max(TOKENS_LAST_RATE, 0.5 + 0.5 * math.cos(math.pi * step.number / self.token_steps)))
             return learn_tokens(self.tokenizer, optimizer, self.pictures, self.config, step, self.eyes)
         optimizer = self.optimizers["transformer"]
-        _slow_down(optimizer, min(1.0, (step.number - self.token_steps + 1) / (self.config.warmup + 1)))
         total: Tensor | None = None
         for indices in step.micro_batches():
             with torch.no_grad(), step.autocast():
@@ -354,12 +367,6 @@ class WriterTrainee(Trainee):
             "tokenizer": write_tokenizer(self.tokenizer), "transformer": asdict(self.transformer.shape),
             "resolution": self.tokenizer.shape.size, "classes": self.classes, "shares": self.shares,
         }  # fmt: skip
-
-
-def _slow_down(optimizer: torch.optim.Optimizer, factor: float) -> None:
-    """Lower the learning rate of this step, which the loop has just set."""
-    for group in optimizer.param_groups:
-        group["lr"] *= factor
 
 
 FAMILY = Family(

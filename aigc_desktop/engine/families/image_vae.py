@@ -185,17 +185,27 @@ class VaeTrainee(Trainee):
         self.still = ResizedSource(dataset, "train", device, self.size)
         self.sampler = Sampler(len(self.pictures), config.batch_size, config.seed)
         self.units_per_step = config.batch_size
+        self.records = self.pictures.kept
         self.dimensions = 3 * self.size**2
         self.density_is_fresh = False
         self.eyes: FeatureMaps | None = None  # no part of the model: neither trained nor saved
         if config.feature_weight:
             self.eyes = FeatureMaps(feature_network(str(device)), max(FEATURE_SIZE, self.size))
 
+    def begin_step(self, number: int) -> None:
+        """Note that the codes change, which the density was fitted to."""
+        self.density_is_fresh = False
+
+    def recordable(self, number: int) -> str:
+        """Return that all steps are alike after the first one."""
+        return "step" if number else ""
+
     def train_step(self, step: Step) -> dict[str, Tensor]:
         """Take one step on the negative evidence lower bound, per colour value, and the distance in features."""
         values: dict[str, Tensor | None] = {}
         encoder, decoder = self.model.encoder, self.model.decoder
-        weight = min(1.0, step.progress / self.config.kl_warmup) if self.config.kl_warmup else 1.0
+        rise = self.config.kl_warmup
+        weight = step.along(lambda progress: min(1.0, progress / rise) if rise else 1.0)
         for indices in step.micro_batches():
             images = self._moved(self.pictures.images(indices))
             shares = self.model.shares_of(self.pictures.labels(indices))
@@ -219,7 +229,6 @@ class VaeTrainee(Trainee):
             with torch.no_grad():
                 decoder.error.lerp_(error.detach(), 1 - ERROR_DECAY if step.number else 1.0)
         step.optimize(self.optimizers["vae"])
-        self.density_is_fresh = False
         return {name: value for name, value in values.items() if value is not None}
 
     def _apart(self, eyes: FeatureMaps, images: Tensor, copies: Tensor) -> Tensor:
