@@ -1,7 +1,7 @@
 """Quality of the image flow on the base emoji, and the pace of its step.
 
-python -m benchmarks.image_flow [--size 32|64] [--steps N] [--device cpu|cuda] [--threads N] [--workspace FOLDER]
-                                [--run RUN] [--race]
+python -m benchmarks.image_flow [--size 32|64] [--steps N] [--seconds N] [--device cpu|cuda] [--threads N]
+                                [--workspace FOLDER] [--run RUN] [--race]
 
 At 32 px within ten minutes of two cores, a fifth held out; at 64 px half held out, as long as the figures say. The
 preset is that of the size and the device.
@@ -13,6 +13,7 @@ networks with the same stages, widths and blocks at 64 px, taking turns; the bes
 from __future__ import annotations
 
 import argparse
+import math
 import tempfile
 import time
 from collections.abc import Callable
@@ -43,6 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=1800)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="stop the training then")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--workspace", type=Path, default=None)
     parser.add_argument("--race", action="store_true")
@@ -66,11 +68,15 @@ def main() -> None:
     config = image_flow.ImageFlowConfig(**values, device=options.device, log_every=50)
     run = workspace.new_run("image_flow.train", config.model_dump(mode="json"))
     began, wall = cpu_seconds(), time.perf_counter()
-    for event in record(run, image_flow.train(config, run)):
+    events = record(run, image_flow.train(config, run))
+    for event in events:
+        if time.perf_counter() - wall > options.seconds:
+            events.close()
         if isinstance(event, Metric) and (event.step % 200 == 0 or "val_loss" in event.values):
             shown = " ".join(f"{name} {value:.4g}" for name, value in event.values.items())
             print(f"{cpu_seconds() - began:7.0f} s  step {event.step:6}  {shown}", flush=True)
     used, wall = cpu_seconds() - began, time.perf_counter() - wall
+    config = config.model_copy(update={"steps": run.info.step})
     budget = ("<= 1200 (10 min of 2 cores)", used <= BUDGET_S) if options.size == 32 else ()
     write(prefix.replace(".", "_"), [
         *figures(dataset, run, prefix, options.device),

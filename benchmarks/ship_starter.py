@@ -32,7 +32,7 @@ An image flow that paints small pictures in the manner of emoji, by class: {clas
 - Data: 955 of the 1,911 base emoji of npm emoji-datasource-google 16.0.0 (Noto Emoji), on white at 64 px; the other
   956 were held out and measured against.
 - Licence: Apache-2.0, as the artwork and this program.
-- Training: {steps} steps of 32 pictures, {hours:.1f} hours on one core of a processor, weights of step {best}.
+- Training: {steps:,} steps of {batch} pictures in {minutes:.0f} minutes, weights of step {best:,}; on {machine}.
 - Use: first pictures at once, and a model to try everything else on. Not for pictures of anything but emoji.
 - Limits: shapes and colours are those of emoji, most details and all letters are not legible. Pictures of a class with
   a guidance of 2 to 4 are the clearest: flags, smileys. The figures were measured without guidance.
@@ -70,8 +70,9 @@ def main() -> None:
     results = json.loads((RESULTS / f"{FIGURES}.json").read_text(encoding="utf-8"))
     rows = "\n".join(f"| {row['figure']} | {row['value']} |" for row in results)
     (target / "README.md").write_text(CARD.format(
-        classes=", ".join(card.extra["classes"]), steps=info.step, hours=info.seconds / 3600, best=int(best.name),
-        command=results[0]["command"], rows=rows,
+        classes=", ".join(card.extra["classes"]), steps=info.step, best=int(best.name), rows=rows,
+        batch=run.config_values["batch_size"], minutes=info.seconds / 60, command=results[0]["command"],
+        machine=results[0]["machine"],
     ), encoding="utf-8")  # fmt: skip
     print(target, sum(file.stat().st_size for file in target.rglob("*") if file.is_file()))
 

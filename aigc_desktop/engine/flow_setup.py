@@ -79,7 +79,7 @@ PRESETS = [
     ),
     preset(
         "gpu64", N_("64 px on a graphics card"), N_("The usual choice for icons and small pictures."),
-        resolution="64", width=96, blocks=2, batch_size=64, steps=40_000, lr=4e-4, validate_every=1000,
+        resolution="64", width=48, batch_size=128, steps=20_000, lr=4e-4, validate_every=1000,
         sample_every=1000,
     ),
     preset(

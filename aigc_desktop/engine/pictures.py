@@ -36,6 +36,11 @@ CHUNK = 16  # pictures made between two events
 Pictures = npt.NDArray[np.uint8]
 
 
+def together(device: torch.device) -> int:
+    """Return how many pictures are made side by side where their bits need not be those of one made alone."""
+    return 128 if device.type == "cuda" else CHUNK
+
+
 class CreateConfig(TaskConfig):
     """Settings of every task that makes pictures with a trained model."""
 

@@ -47,6 +47,7 @@ from aigc_desktop.engine.pictures import (
     open_mask,
     open_picture,
     seeded,
+    together,
 )
 from aigc_desktop.engine.step import Step
 from aigc_desktop.engine.training import Trainee, begin, fit
@@ -234,7 +235,7 @@ def sampler(folder: Path, device: str) -> Callable[[int, int], Pictures]:
     def make(count: int, seed: int) -> Pictures:
         points = torch.stack([model.draw(each, -1, 1.0) for each in range(seed, seed + count)]).to(model.device)
         with torch.inference_mode():
-            return np.concatenate([to_pictures(model.decode(part, 0)) for part in points.split(CHUNK)])
+            return np.concatenate([to_pictures(model.decode(part, 0)) for part in points.split(together(model.device))])
 
     return make
 

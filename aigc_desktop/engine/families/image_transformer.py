@@ -45,7 +45,6 @@ from aigc_desktop.engine.picture_tokens import (
     write_tokenizer,
 )
 from aigc_desktop.engine.pictures import (
-    CHUNK,
     Pictures,
     ResizedSource,
     class_index,
@@ -56,6 +55,7 @@ from aigc_desktop.engine.pictures import (
     open_mask,
     open_picture,
     seeded,
+    together,
 )
 from aigc_desktop.engine.step import Step
 from aigc_desktop.engine.token_transformer_setup import ImageTransformerConfig, plan
@@ -224,8 +224,9 @@ def sampler(folder: Path, device: str) -> Callable[[int, int], Pictures]:
         with torch.inference_mode():
             return to_pictures(model.tokenizer.pictures(draw_tokens(model.transformer, labels, Drawing(), generators)))
 
+    step = together(model.device)
     return lambda count, seed: np.concatenate(
-        [make(range(start, min(seed + count, start + CHUNK))) for start in range(seed, seed + count, CHUNK)]
+        [make(range(start, min(seed + count, start + step))) for start in range(seed, seed + count, step)]
     )
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from aigc_desktop.engine.nn.convnet import BLOCK
 from aigc_desktop.engine.nn.fsq import Fsq
-from aigc_desktop.engine.nn.resnet import GROUPS, NormResidual
+from aigc_desktop.engine.nn.resnet import GROUPS, GroupNorm, NormResidual
 
 GROWTH = (1, 2, 3)  # channels of each stage, fine to coarse, in units of the finest
 
@@ -50,14 +50,14 @@ class PictureTokenizer(nn.Module):
         encoder += [NormResidual(widths[0]) for _ in range(shape.blocks)]
         for fine, coarse in pairwise(widths):
             encoder += [nn.Conv2d(fine, coarse, 2, stride=2), *(NormResidual(coarse) for _ in range(shape.blocks))]
-        encoder += [nn.GroupNorm(GROUPS, widths[-1]), nn.SiLU(), nn.Conv2d(widths[-1], len(shape.levels), 1)]
+        encoder += [GroupNorm(GROUPS, widths[-1]), nn.SiLU(), nn.Conv2d(widths[-1], len(shape.levels), 1)]
         self.encoder = nn.Sequential(*encoder)
         decoder: list[nn.Module] = [nn.Conv2d(len(shape.levels), widths[-1], 3, padding=1)]
         decoder += [NormResidual(widths[-1]) for _ in range(shape.blocks)]
         for coarse, fine in pairwise(widths[::-1]):
             decoder += [nn.Conv2d(coarse, 4 * fine, 1), nn.PixelShuffle(2)]
             decoder += [NormResidual(fine) for _ in range(shape.blocks)]
-        decoder += [nn.GroupNorm(GROUPS, widths[0]), nn.SiLU(), nn.Conv2d(widths[0], 3 * BLOCK**2, 3, padding=1)]
+        decoder += [GroupNorm(GROUPS, widths[0]), nn.SiLU(), nn.Conv2d(widths[0], 3 * BLOCK**2, 3, padding=1)]
         self.decoder = nn.Sequential(*decoder, nn.PixelShuffle(BLOCK))
 
     def forward(self, images: Tensor) -> Tensor:

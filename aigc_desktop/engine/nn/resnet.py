@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aigc_desktop.engine.nn.convnet import BLOCK, COARSEST
@@ -13,14 +14,28 @@ from aigc_desktop.engine.nn.variational import LIMITS
 GROUPS = 8
 
 
+class GroupNorm(nn.GroupNorm):
+    """Group normalisation (arXiv:1803.08494) that stays in bfloat16 on a graphics card; sums are float32 in any case.
+
+    Autocast would pass float32 on, and these networks wait for memory.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, C, H, W)."""
+        if not x.is_cuda or x.dtype == self.weight.dtype:
+            return super().forward(x)
+        with torch.autocast("cuda", enabled=False):
+            return F.group_norm(x, self.num_groups, self.weight.to(x.dtype), self.bias.to(x.dtype), self.eps)
+
+
 class NormResidual(nn.Module):
     """x + conv(silu(norm(conv(silu(norm(x)))))), which is x at the start."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.branch = nn.Sequential(
-            nn.GroupNorm(GROUPS, channels), nn.SiLU(), nn.Conv2d(channels, channels, 3, padding=1),
-            nn.GroupNorm(GROUPS, channels), nn.SiLU(), zero_conv(channels),
+            GroupNorm(GROUPS, channels), nn.SiLU(), nn.Conv2d(channels, channels, 3, padding=1),
+            GroupNorm(GROUPS, channels), nn.SiLU(), zero_conv(channels),
         )  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:
@@ -77,7 +92,7 @@ class PictureDecoder(nn.Module):
         layers: list[nn.Module] = [NormResidual(widths[0]) for _ in range(blocks)]
         for coarse, fine in pairwise(widths):
             layers += [nn.Conv2d(coarse, 4 * fine, 1), nn.PixelShuffle(2), *(NormResidual(fine) for _ in range(blocks))]
-        layers += [nn.GroupNorm(GROUPS, widths[-1]), nn.SiLU(), nn.Conv2d(widths[-1], 3 * BLOCK**2, 3, padding=1)]
+        layers += [GroupNorm(GROUPS, widths[-1]), nn.SiLU(), nn.Conv2d(widths[-1], 3 * BLOCK**2, 3, padding=1)]
         self.layers = nn.Sequential(*layers, nn.PixelShuffle(BLOCK))
         self.register_buffer("error", torch.ones(()))
 

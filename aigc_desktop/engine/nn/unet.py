@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from aigc_desktop.engine.nn.resnet import GROUPS
+from aigc_desktop.engine.nn.resnet import GROUPS, GroupNorm
 
 HEAD = 32  # channels of an attention head
 _FREQUENCIES = 64
@@ -77,7 +77,7 @@ class Unet(nn.Module):
                 self.up.append(_Larger(width))
                 side *= 2
         last = _zero(nn.Conv2d(width, shape.channels * shape.fold**2, 3, padding=1))
-        self.leave = nn.Sequential(nn.GroupNorm(GROUPS, width), nn.SiLU(), last)
+        self.leave = nn.Sequential(GroupNorm(GROUPS, width), nn.SiLU(), last)
 
     def forward(
         self, images: Tensor, times: Tensor, classes: Tensor | None = None, hints: Tensor | None = None
@@ -141,9 +141,9 @@ class _Block(nn.Module):
 
     def __init__(self, before: int, width: int, told: int, attention: bool, dropout: float) -> None:
         super().__init__()
-        self.norm1, self.conv1 = nn.GroupNorm(GROUPS, before), nn.Conv2d(before, width, 3, padding=1)
+        self.norm1, self.conv1 = GroupNorm(GROUPS, before), nn.Conv2d(before, width, 3, padding=1)
         self.told = nn.Linear(told, 2 * width)
-        self.norm2, self.conv2 = nn.GroupNorm(GROUPS, width), _zero(nn.Conv2d(width, width, 3, padding=1))
+        self.norm2, self.conv2 = GroupNorm(GROUPS, width), _zero(nn.Conv2d(width, width, 3, padding=1))
         self.dropout = dropout
         self.skip = nn.Conv2d(before, width, 1) if before != width else nn.Identity()
         self.attention = _Attention(width) if attention else None
@@ -165,7 +165,7 @@ class _Attention(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.heads = max(1, width // HEAD)
-        self.norm, self.qkv = nn.GroupNorm(GROUPS, width), nn.Conv2d(width, 3 * width, 1)
+        self.norm, self.qkv = GroupNorm(GROUPS, width), nn.Conv2d(width, 3 * width, 1)
         self.out = _zero(nn.Conv2d(width, width, 1))
 
     def forward(self, x: Tensor) -> Tensor:
