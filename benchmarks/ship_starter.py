@@ -72,7 +72,7 @@ def main() -> None:
     (target / "README.md").write_text(CARD.format(
         classes=", ".join(card.extra["classes"]), steps=info.step, best=int(best.name), rows=rows,
         batch=run.config_values["batch_size"], minutes=info.seconds / 60, command=results[0]["command"],
-        machine=results[0]["machine"],
+        machine=results[0]["machine"].split("; ")[2 if info.device == "cuda" else 0],
     ), encoding="utf-8")  # fmt: skip
     print(target, sum(file.stat().st_size for file in target.rglob("*") if file.is_file()))
 
