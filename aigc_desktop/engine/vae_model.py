@@ -20,15 +20,24 @@ from aigc_desktop.engine.data import Indices, to_pictures
 from aigc_desktop.engine.latent import with_class
 from aigc_desktop.engine.nn.density import LatentDensity
 from aigc_desktop.engine.nn.resnet import PictureDecoder, PictureEncoder
+from aigc_desktop.engine.nn.spatial import SpatialDecoder, SpatialEncoder
 from aigc_desktop.engine.pictures import CHUNK, Pictures, ResizedSource, known_class, one_by_one, seeded
+
+Encoder = PictureEncoder | SpatialEncoder
+Decoder = PictureDecoder | SpatialDecoder
+
+
+def networks(spatial: bool) -> tuple[type[Encoder], type[Decoder]]:
+    """Return the kinds of encoder and decoder whose code is a grid, or one for the whole picture."""
+    return (SpatialEncoder, SpatialDecoder) if spatial else (PictureEncoder, PictureDecoder)
 
 
 @dataclass(frozen=True)
 class VaeModel:
     """Networks and density, the names of the K classes they know apart and the shares of these in the data."""
 
-    encoder: PictureEncoder
-    decoder: PictureDecoder
+    encoder: Encoder
+    decoder: Decoder
     density: LatentDensity
     classes: Sequence[str] = ()
     shares: Sequence[float] = ()
@@ -100,9 +109,10 @@ def load_model(card: Card, weights: dict[str, Tensor], device: torch.device) -> 
 def new_modules(extra: Mapping[str, Any], classes: int) -> dict[str, nn.Module]:
     """Return untrained encoder, decoder and density with the sizes on a card."""
     widths, blocks, latent = tuple(extra["widths"]), extra["blocks"], extra["latent"]
+    encoder, decoder = networks(extra.get("spatial", False))
     return {
-        "encoder": PictureEncoder(int(extra["resolution"]), widths, blocks, latent, classes),
-        "decoder": PictureDecoder(widths[::-1], blocks, latent, classes),
+        "encoder": encoder(int(extra["resolution"]), widths, blocks, latent, classes),
+        "decoder": decoder(widths[::-1], blocks, latent, classes),
         "density": LatentDensity(latent, extra["components"], classes),
     }
 
@@ -110,7 +120,7 @@ def new_modules(extra: Mapping[str, Any], classes: int) -> dict[str, nn.Module]:
 def model_of(modules: Mapping[str, nn.Module], classes: Sequence[str], shares: Sequence[float]) -> VaeModel:
     """Return the model that modules make up, trained ones or their averages."""
     return VaeModel(
-        cast(PictureEncoder, modules["encoder"]), cast(PictureDecoder, modules["decoder"]),
+        cast(Encoder, modules["encoder"]), cast(Decoder, modules["decoder"]),
         cast(LatentDensity, modules["density"]), classes, shares,
     )  # fmt: skip
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from pydantic import model_validator
+
 from aigc_desktop.core.config import again, param
 from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.family import Plan
@@ -12,7 +14,8 @@ from aigc_desktop.core.machine import Machine
 from aigc_desktop.engine.feature_maps import FEATURE_SIZE, FeatureMaps
 from aigc_desktop.engine.metrics.features import EfficientNetLite0
 from aigc_desktop.engine.nn.convnet import stages_of
-from aigc_desktop.engine.nn.resnet import GROUPS, PictureDecoder, PictureEncoder
+from aigc_desktop.engine.nn.resnet import GROUPS
+from aigc_desktop.engine.nn.spatial import SIDE
 from aigc_desktop.engine.picture_plan import Cost, automatic_size, cost_of, seconds_per_gigaflop
 from aigc_desktop.engine.picture_setup import (
     LabelledConfig,
@@ -25,6 +28,7 @@ from aigc_desktop.engine.picture_setup import (
 )
 from aigc_desktop.engine.planning import Draft, choose_preset, training_megabytes
 from aigc_desktop.engine.trainee import TrainConfig
+from aigc_desktop.engine.vae_model import networks
 
 GROWTH = (1, 2, 3, 4, 4)  # channels of each stage, fine to coarse, in units of the finest
 LEAST_ITEMS = 16
@@ -47,6 +51,10 @@ class ImageVaeConfig(LabelledConfig):
     weight_decay: float = again(TrainConfig, "weight_decay", 0.05)
     batch_size: int = again(TrainConfig, "batch_size", 32)
     lr: float = again(TrainConfig, "lr", 2e-3)
+    spatial: bool = param(
+        False, N_("Code by place"),
+        N_("A grid of numbers instead of one code for all: copies are sharp, and a flow can learn to write the grids."),
+    )  # fmt: skip
     latent: int = param(
         64, N_("Latent size"),
         N_("Numbers that stand for a picture; more copies more exactly, fewer make new pictures more whole."),
@@ -73,6 +81,13 @@ class ImageVaeConfig(LabelledConfig):
     )  # fmt: skip
 
 
+    @model_validator(mode="after")
+    def _grid_fits(self) -> ImageVaeConfig:
+        if self.spatial and self.latent % SIDE**2:
+            raise ValueError(_("With a code by place the latent size must be a multiple of 64."))
+        return self
+
+
 PRESETS = [
     preset(
         "cpu32", N_("Small, 32 px"), N_("For a machine without graphics card: soft pictures in five minutes."),
@@ -88,8 +103,18 @@ PRESETS = [
         feature_weight=FEATURE_WEIGHT,
     ),
     preset(
+        "grid64", N_("64 px, code by place"), N_("Sharp copies, for a flow to build on; needs a graphics card."),
+        resolution="64", spatial=True, width=64, blocks=2, batch_size=64, steps=20_000, latent=256,
+        feature_weight=FEATURE_WEIGHT,
+    ),
+    preset(
         "gpu128", N_("128 px on a graphics card"), N_("The most detail."),
         resolution="128", width=48, blocks=2, batch_size=64, steps=30_000, latent=192,
+        feature_weight=FEATURE_WEIGHT,
+    ),
+    preset(
+        "grid128", N_("128 px, code by place"), N_("Sharp copies of larger pictures, for a flow to build on."),
+        resolution="128", spatial=True, width=48, blocks=2, batch_size=64, steps=30_000, latent=512,
         feature_weight=FEATURE_WEIGHT,
     ),
 ]  # fmt: skip
@@ -97,8 +122,8 @@ PRESETS = [
 
 def widths_of(config: ImageVaeConfig) -> tuple[int, ...]:
     """Return the channels of the stages, fine to coarse; each a multiple of the groups of the normalisation."""
-    width = max(GROUPS, config.width // GROUPS * GROUPS)
-    return tuple(width * factor for factor in GROWTH[: stages_of(int(config.resolution))])
+    width, stages = max(GROUPS, config.width // GROUPS * GROUPS), stages_of(int(config.resolution))
+    return tuple(width * factor for factor in GROWTH[: stages - 1 if config.spatial else stages])
 
 
 def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: Machine) -> Plan:
@@ -113,8 +138,9 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
         return Plan(chosen.name, PRESETS, draft.values, problems=draft.problems, device=machine.device)
     size, widths = int(config.resolution), widths_of(config)
     classes = len(dataset.info.classes) if dataset is not None and config.use_labels else 0
-    encoder = cost_of(lambda: PictureEncoder(size, widths, config.blocks, config.latent, classes))
-    decoder = cost_of(lambda: PictureDecoder(widths[::-1], config.blocks, config.latent, classes))
+    reads, paints = networks(config.spatial)
+    encoder = cost_of(lambda: reads(size, widths, config.blocks, config.latent, classes))
+    decoder = cost_of(lambda: paints(widths[::-1], config.blocks, config.latent, classes))
     parameters = encoder.parameters + decoder.parameters
     eyes = Cost(0, 0.0, 0)
     if config.feature_weight:
@@ -137,5 +163,7 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
 
 def _notes(config: ImageVaeConfig, dataset: Dataset | None) -> list[str]:
     soft = _("Pictures of a VAE are soft; for sharp ones train an image GAN.")
+    if config.spatial:
+        soft = _("New pictures from grids are patchy; train an image flow on them for whole ones.")
     return [soft, *size_notes(config, dataset), *plain_notes(dataset), *class_notes(config, dataset),
             *best_version_notes(dataset)]  # fmt: skip

@@ -1,13 +1,12 @@
 """Image flow: a U-Net learns how noise becomes a picture along straight ways (rectified flow, arXiv:2209.03003).
 
 Slower to write than a GAN and steadier to train. The same network varies a given picture, fills a part of it, and goes
-from one new picture to another.
+from one new picture to another. On demand it walks among the grids of a trained VAE instead of pictures.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,15 +22,14 @@ from aigc_desktop.core.family import Family, Task
 from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_
 from aigc_desktop.core.run import Run
-from aigc_desktop.engine.checkpoint import Card, part, read_model
 from aigc_desktop.engine.data import Sampler, open_dataset, to_pictures
-from aigc_desktop.engine.device import choose_device
+from aigc_desktop.engine.flow_model import USUAL_STEPS, Model, latents, load_model
 from aigc_desktop.engine.flow_setup import ImageFlowConfig, plan
-from aigc_desktop.engine.latent import LatentModel, with_class
+from aigc_desktop.engine.flow_space import GridSpace, chosen_space, shares_of
 from aigc_desktop.engine.making import MakeConfig, stream_samples
-from aigc_desktop.engine.nn.flow import Keep, Velocity, between, draw_times, guided, keep_known, walk, walk_back
+from aigc_desktop.engine.nn.flow import Keep, between, draw_times, keep_known
 from aigc_desktop.engine.nn.hinted import hinted_augment
-from aigc_desktop.engine.nn.unet import Unet, UnetShape
+from aigc_desktop.engine.nn.unet import Unet
 from aigc_desktop.engine.nn.variational import between as along_arc
 from aigc_desktop.engine.optim import adamw
 from aigc_desktop.engine.pictures import (
@@ -53,9 +51,6 @@ from aigc_desktop.engine.step import Step
 from aigc_desktop.engine.training import Trainee, begin, fit
 
 PREVIEW_CELLS, PREVIEW_STEPS = 16, 8
-QUICK_STEPS = 2  # of a picture that is shown while the pointer is dragged
-INVERSION_STEPS = 32  # from a picture back to its noise
-COARSE_NOISE = 8  # places a side; finer noise decides details, which no direction is made of
 MOST_VALIDATED, VALIDATED_AT_ONCE = 512, 32
 
 
@@ -67,7 +62,8 @@ class FlowConfig(CreateConfig):
         kind=FieldKind.CLASS,
     )  # fmt: skip
     walk_steps: int = param(
-        16, N_("Steps per picture"), N_("More steps take longer; 8 are quick, 16 are good, above 32 changes little."),
+        USUAL_STEPS, N_("Steps per picture"),
+        N_("More steps take longer; 8 are quick, 16 are good, above 32 changes little."),
         ge=1, le=200,
     )  # fmt: skip
     guidance: float = param(
@@ -109,53 +105,13 @@ class InterpolateConfig(FlowConfig):
     to_seed: int = param(1, N_("To seed"), N_("Number of the picture where the way ends."), ge=0, le=2**53)
 
 
-@dataclass(frozen=True)
-class Model:
-    """The network of a checkpoint in evaluation mode, and what its card says of classes."""
-
-    network: Unet
-    classes: list[str]
-    shares: list[float]
-
-    @property
-    def device(self) -> torch.device:
-        """Return where the weights lie."""
-        return next(self.network.parameters()).device
-
-    def noise(self, generator: torch.Generator) -> Tensor:
-        """Return the noise (1, C, S, S) that a picture begins with."""
-        shape = self.network.shape
-        return torch.randn(1, shape.channels, shape.size, shape.size, generator=generator).to(self.device)
-
-    def paint(
-        self, begin: Tensor, label: int, steps: int, guidance: float = 1.0, start: float = 0.0, keep: Keep | None = None
-    ) -> Tensor:
-        """Return pictures (B, C, S, S) from points `begin` at time `start`; `label` -1 is any class."""
-        return walk(lambda x, time: self._velocity(x, time, label, guidance), begin, steps, start, keep)
-
-    def _velocity(self, x: Tensor, time: float, label: int, guidance: float) -> Tensor:
-        times = torch.full((len(x),), time, device=x.device)
-        if label < 0 or not self.classes:
-            return self.network(x, times)
-        which = torch.full((len(x),), label, device=x.device)
-        told = self.network(x, times, which)
-        return told if guidance == 1 else guided(told, self.network(x, times), guidance)
-
-
-def load_model(card: Card, weights: dict[str, Tensor], device: torch.device) -> Model:
-    """Return the model of a checkpoint."""
-    shape = UnetShape(**{**card.extra["shape"], "widths": tuple(card.extra["shape"]["widths"])})
-    network = Unet(shape)
-    network.load_state_dict(part(weights, "network"))
-    network.to(device).eval().requires_grad_(False)
-    return Model(network, card.extra["classes"], card.extra["shares"])
-
-
 def train(config: ImageFlowConfig, run: Run) -> EventStream:
     """Train a flow on the pictures of a data set."""
     device = begin(config)
     dataset = open_dataset(run, config.dataset, "image")
-    yield from fit(config, run, FlowTrainee(config, dataset, device))
+    classes, _shares = class_names(dataset, config.use_labels)
+    space = chosen_space(run, config.autoencoder, classes, device) if config.autoencoder else None
+    yield from fit(config, run, FlowTrainee(config, dataset, device, space))
 
 
 def generate(config: GenerateConfig, run: Run) -> EventStream:
@@ -167,7 +123,7 @@ def generate(config: GenerateConfig, run: Run) -> EventStream:
 def vary(config: VaryConfig, run: Run) -> EventStream:
     """Make variants of a picture: it is mixed with noise, and the way goes on from there."""
     model, label = _opened(config, run)
-    picture = open_picture(config.picture, model.network.shape.size).to(model.device)
+    picture = model.point(open_picture(config.picture, model.size).to(model.device), label)
     start = 1.0 - config.strength
     yield from _stream(config, run, model, label, lambda noise: torch.lerp(noise, picture, start), start)
 
@@ -175,12 +131,13 @@ def vary(config: VaryConfig, run: Run) -> EventStream:
 def fill(config: FillConfig, run: Run) -> EventStream:
     """Paint a part of a picture anew; the rest stays as it is, to the bit."""
     model, label = _opened(config, run)
-    size = model.network.shape.size
-    picture = open_picture(config.picture, size).to(model.device)
-    mask = open_mask(config.mask, size).to(model.device)
+    picture = open_picture(config.picture, model.size).to(model.device)
+    mask = open_mask(config.mask, model.size).to(model.device)
+    known, anew = model.point(picture, label), F.max_pool2d(mask, model.size // model.network.shape.size)
     yield from _stream(
-        config, run, model, label, lambda noise: noise, keep=lambda noise: keep_known(picture, mask, noise)
-    )
+        config, run, model, label, lambda noise: noise, keep=lambda noise: keep_known(known, anew, noise),
+        finish=lambda made: torch.where(mask > 0, made, picture),
+    )  # fmt: skip
 
 
 def interpolate(config: InterpolateConfig, run: Run) -> EventStream:
@@ -205,7 +162,7 @@ def _opened(config: FlowConfig, run: Run) -> tuple[Model, int]:
 
 def _stream(
     config: NewConfig, run: Run, model: Model, label: int, begin: Callable[[Tensor], Tensor], start: float = 0.0,
-    keep: Callable[[Tensor], Keep] | None = None,
+    keep: Callable[[Tensor], Keep] | None = None, finish: Callable[[Tensor], Tensor] = lambda made: made,
 ) -> Iterator[Event]:  # fmt: skip
     """Yield Samples of `config.count` pictures; `begin` and `keep` are made of each picture's noise."""
     labels: list[int] = []
@@ -215,7 +172,7 @@ def _stream(
         noise = model.noise(generator)
         labels.append(known_class(label, model.shares, generator) if model.classes else -1)
         kept = None if keep is None else keep(noise)
-        return model.paint(begin(noise), labels[-1], config.walk_steps, config.guidance, start, kept)
+        return finish(model.paint(begin(noise), labels[-1], config.walk_steps, config.guidance, start, kept))
 
     def several(seeds: Sequence[int]) -> tuple[Pictures, tuple[str, ...]]:
         labels.clear()
@@ -240,60 +197,30 @@ def sampler(folder: Path, device: str) -> Callable[[int, int], Pictures]:
     return make
 
 
-def latents(folder: Path, device: str) -> LatentModel:
-    """Return the model of a checkpoint as one with a latent space: the noise its ways begin with, and class shares."""
-    card, weights = read_model(folder)
-    model = load_model(card, weights, choose_device(device))
-    shape, names = model.network.shape, tuple(model.classes)
-    sides = (shape.channels, shape.size, shape.size)
-    length = shape.channels * shape.size**2
-    usual: int = FlowConfig.model_fields["walk_steps"].default
-
-    def velocity(classes: Tensor) -> Velocity:
-        told = classes if names else None
-        return lambda x, time: model.network(x, torch.full((len(x),), time, device=x.device), told)
-
-    def draw(seed: int, label: int, wildness: float) -> Tensor:
-        generator = seeded(seed)
-        noise = model.noise(generator).flatten() * wildness
-        return with_class(noise, known_class(label, model.shares, generator) if names else -1, len(names))
-
-    def decode(points: Tensor, steps: int) -> Tensor:
-        noise, classes = points[:, :length].view(-1, *sides), points[:, length:]
-        return walk(velocity(classes), noise, steps or usual)
-
-    def encode(image: Tensor) -> Tensor:
-        shares = torch.tensor(model.shares, device=model.device)[None, : len(names)]
-        noise = walk_back(velocity(shares), image, INVERSION_STEPS)
-        return torch.cat((noise.flatten(), shares[0])).float().cpu()
-
-    def smooth(noise: Tensor) -> Tensor:
-        coarse = F.adaptive_avg_pool2d(noise.view(-1, *sides), COARSE_NOISE)
-        return F.interpolate(coarse, sides[1:], mode="nearest").flatten(1)
-
-    centre = torch.cat((torch.zeros(length), torch.tensor(model.shares[: len(names)])))
-    return LatentModel(
-        length, names, sides[1:], model.device, centre, draw, decode, encode, smooth, QUICK_STEPS
-    )  # fmt: skip
-
-
 class FlowTrainee(Trainee):
     """The network and one step of training."""
 
-    family, unit, generates = "image_flow", N_("pictures"), ("network",)
+    family, unit = "image_flow", N_("pictures")
 
-    def __init__(self, config: ImageFlowConfig, dataset: Dataset, device: torch.device) -> None:
-        self.config, self.device, self.size = config, device, int(config.resolution)
+    def __init__(
+        self, config: ImageFlowConfig, dataset: Dataset, device: torch.device, space: GridSpace | None = None
+    ) -> None:
+        self.config, self.device, self.space = config, device, space
+        self.size = int(config.resolution) if space is None else space.encoder.resolution
         self.classes, self.shares = class_names(dataset, config.use_labels)
-        self.shape = config.shape(len(self.classes))
+        known = len(self.classes)
+        self.shape = config.shape(known) if space is None else config.grid_shape(known, space.channels)
         self.network = Unet(self.shape).to(device)
-        self.modules = {"network": self.network}
+        self.modules = {"network": self.network} if space is None else {"network": self.network, "space": space}
+        self.generates = tuple(self.modules)
         self.optimizers = {"network": adamw([self.network], config.lr, config.weight_decay)}
         self.pictures = ResizedSource(dataset, "train", device, self.size, config.flip)
         self.held_out = ResizedSource(dataset, "validation", device, self.size)
         self.sampler = Sampler(len(self.pictures), config.batch_size, config.seed)
         self.units_per_step = config.batch_size
         self.records = self.pictures.kept
+        if space is not None:
+            space.fit_scale(ResizedSource(dataset, "train", device, self.size), known)
 
     def recordable(self, number: int) -> str:
         """Return that all steps are alike."""
@@ -306,6 +233,7 @@ class FlowTrainee(Trainee):
             images, hints = self.pictures.images(indices), None
             if self.config.augment:
                 images, hints = hinted_augment(images, self.config.augment)
+            images = self._ends(self.space, images, self.pictures.labels(indices))
             noise, times = torch.randn_like(images), draw_times(len(images), self.device, self.config.time_spread)
             with step.autocast():
                 told = self.network(between(noise, images, times), times, self._labels(indices), hints)
@@ -323,6 +251,13 @@ class FlowTrainee(Trainee):
         secret = torch.rand(len(labels), device=self.device) < self.config.class_dropout
         return labels.masked_fill(secret, len(self.classes))
 
+    def _ends(self, space: GridSpace | None, images: Tensor, labels: Tensor) -> Tensor:
+        """Return where the ways of pictures with the classes (B,) end: the pictures, or their grids."""
+        if space is None:
+            return images
+        with torch.no_grad():
+            return space.encode(images, shares_of(labels, len(self.classes)))
+
     def _known(self, source: ResizedSource, indices: Any) -> Tensor:
         labels = source.labels(indices)
         return torch.where(labels < 0, len(self.classes) - 1, labels)
@@ -333,7 +268,7 @@ class FlowTrainee(Trainee):
         generator, total = seeded(self.config.seed), 0.0
         for start in range(0, count, VALIDATED_AT_ONCE):
             indices = np.arange(start, min(count, start + VALIDATED_AT_ONCE))
-            images = self.held_out.images(indices)
+            images = self._ends(self.space, self.held_out.images(indices), self.held_out.labels(indices))
             noise = torch.randn(images.shape, generator=generator).to(self.device)
             times = ((torch.arange(len(indices)) + 0.5) / len(indices)).to(self.device)
             labels = self._known(self.held_out, indices) if self.classes else None
@@ -345,7 +280,8 @@ class FlowTrainee(Trainee):
 
     def preview(self, step: int, models: Mapping[str, nn.Module]) -> Iterable[Event]:
         """Give pictures of the same seeds, made in few steps."""
-        model = Model(cast(Unet, models["network"]), self.classes, self.shares)
+        space = cast(GridSpace, models["space"]) if self.space is not None else None
+        model = Model(cast(Unet, models["network"]), self.classes, self.shares, space)
         seeds = range(self.config.seed, self.config.seed + PREVIEW_CELLS)
         labels: list[int] = []
 
@@ -362,7 +298,7 @@ class FlowTrainee(Trainee):
         """Return what `load_model` needs."""
         return {
             "shape": {**self.shape.__dict__, "widths": list(self.shape.widths)}, "resolution": self.size,
-            "classes": self.classes, "shares": self.shares,
+            "classes": self.classes, "shares": self.shares, "space": self.space and self.space.extra,
         }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ Trained on the evidence lower bound with a KL warm-up and free bits (arXiv:1606.
 mixture of Gaussians fitted to the codes of training pictures, not from the prior. If the data have classes, both
 networks are told the class (arXiv:1406.5298), and each class has a density of its own. On demand copies are also
 compared in the features of a trained network (arXiv:1609.04802); the bound that is reported stays that of the pixels.
+A code may also be a grid: what lies between its places an image flow learns better than a density (image_flow.py).
 """
 
 from __future__ import annotations
@@ -316,7 +317,7 @@ class VaeTrainee(Trainee):
         return {
             "resolution": self.size, "widths": list(widths_of(self.config)), "blocks": self.config.blocks,
             "latent": self.config.latent, "components": max(1, self.config.components // max(1, len(self.classes))),
-            "classes": self.classes, "shares": self.shares,
+            "classes": self.classes, "shares": self.shares, "spatial": self.config.spatial,
         }  # fmt: skip
 
 

@@ -1,0 +1,122 @@
+"""What a trained image flow can do: walk from noise to pictures, and back; its noise as a space to explore."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from aigc_desktop.engine.checkpoint import Card, part, read_model
+from aigc_desktop.engine.device import choose_device
+from aigc_desktop.engine.flow_space import GridSpace, saved_space
+from aigc_desktop.engine.latent import LatentModel, with_class
+from aigc_desktop.engine.nn.flow import Keep, Velocity, guided, walk, walk_back
+from aigc_desktop.engine.nn.unet import Unet, UnetShape
+from aigc_desktop.engine.pictures import known_class, seeded
+
+USUAL_STEPS = 16  # from noise to a picture
+QUICK_STEPS = 2  # of a picture that is shown while the pointer is dragged
+INVERSION_STEPS = 32  # from a picture back to its noise
+COARSE_NOISE = 8  # places a side; finer noise decides details, which no direction is made of
+
+
+@dataclass(frozen=True)
+class Model:
+    """The network of a checkpoint in evaluation mode, and what its card says of classes."""
+
+    network: Unet
+    classes: list[str]
+    shares: list[float]
+    space: GridSpace | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Return where the weights lie."""
+        return next(self.network.parameters()).device
+
+    @property
+    def size(self) -> int:
+        """Return the side of the pictures in pixels."""
+        return self.network.shape.size if self.space is None else self.space.encoder.resolution
+
+    def noise(self, generator: torch.Generator) -> Tensor:
+        """Return the noise (1, C, S, S) that a picture begins with."""
+        shape = self.network.shape
+        return torch.randn(1, shape.channels, shape.size, shape.size, generator=generator).to(self.device)
+
+    def paint(
+        self, begin: Tensor, label: int, steps: int, guidance: float = 1.0, start: float = 0.0, keep: Keep | None = None
+    ) -> Tensor:
+        """Return pictures (B, 3, R, R) from points `begin` at time `start`; `label` -1 is any class."""
+        end = walk(lambda x, time: self._velocity(x, time, label, guidance), begin, steps, start, keep)
+        return end if self.space is None else self.space.decode(end, self.told(label, len(end)))
+
+    def point(self, picture: Tensor, label: int) -> Tensor:
+        """Return where a picture (1, 3, R, R) is on the ways' ends; `label` -1 is any class."""
+        if self.space is None:
+            return picture
+        with torch.inference_mode():
+            return self.space.encode(picture, self.told(label, 1))
+
+    def told(self, label: int, count: int) -> Tensor:
+        """Return the shares (count, K) of a class, for -1 those of the data."""
+        shares = torch.tensor(self.shares[: len(self.classes)], device=self.device)
+        if label >= 0 and self.classes:
+            shares = torch.zeros_like(shares).index_fill_(0, torch.tensor(label, device=self.device), 1.0)
+        return shares.expand(count, -1)
+
+    def _velocity(self, x: Tensor, time: float, label: int, guidance: float) -> Tensor:
+        times = torch.full((len(x),), time, device=x.device)
+        if label < 0 or not self.classes:
+            return self.network(x, times)
+        which = torch.full((len(x),), label, device=x.device)
+        told = self.network(x, times, which)
+        return told if guidance == 1 else guided(told, self.network(x, times), guidance)
+
+
+def load_model(card: Card, weights: dict[str, Tensor], device: torch.device) -> Model:
+    """Return the model of a checkpoint."""
+    shape = UnetShape(**{**card.extra["shape"], "widths": tuple(card.extra["shape"]["widths"])})
+    network = Unet(shape)
+    network.load_state_dict(part(weights, "network"))
+    network.to(device).eval().requires_grad_(False)
+    return Model(network, card.extra["classes"], card.extra["shares"], saved_space(card, weights, device))
+
+
+def latents(folder: Path, device: str) -> LatentModel:
+    """Return the model of a checkpoint as one with a latent space: the noise its ways begin with, and class shares."""
+    card, weights = read_model(folder)
+    model = load_model(card, weights, choose_device(device))
+    shape, names = model.network.shape, tuple(model.classes)
+    sides = (shape.channels, shape.size, shape.size)
+    length = shape.channels * shape.size**2
+    def velocity(classes: Tensor) -> Velocity:
+        told = classes if names else None
+        return lambda x, time: model.network(x, torch.full((len(x),), time, device=x.device), told)
+
+    def draw(seed: int, label: int, wildness: float) -> Tensor:
+        generator = seeded(seed)
+        noise = model.noise(generator).flatten() * wildness
+        return with_class(noise, known_class(label, model.shares, generator) if names else -1, len(names))
+
+    def decode(points: Tensor, steps: int) -> Tensor:
+        noise, classes = points[:, :length].view(-1, *sides), points[:, length:]
+        end = walk(velocity(classes), noise, steps or USUAL_STEPS)
+        return end if model.space is None else model.space.decode(end, classes)
+
+    def encode(image: Tensor) -> Tensor:
+        shares = torch.tensor(model.shares, device=model.device)[None, : len(names)]
+        noise = walk_back(velocity(shares), model.point(image, -1), INVERSION_STEPS)
+        return torch.cat((noise.flatten(), shares[0])).float().cpu()
+
+    def smooth(noise: Tensor) -> Tensor:
+        coarse = F.adaptive_avg_pool2d(noise.view(-1, *sides), COARSE_NOISE)
+        return F.interpolate(coarse, sides[1:], mode="nearest").flatten(1)
+
+    centre = torch.cat((torch.zeros(length), torch.tensor(model.shares[: len(names)])))
+    return LatentModel(
+        length, names, (model.size, model.size), model.device, centre, draw, decode, encode, smooth, QUICK_STEPS
+    )  # fmt: skip

@@ -1,0 +1,147 @@
+"""A VAE whose code is a grid, and an image flow that learns to write such grids."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from aigc_desktop.core.config import check
+from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.events import Metric, Sample
+from aigc_desktop.core.fields import ConfigError
+from aigc_desktop.core.workspace import Workspace
+from aigc_desktop.engine.checkpoint import read_model
+from aigc_desktop.engine.families import image_flow, image_vae
+from aigc_desktop.engine.flow_setup import ImageFlowConfig
+from aigc_desktop.engine.latent import decoded
+from aigc_desktop.engine.nn.spatial import SpatialDecoder, SpatialEncoder
+from aigc_desktop.engine.vae_setup import ImageVaeConfig
+from tests.engine.families.shapes import shapes
+
+COMMON = {
+    "resolution": "32", "batch_size": 8, "threads": 1, "device": "cpu", "precision": "float32", "warmup": 1,
+    "log_every": 1, "validate_every": 0, "sample_every": 0,
+}  # fmt: skip
+
+
+def run_of(workspace, family, config):
+    run = workspace.new_run(f"{family.FAMILY.name}.train", config.model_dump(mode="json"))
+    return run, list(family.train(config, run))
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory):
+    workspace = Workspace.open(tmp_path_factory.mktemp("spatial"))
+    dataset = shapes(workspace, validation=0.3)
+    told = {**COMMON, "dataset": dataset.id, "width": 16, "spatial": True, "latent": 128, "components": 2, "lr": 4e-3}
+    vae, vae_events = run_of(workspace, image_vae, ImageVaeConfig(**told, steps=120))
+    told = {**COMMON, "dataset": dataset.id, "width": 16, "autoencoder": vae.id, "lr": 3e-3, "dropout": 0.0}
+    flow, flow_events = run_of(workspace, image_flow, ImageFlowConfig(**{**told, "steps": 80, "validate_every": 40}))
+    return workspace, vae, vae_events, flow, flow_events
+
+
+def pictures(events):
+    return np.concatenate([event.images for event in events if isinstance(event, Sample)])
+
+
+def test_each_number_of_the_grid_stands_for_a_place():
+    torch.manual_seed(0)
+    encoder, decoder = SpatialEncoder(64, (8, 16, 24), 1, 128), SpatialDecoder((24, 16, 8), 1, 128)
+    mean, logvar = encoder(torch.randn(2, 3, 64, 64), torch.zeros(2, 0))
+    assert mean.shape == logvar.shape == (2, 128)
+    grid = torch.zeros(1, 2, 8, 8, requires_grad=True)
+    made = decoder(grid.flatten(1), torch.zeros(1, 0))
+    assert made.shape == (1, 3, 64, 64)
+    (gradient,) = torch.autograd.grad(made[0, :, :8, :8].abs().sum(), grid)
+    strength = gradient[0].abs().sum(0)
+    assert strength[:3, :3].mean() > 5 * strength[5:, 5:].mean()
+
+
+def test_copies_through_the_grid_come_nearer_with_training(story):
+    _workspace, vae, events, _flow, _flow_events = story
+    psnr = [event.values["psnr"] for event in events if isinstance(event, Metric) and "psnr" in event.values]
+    assert psnr[-1] > psnr[0] + 4
+    config = image_vae.ReconstructConfig(run=vae.id, checkpoint="last", count=4, device="cpu")
+    pairs = pictures(image_vae.reconstruct(config, vae)).astype(float)
+    assert np.abs(pairs[::2] - pairs[1::2]).mean() < 0.7 * np.abs(pairs[::2] - pairs[::2].mean((0, 1, 2))).mean()
+
+
+def test_a_spatial_vae_makes_pictures_alone_too(story):
+    _workspace, vae, _events, _flow, _flow_events = story
+    config = image_vae.GenerateConfig(run=vae.id, checkpoint="last", count=3, device="cpu")
+    assert pictures(image_vae.generate(config, vae)).shape == (3, 32, 32, 3)
+
+
+def test_the_flow_learns_grids_of_mean_zero_and_deviation_one(story):
+    workspace, _vae, _events, flow, events = story
+    losses = [event.values["val_loss"] for event in events if isinstance(event, Metric) and "val_loss" in event.values]
+    assert losses[1] < losses[0]
+    card, weights = read_model(flow.checkpoint("last"))
+    model = image_flow.load_model(card, weights, torch.device("cpu"))
+    assert model.size == 32 and model.network.shape.size == 8 and model.network.shape.channels == 2
+    source = image_flow.ResizedSource(workspace.datasets()[0], "train", torch.device("cpu"), 32)
+    indices = np.arange(len(source))
+    grids = model.space.encode(
+        source.images(indices), image_flow.shares_of(source.labels(indices), len(model.classes))
+    )
+    assert grids.mean((0, 2, 3)).abs().max() < 1e-3 and (grids.std((0, 2, 3)) - 1).abs().max() < 1e-2
+
+
+def test_the_flow_needs_the_vae_no_more_once_it_is_trained(story, tmp_path):
+    _workspace, vae, _events, flow, events = story
+    hidden = vae.folder.rename(tmp_path / "gone")
+    try:
+        sample = next(event for event in events if isinstance(event, Sample))
+        config = image_flow.GenerateConfig(
+            run=flow.id, checkpoint="last", count=1, seed=sample.seeds[3], walk_steps=image_flow.PREVIEW_STEPS,
+            device="cpu",
+        )  # fmt: skip
+        made = pictures(image_flow.generate(config, flow))
+        assert made.shape == (1, 32, 32, 3) and np.array_equal(made[0], sample.images[3])
+    finally:
+        hidden.rename(vae.folder)
+
+
+def test_it_varies_fills_blends_and_is_explored(story, tmp_path):
+    workspace, _vae, _events, flow, _flow_events = story
+    picture, mask = tmp_path / "picture.png", tmp_path / "mask.png"
+    original = np.asarray(workspace.datasets()[0].image_map[0])
+    Image.fromarray(original).save(picture)
+    white = np.zeros((32, 32), np.uint8)
+    white[8:24, 12:28] = 255
+    Image.fromarray(white).save(mask)
+    told = {"run": flow.id, "checkpoint": "last", "count": 1, "walk_steps": 4, "device": "cpu"}
+    near = pictures(image_flow.vary(image_flow.VaryConfig(**told, picture=picture, strength=0.0), flow))[0]
+    far = pictures(image_flow.vary(image_flow.VaryConfig(**told, picture=picture, strength=1.0), flow))[0]
+    distance = [np.abs(made.astype(float) - original).mean() for made in (near, far)]
+    assert distance[0] < distance[1]
+    filled = pictures(image_flow.fill(image_flow.FillConfig(**told, picture=picture, mask=mask), flow))[0]
+    assert np.array_equal(filled[white == 0], original[white == 0])
+    assert not np.array_equal(filled[white > 0], original[white > 0])
+    blended = image_flow.InterpolateConfig(**{**told, "count": 3}, to_seed=5)
+    assert pictures(image_flow.interpolate(blended, flow)).shape == (3, 32, 32, 3)
+    model = image_flow.latents(flow.checkpoint("last"), "cpu")
+    points = torch.stack([model.draw(seed, -1, 1.0) for seed in (1, 2)])
+    assert decoded(model, points, 2).shape == (2, 32, 32, 3)
+    made = image_flow.sampler(flow.checkpoint("last"), "cpu")(3, 9)
+    assert made.shape == (3, 32, 32, 3)
+
+
+def test_a_run_that_a_flow_cannot_build_on_is_refused_before_the_first_step(story):
+    workspace, vae, _events, flow, _flow_events = story
+    dataset = workspace.datasets()[0]
+    whole, _whole_events = run_of(
+        workspace, image_vae, ImageVaeConfig(**COMMON, dataset=dataset.id, width=16, latent=8, steps=1, components=1)
+    )
+    for run, said in ((flow, "is no image VAE"), (whole, "one code for the whole picture")):
+        with pytest.raises(UserError, match=said):
+            run_of(workspace, image_flow, ImageFlowConfig(**COMMON, dataset=dataset.id, autoencoder=run.id, steps=1))
+    with pytest.raises(UserError, match="other classes"):
+        run_of(workspace, image_flow, ImageFlowConfig(
+            **COMMON, dataset=dataset.id, autoencoder=vae.id, steps=1, use_labels=False
+        ))  # fmt: skip
+
+
+def test_the_latent_size_of_a_grid_is_a_multiple_of_its_places():
+    with pytest.raises(ConfigError, match="multiple of 64"):
+        check(ImageVaeConfig, {"dataset": "x", "spatial": True, "latent": 100})
