@@ -320,10 +320,7 @@ class GanTrainee(Trainee):
         """Return the scores (B, …) of augmented pictures; `exact` in float32, since second derivatives need it."""
         labels = labels.repeat(len(images) // len(labels))
         most = self.config.augmentation
-        if self.config.adaptive:
-            often: float | Tensor = self.adaptive.probability
-        else:  # a projected game has no penalties to keep the critic from learning pictures by heart at first
-            often = most if self.config.projected else step.along(lambda progress: most * progress)
+        often = self.adaptive.probability if self.config.adaptive else step.along(lambda progress: most * progress)
         augmented = diff_augment(images, often)
         if exact:
             return self.game.scores(augmented, labels)

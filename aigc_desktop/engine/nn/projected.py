@@ -19,7 +19,6 @@ from aigc_desktop.engine.metrics.features import INPUT_SIZE, TAPS, feature_netwo
 
 WIDTHS = (32, 64, 128, 256)  # channels of the mixed maps, fine to coarse
 STRIDES = (4, 8, 16, 32)  # pixels of the input that one place of the maps stands for
-GROUP = 4  # pictures whose spread is told to the discriminators (arXiv:1710.10196, section 3)
 
 
 def feature_maps(images: Tensor) -> list[Tensor]:
@@ -75,8 +74,6 @@ class ScaleCritic(nn.Module):
     """Halves the maps of one scale until the coarsest and scores each place; weights are spectrally normalised.
 
     With classes each place also has the product of its features with the direction of the class (arXiv:1802.05637).
-    The score also depends on how much the pictures of a group differ: without, one picture per class is enough to
-    win, as trained features tell little more of a picture than its class.
     """
 
     def __init__(self, scale: int, classes: int) -> None:
@@ -85,7 +82,7 @@ class ScaleCritic(nn.Module):
         self.halvings = nn.ModuleList(
             spectral_norm(nn.Conv2d(a, b, 4, stride=2, padding=1)) for a, b in pairwise(rest)
         )
-        self.score = spectral_norm(nn.Conv2d(rest[-1] + 1, 1, 3, padding=1))
+        self.score = spectral_norm(nn.Conv2d(rest[-1], 1, 3, padding=1))
         self.embedding = nn.Embedding(classes, rest[-1]) if classes else None
         if self.embedding is not None:
             nn.init.normal_(self.embedding.weight, 0, 1 / math.sqrt(rest[-1]))
@@ -94,18 +91,10 @@ class ScaleCritic(nn.Module):
         """Return scores (B, places)."""
         for halving in self.halvings:
             x = F.leaky_relu(halving(x), 0.2)
-        scores = self.score(torch.cat((x, spread(x)), 1))[:, 0]  # (B, h, w)
+        scores = self.score(x)[:, 0]  # (B, h, w)
         if self.embedding is not None:
             scores = scores + (x * self.embedding(labels)[:, :, None, None]).sum(1) / math.sqrt(x.shape[1])
         return scores.flatten(1)
-
-
-def spread(x: Tensor, group: int = GROUP) -> Tensor:
-    """Return how much the maps (B, C, h, w) of each `group` neighbours differ, (B, 1, h, w): their mean deviation."""
-    size = math.gcd(group, len(x))
-    parts = x.view(-1, size, *x.shape[1:])
-    deviation = (parts.var(1, correction=0) + 1e-8).sqrt().mean((1, 2, 3))  # (B / size,)
-    return deviation.repeat_interleave(size)[:, None, None, None].expand(-1, 1, *x.shape[2:])
 
 
 class FixedConv2d(nn.Conv2d):
