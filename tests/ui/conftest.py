@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtCore import QCoreApplication, QEvent, QObject
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication
 
 from aigc_desktop.core.dataset import DatasetInfo, ItemRecord, write_info
 from aigc_desktop.core.files import sha256_file, write_json
@@ -55,7 +55,7 @@ def flush_deleted() -> None:
     gc.collect()
 
 
-def _workers(top: QWidget) -> list[QObject]:
+def _workers(top: QObject) -> list[QObject]:
     return [*top.findChildren(Background), *(work for work in top.findChildren(Slices) if work.active)]
 
 
@@ -67,7 +67,7 @@ def settle(qtbot: object) -> None:
     while time.monotonic() < deadline:
         application.processEvents()
         QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
-        busy = [w for top in application.topLevelWidgets() for w in _workers(top)]
+        busy = [w for top in (application, *application.topLevelWidgets()) for w in _workers(top)]
         if not busy:
             for _round in range(3):  # what was painted may begin something, whose result must be laid out
                 application.processEvents()

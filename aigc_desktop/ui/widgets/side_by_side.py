@@ -45,7 +45,8 @@ class Scrolled(QScrollArea):
         return QSize(least, height if height >= 0 else self.inner.sizeHint().height())
 
     def sizeHint(self) -> QSize:
-        return self.minimumSizeHint() if self.whole else super().sizeHint()
+        least = self.minimumSizeHint()  # it takes the room there is; to ask for more would make the page scroll as well
+        return least if self.whole else QSize(super().sizeHint().width(), least.height())
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if self.whole and event.type() == QEvent.Type.LayoutRequest:
