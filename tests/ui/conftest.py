@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent, QObject
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, QThreadPool
 from PySide6.QtWidgets import QApplication
 
 from aigc_desktop.core.dataset import DatasetInfo, ItemRecord, write_info
@@ -22,6 +22,7 @@ from aigc_desktop.core.i18n import set_language
 from aigc_desktop.core.settings import Preferences, check_preferences
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.ui.background import Background
+from aigc_desktop.ui.held import let_go
 from aigc_desktop.ui.jobs import JobCenter, process_engines
 from aigc_desktop.ui.main_window import MainWindow
 from aigc_desktop.ui.page import Services
@@ -34,12 +35,17 @@ from tests.fakes import FakeJobCenter, fake_catalogue
 def no_thread_left() -> Iterator[None]:
     """Delete what waits for deletion, and fail a test that leaves a thread behind.
 
-    Garbage is collected between tests only, as the application does it on its main thread: a collection in a worker
-    thread may destroy widgets there.
+    Garbage is collected between tests only, when no thread works any more, as the application does it on its main
+    thread: a collection in a worker thread may destroy widgets there.
     """
     before = set(threading.enumerate())
     gc.disable()
     yield
+    for thread in threading.enumerate():
+        if thread.name == "background":
+            thread.join(10)
+    QThreadPool.globalInstance().waitForDone(10_000)
+    let_go()
     flush_deleted()
     gc.enable()
     left = [t.name for t in set(threading.enumerate()) - before if t.is_alive() and not t.daemon]
