@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from aigc_desktop.core.events import Finished
 from aigc_desktop.core.settings import Preferences
+from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.ui import restyle
 from aigc_desktop.ui.main_window import MainWindow
 from aigc_desktop.ui.theme import Theme
@@ -22,6 +23,13 @@ from tests.ui.test_evaluate_page import add_evaluation
 
 Open = Callable[..., MainWindow]
 BOTH = pytest.mark.parametrize(("before", "after"), [("light", "dark"), ("dark", "light")])
+
+
+@pytest.fixture(autouse=True)
+def long_ago(filled_workspace: Workspace) -> None:
+    """Let all runs be of another month: “just now” would change between two pictures."""
+    for run in filled_workspace.runs():
+        run.update(created="2026-10-01T10:00:00+00:00")
 
 
 def pictures(window: MainWindow, jobs: FakeJobCenter, qtbot) -> dict[str, QImage]:

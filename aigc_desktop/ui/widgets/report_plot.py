@@ -10,6 +10,7 @@ from PySide6.QtGui import QColor, QShowEvent, QWheelEvent
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.report import Plot, sign_of
 from aigc_desktop.ui.theme import Theme
+from aigc_desktop.ui.widgets.plot_canvas import Axis
 
 _SYMBOLS = ("o", "|", "o", "s")  # as draw_sign draws them
 _ROOM = 0.12  # of the range, on each side
@@ -19,7 +20,7 @@ class ReportPlot(pg.PlotWidget):  # type: ignore[misc]
     """Points over two axes, joined in their order, each with its word."""
 
     def __init__(self, theme: Theme, plot: Plot) -> None:
-        super().__init__()
+        super().__init__(axisItems={side: Axis(side) for side in ("bottom", "left")})
         self.theme, self.plot = theme, plot
         self.setMenuEnabled(False)
         self.hideButtons()
@@ -46,6 +47,8 @@ class ReportPlot(pg.PlotWidget):  # type: ignore[misc]
             axis.enableAutoSIPrefix(False)
             axis.setLabel(_(title), color=colours.secondary)
             axis.label.setFont(font)
+        self.getAxis("bottom").setHeight(self.getAxis("bottom").height_with_label())
+        self.getAxis("left").setWidth(None)  # measures the label anew
         for curve in self.plot.curves:
             number = sign_of(curve.name)
             colour = QColor(self.theme.plot_colours[number % len(self.theme.plot_colours)])
