@@ -7,9 +7,11 @@ import builtins
 import gc
 import importlib
 import locale
+import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, MutableMapping
 from functools import partial
 from pathlib import Path
@@ -17,7 +19,7 @@ from pathlib import Path
 # shiboken wraps each later import in inspect.getsource: a second of start-up for `from __feature__ import ...`,
 # which is not used here
 _plain_import = builtins.__import__
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import QThreadPool, QTimer
 from PySide6.QtWidgets import QApplication
 
 builtins.__import__ = _plain_import
@@ -41,6 +43,7 @@ from aigc_desktop.ui.single_instance import SingleInstance
 from aigc_desktop.ui.theme import Theme
 
 GARBAGE_INTERVAL_MS = 10_000
+PATIENCE_S = 10.0
 LIBRARIES = (
     "numpy", "psutil", "aigc_desktop.core.library", "aigc_desktop.core.presets", "aigc_desktop.data.preview",
     "aigc_desktop.data.samples",
@@ -80,6 +83,7 @@ def main(arguments: list[str]) -> int:
     code = application.exec()
     stop_watching()
     instance.release()
+    wait_for_threads(code)
     return code
 
 
@@ -92,6 +96,23 @@ def load_libraries() -> None:
     """Import what takes long and knows no Qt."""
     for name in LIBRARIES:
         importlib.import_module(name)
+
+
+def wait_for_threads(code: int, patience_s: float = PATIENCE_S) -> None:
+    """Let what reads and writes beside the window come to its end; after `patience_s` exit at once with `code`.
+
+    When the interpreter ends, it tears daemon threads out of what they do; out of Qt, that aborts the program.
+    """
+    deadline = time.monotonic() + patience_s
+    threads = [thread for thread in threading.enumerate() if thread.daemon]
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    pool = QThreadPool.globalInstance()
+    pool.clear()
+    idle = pool.waitForDone(max(0, round(1000 * (deadline - time.monotonic()))))
+    if not idle or any(thread.is_alive() for thread in threads):
+        logging.shutdown()
+        os._exit(code)
 
 
 def read_arguments(arguments: list[str]) -> list[Path]:

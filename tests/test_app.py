@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from aigc_desktop.app import choose_input_method, read_arguments
 from aigc_desktop.core import paths
 from aigc_desktop.core.settings import Preferences, save_preferences
@@ -91,3 +93,38 @@ def test_fcitx_is_reached_through_ibus_and_other_input_methods_stay():
     ]:  # fmt: skip
         choose_input_method(before)
         assert before.get("QT_IM_MODULE") == after
+
+
+LEAVE_WITH_WORK = """
+import sys
+import time
+from pathlib import Path
+from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QApplication, QWidget
+from aigc_desktop.app import wait_for_threads
+from aigc_desktop.ui.background import Background
+def save():
+    time.sleep(0.3)
+    Path(sys.argv[1]).touch()
+def scale_for_ever():
+    image = QImage(800, 800, QImage.Format.Format_RGB32)
+    while True:
+        image.scaled(300, 300)
+application = QApplication([])
+owner = QWidget()
+Background(owner, save, print, print)
+if sys.argv[2] == "endless":
+    Background(owner, scale_for_ever, print, print)
+time.sleep(0.1)
+wait_for_threads(7, 1.0)
+sys.exit(7)
+"""
+
+
+@pytest.mark.parametrize("work", ["short", "endless"])
+def test_the_program_ends_in_good_order_while_something_works_beside_the_window(tmp_path, work):
+    saved = tmp_path / "saved"
+    done = subprocess.run(
+        [sys.executable, "-c", LEAVE_WITH_WORK, str(saved), work], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (7, "") and saved.exists()

@@ -78,7 +78,7 @@ def write_sheet(folder: Path, name: str, sample: Sample) -> None:
     """Write a Sample as `name`.png and then `name`.json, which says that the sheet is complete."""
     count, height, width, _channels = sample.images.shape
     columns = math.ceil(math.sqrt(count))
-    if sample.role == "reconstruction":
+    if sample.role in ("reconstruction", "copies"):
         columns += columns % 2  # original and copy side by side
     with atomic_file(folder / f"{name}.png") as f:
         f.write(encode_png(_grid(sample.images, columns)))
@@ -168,7 +168,8 @@ def encode_png(pixels: npt.NDArray[np.uint8], metadata: dict[str, Any] | None = 
 def _grid(images: Images, columns: int) -> npt.NDArray[np.uint8]:
     count, height, width, channels = images.shape
     rows = math.ceil(count / columns)
-    cells = np.zeros((rows * columns, height, width, channels), np.uint8)
+    empty = 0 if channels == 4 else 255  # transparent, else white as paper
+    cells = np.full((rows * columns, height, width, channels), empty, np.uint8)
     cells[:count] = images
     sheet: npt.NDArray[np.uint8] = cells.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
     return sheet.reshape(rows * height, columns * width, channels)

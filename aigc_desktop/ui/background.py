@@ -14,6 +14,7 @@ from PySide6.QtCore import QObject, QTimer
 
 from aigc_desktop.core.errors import failure_of
 from aigc_desktop.core.events import Failed
+from aigc_desktop.ui.held import keep, let_go
 
 POLL_MS = 15
 
@@ -28,31 +29,28 @@ class Background(QObject):
         self, owner: QObject, work: Callable[[], Any], done: Callable[[Any], None], failed: Callable[[Failed], None]
     ) -> None:
         super().__init__(owner)
-        self._work, self._done, self._failed = work, done, failed
-        self._outcome: tuple[Any, Failed | None] | None = None
+        self._done, self._failed = done, failed
+        self._errand = _Errand(work)
         self._cancelled = False
         self._timer = QTimer(self)
         self._timer.setInterval(POLL_MS)
         self._timer.timeout.connect(self._look)
         self._timer.start()
-        threading.Thread(target=self._run, name="background", daemon=True).start()
+        self._errand.thread.start()
+        keep(self._errand, self._errand.thread.is_alive)
 
     def cancel(self) -> None:
         """Forget the outcome; the thread ends by itself."""
         self._cancelled = True
 
-    def _run(self) -> None:
-        try:
-            self._outcome = (self._work(), None)
-        except Exception as error:  # noqa: BLE001 - the border of this thread: the owner shows it
-            self._outcome = (None, failure_of(error))
-
     def _look(self) -> None:
-        if self._outcome is None:
+        outcome = self._errand.outcome
+        if outcome is None:
             return
         self._timer.stop()
-        value, failure = self._outcome
-        self._outcome = None
+        value, failure = outcome
+        self._errand.outcome = None
+        let_go()
         self.deleteLater()
         if self._cancelled:
             return
@@ -60,3 +58,18 @@ class Background(QObject):
             self._failed(failure)
         else:
             self._done(value)
+
+
+class _Errand:
+    """The work and its outcome: all that the thread knows, so that no widget depends on it."""
+
+    def __init__(self, work: Callable[[], Any]) -> None:
+        self.work = work
+        self.outcome: tuple[Any, Failed | None] | None = None
+        self.thread = threading.Thread(target=self._run, name="background", daemon=True)
+
+    def _run(self) -> None:
+        try:
+            self.outcome = (self.work(), None)
+        except Exception as error:  # noqa: BLE001 - the border of this thread: the owner shows it
+            self.outcome = (None, failure_of(error))

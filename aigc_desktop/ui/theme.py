@@ -21,12 +21,13 @@ from PySide6.QtGui import (
     QPixmap,
 )
 from PySide6.QtSvg import QSvgRenderer
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 
 from aigc_desktop.core.i18n import language
 from aigc_desktop.core.paths import resources
 from aigc_desktop.core.settings import Preferences
 from aigc_desktop.ui.colours import DARK, LIGHT, Colours
+from aigc_desktop.ui.restyle import Restyling
 
 Choice = Literal["system", "light", "dark"]
 Role = Literal["body", "secondary", "card", "title", "display", "number", "mono"]
@@ -57,6 +58,7 @@ class Theme(QObject):
         self.scale = preferences.scale
         self.colours = LIGHT
         self._system_font = QFontDatabase.systemFont(QFontDatabase.SystemFont.GeneralFont)
+        self._restyling = Restyling(app)
         QDir.setSearchPaths("theme", [str(resources() / "themes")])
         app.setStyle("Fusion")
         app.styleHints().colorSchemeChanged.connect(self._system_changed)
@@ -77,6 +79,10 @@ class Theme(QObject):
         self.choice, self.scale = preferences.theme, preferences.scale
         self._apply()
         self.changed.emit()
+
+    def finish(self, shown: QWidget) -> None:
+        """See that a widget which is about to be shown wears the theme: after a change, hidden ones follow later."""
+        self._restyling.finish(shown)
 
     def px(self, length: float) -> int:
         """Return a length given for 100 % in pixels at the user's scale, at least 1 when not 0."""
@@ -140,11 +146,11 @@ class Theme(QObject):
             dark = QGuiApplication.styleHints().colorScheme() == Qt.ColorScheme.Dark
             scheme = "dark" if dark else "light"
         self.colours = DARK if scheme == "dark" else LIGHT
-        # in place of another sheet Qt would style each widget once for each of its parents: 0.5 s with all pages open
-        self.app.setStyleSheet("")
+        self._restyling.change(self._set_colours_and_font, self._style_sheet())
+
+    def _set_colours_and_font(self) -> None:
         self.app.setPalette(make_palette(self.colours))
         self.app.setFont(self.font())
-        self.app.setStyleSheet(self._style_sheet())
 
     def _style_sheet(self) -> str:
         template = Template((resources() / "themes" / "base.qss").read_text(encoding="utf-8"))

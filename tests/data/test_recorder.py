@@ -61,6 +61,17 @@ def test_sheets_come_back_exactly(training: Run, channels: int) -> None:
     assert sheets["000001_reconstruction"].columns == 2
 
 
+@pytest.mark.parametrize(("channels", "empty"), [(1, 255), (3, (255, 255, 255)), (4, (0, 0, 0, 0))])
+def test_pairs_stay_side_by_side_and_what_is_over_is_blank(training: Run, channels: int, empty: object) -> None:
+    list(record(training, [Sample(1, images(24, 5, channels), role="copies"), Finished()]))
+    (sheet,) = read_samples(training)
+    assert sheet.columns == 6 and sheet.count == 24
+    list(record(training, [Sample(2, images(5, 5, channels)), Finished()]))
+    sheet = read_samples(training)[-1]
+    with Image.open(sheet.file) as picture:
+        assert (sheet.columns, picture.getpixel((picture.width - 1, picture.height - 1))) == (3, empty)
+
+
 def test_metrics_are_on_the_disk_at_once(training: Run) -> None:
     stream = record(training, iter([Metric(1, {"loss": 1.0}), Metric(2, {"loss": 0.5}), Finished()]))
     next(stream)

@@ -75,7 +75,8 @@ def test_two_pictures_are_edited_kept_beside_their_originals_and_taken_back(qtbo
     assert dialog.name.text() == "1 / 2 · cup 2"
     dialog.steps.add("crop")
     looked(qtbot, dialog)
-    assert (dialog.view.before.text(), dialog.view.after.text()) == ("Before: 24 × 16", "After: 16 × 16")
+    sizes = dialog.view.before.text(), dialog.view.after.text()
+    assert sizes == ("Before: 24\u00a0×\u00a016", "After: 16\u00a0×\u00a016")
     assert dialog.view.canvas.comparing
     assert (dialog.view.canvas.second.width(), dialog.view.canvas.second.height()) == (16, 16)
     dialog.turning[1].click()
@@ -272,7 +273,7 @@ def test_the_real_engine_enlarges_with_its_network(qtbot, services, library, cen
     center.warm_up()
     dialog = open_dialog(qtbot, page, [1])
     dialog.steps.add("upscale")
-    qtbot.waitUntil(lambda: dialog.view.after.text() == "After: 48 × 32", timeout=60_000)
+    qtbot.waitUntil(lambda: dialog.view.after.text() == "After: 48\u00a0×\u00a032", timeout=60_000)
     assert center.handles == [], "a look does not stand in the queue"
     with qtbot.waitSignal(dialog.kept, timeout=60_000) as caught:
         dialog.keep_button.click()
@@ -297,7 +298,7 @@ def test_a_rectangle_is_drawn_with_the_mouse_and_keeps_the_ratio(qtbot, page):
     assert (step["left"], step["top"]) == (0, 0) and step["width"] == step["height"] > 8
     assert dialog.stack.currentWidget() is dialog.view
     looked(qtbot, dialog)
-    assert dialog.view.after.text() == f"After: {step['width']} × {step['width']}"
+    assert dialog.view.after.text() == f"After: {step['width']}\u00a0×\u00a0{step['width']}"
     dialog.steps.draw_button.click()
     qtbot.waitUntil(lambda: dialog.stack.currentWidget() is dialog.picker, timeout=5000)
     qtbot.keyClick(dialog.picker, Qt.Key.Key_Escape)

@@ -5,6 +5,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QStyledItemDelegate
 
 from aigc_desktop.core.request import JobRequest
+from aigc_desktop.core.settings import Preferences
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.pages.runs import RunsPage
@@ -124,7 +125,7 @@ def test_the_table_sorts_by_what_is_meant_not_by_what_is_written(page: RunsPage,
     assert {shown[0], shown[-1]} <= {run.info.title for run in created}
 
 
-def test_comparing_shows_curves_values_and_only_the_settings_that_differ(page: RunsPage, qtbot):
+def test_comparing_shows_curves_values_and_only_the_settings_that_differ(page: RunsPage, services: Services, qtbot):
     choose(page, "cups", "<b>bold</b> 杯子")
     page.compare()
     dialog = page.findChild(CompareDialog)
@@ -133,6 +134,10 @@ def test_comparing_shows_curves_values_and_only_the_settings_that_differ(page: R
     names = [dialog.table.verticalHeaderItem(row).text() for row in range(dialog.table.rowCount())]
     assert names == ["last value", "smallest value", "steps"]
     assert different_settings(page.selected())[0][0] == "steps"
+    services.theme.apply(Preferences(language="en", theme="dark"))
+    settle(qtbot)
+    assert len(dialog.plot.listDataItems()) == 2
+    assert dialog.plot.backgroundBrush().color().name() == services.theme.colours.surface
     dialog.close()
 
 

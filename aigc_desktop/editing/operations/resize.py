@@ -18,10 +18,10 @@ class ResizeConfig(TaskConfig):
     """The size; a side of 0 follows from the other."""
 
     width: int = param(
-        1024, N_("Width"), N_("Pixels across; 0 follows from the height."), unit="px", ge=0, le=MAX_SIDE
+        1024, N_("Picture width"), N_("Pixels across; 0 follows from the height."), unit="px", ge=0, le=MAX_SIDE
     )
-    height: int = param(0, N_("Height"), N_("Pixels from top to bottom; 0 follows from the width."), unit="px", ge=0,
-                        le=MAX_SIDE)  # fmt: skip
+    height: int = param(0, N_("Picture height"), N_("Pixels from top to bottom; 0 follows from the width."), unit="px",
+                        ge=0, le=MAX_SIDE)  # fmt: skip
     fit: Fit = param(
         "fit", N_("When the ratio differs"), N_("What happens when the picture has another ratio than the size."),
         labels={"fit": N_("All of it, smaller than the size"), "fill": N_("Fill the size, cut off the rest"),

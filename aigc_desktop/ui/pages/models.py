@@ -62,7 +62,9 @@ class ModelsPage(Page):
         column.addStretch(1)
         self.stack = QStackedWidget()
         self.stack.addWidget(self.empty)
-        self.stack.addWidget(Scrolled(inner))
+        listed = Scrolled(inner)
+        listed.show_whole(True)  # the page scrolls: two bars beside each other are one too many
+        self.stack.addWidget(listed)
         for part in (self.tools, self.failure, self.progress):
             box.addWidget(part)
         box.addWidget(self.stack, 1)

@@ -72,7 +72,7 @@ class HealthCard(Card):
         made.setProperty("key", key)
         made.setToolTip(_("Show only these"))
         made.setAccessibleName(text)
-        made.setStyleSheet("text-align: left;")
+        made.setProperty("left", True)
         made.clicked.connect(slot)
         return made
 

@@ -33,6 +33,8 @@ from aigc_desktop.ui.widgets.side_by_side import SideBySide
 from aigc_desktop.ui.widgets.thumbnails import to_image
 
 SIDE_PX = (260, 320)
+BESIDE_PX = 520
+"""So wide at 100 % the picture and its edits stand side by side; that is what a small screen gives at 200 %."""
 SIZE = QSize(1080, 680)
 TOLD = 3
 """So many pictures that could not be edited are named."""
@@ -254,7 +256,7 @@ class EditDialog(QDialog):
         foot.addWidget(self.keep_button, 0, Qt.AlignmentFlag.AlignBottom)
         room = QScrollArea()  # at large text both parts stand one above the other and need more than a screen
         room.setWidgetResizable(True)
-        room.setWidget(SideBySide(theme, main, self.steps, SIDE_PX))
+        room.setWidget(SideBySide(theme, main, self.steps, SIDE_PX, beside=BESIDE_PX))
         outer = QVBoxLayout(self)
         outer.setContentsMargins(*[theme.px(24)] * 4)
         outer.setSpacing(theme.px(16))
@@ -293,4 +295,4 @@ def _keep_all(
 
 
 def _size_text(size: Sequence[int]) -> str:
-    return f"{size[0]:,} × {size[1]:,}"
+    return f"{size[0]:,}\u00a0×\u00a0{size[1]:,}"

@@ -6,7 +6,7 @@ from typing import Any
 
 from PySide6.QtCore import QRect, QSize, Qt, Signal
 from PySide6.QtGui import QAction, QKeySequence, QShortcut
-from PySide6.QtWidgets import QHBoxLayout, QListWidget, QListWidgetItem, QMenu, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QListWidget, QListWidgetItem, QMenu, QVBoxLayout, QWidget
 
 from aigc_desktop.core.config import check, describe
 from aigc_desktop.core.errors import UserError, failure_of
@@ -22,7 +22,7 @@ from aigc_desktop.ui.widgets.form import ConfigForm
 from aigc_desktop.ui.widgets.preset_menu import PresetMenu
 from aigc_desktop.ui.widgets.side_by_side import Scrolled
 
-ROWS, ROW_PX = 4, 30
+ROWS, ROW_PX = 3, 30
 
 
 class EditSteps(QWidget):
@@ -97,11 +97,11 @@ class EditSteps(QWidget):
         head.setSpacing(theme.px(8))
         head.addWidget(self.add_button, 1)
         head.addWidget(self.presets, 1)
-        tools = QVBoxLayout()
+        tools = QGridLayout()
         tools.setSpacing(0)
-        for tool in (self.undo, self.redo, self.up, self.remove):
-            tools.addWidget(tool)
-        tools.addStretch(1)
+        for number, tool in enumerate((self.undo, self.redo, self.up, self.remove)):
+            tools.addWidget(tool, number // 2, number % 2)
+        tools.setRowStretch(2, 1)
         middle = QHBoxLayout()
         middle.setSpacing(theme.px(4))
         middle.addWidget(self.list, 1)

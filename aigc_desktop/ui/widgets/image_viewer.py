@@ -43,7 +43,7 @@ class ImageCanvas(QWidget):
         self.divider = 0.5
         self._grabbed = ""
         self._last = QPointF()
-        self.setMinimumSize(theme.px(200), theme.px(160))
+        self.setMinimumSize(theme.px(200), theme.px(120))
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
         self.setAccessibleName(_("Picture"))
@@ -104,7 +104,7 @@ class ImageCanvas(QWidget):
         return QRectF(left, top, width, height)
 
     def sizeHint(self) -> QSize:
-        return QSize(self.theme.px(480), self.theme.px(240))
+        return QSize(self.theme.px(480), self.minimumHeight())  # it takes the room there is
 
     def paintEvent(self, event: QPaintEvent) -> None:
         with QPainter(self) as painter:

@@ -69,11 +69,10 @@ class MapCanvas(QWidget):
         """Return where the map is painted."""
         shape = QSize(1, 1) if self.sheet.isNull() else self.sheet.size()
         size = QSizeF(shape).scaled(QSizeF(self.size()), Qt.AspectRatioMode.KeepAspectRatio)
-        left, top = (self.width() - size.width()) / 2, (self.height() - size.height()) / 2
-        return QRectF(left, top, size.width(), size.height())
+        return QRectF((self.width() - size.width()) / 2, 0, size.width(), size.height())  # close to what is above it
 
     def sizeHint(self) -> QSize:
-        return QSize(self.theme.px(420), self.theme.px(420))
+        return QSize(self.theme.px(420), self.theme.px(220))  # it takes the room there is
 
     def paintEvent(self, event: QPaintEvent) -> None:
         with QPainter(self) as painter:

@@ -7,6 +7,7 @@ from PySide6.QtCore import Signal
 from aigc_desktop.core.errors import readable_size
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.model import Model, ModelInfo, memory_of
+from aigc_desktop.ui.format import readable_count
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.cards import Card, FlowLayout
 from aigc_desktop.ui.widgets.controls import button, label
@@ -65,7 +66,7 @@ def _facts(info: ModelInfo) -> list[str]:
     facts = [info.architecture]
     if info.kind == "lora":
         facts = [_("made for {line}").format(line=info.architecture)] if info.architecture else []
-    facts.append(_("{count} million weights").format(count=f"{info.parameters / 1e6:,.0f}"))
+    facts.append(_("{count} weights").format(count=readable_count(info.parameters)))
     facts.append(_("{size} on the disk").format(size=readable_size(info.bytes)))
     if info.context:
         facts.append(_("reads {count} tokens").format(count=f"{info.context:,}"))

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 import pyqtgraph as pg
-from PySide6.QtGui import QColor, QWheelEvent
+from PySide6.QtGui import QColor, QShowEvent, QWheelEvent
 
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.report import Plot, sign_of
 from aigc_desktop.ui.theme import Theme
+from aigc_desktop.ui.widgets.plot_canvas import Axis
 
 _SYMBOLS = ("o", "|", "o", "s")  # as draw_sign draws them
+_ROOM = 0.12  # of the range, on each side
 
 
 class ReportPlot(pg.PlotWidget):  # type: ignore[misc]
     """Points over two axes, joined in their order, each with its word."""
 
     def __init__(self, theme: Theme, plot: Plot) -> None:
-        super().__init__()
+        super().__init__(axisItems={side: Axis(side) for side in ("bottom", "left")})
         self.theme, self.plot = theme, plot
         self.setMenuEnabled(False)
         self.hideButtons()
@@ -24,11 +28,13 @@ class ReportPlot(pg.PlotWidget):  # type: ignore[misc]
         self.setAccessibleName(_(plot.title))
         self.setMouseEnabled(x=False, y=False)
         self.setToolTip(_(plot.explanation))
+        self._worn = theme.colours
         self.restyle()
-        theme.changed.connect(self.restyle)
+        theme.changed.connect(self._follow_theme)
 
     def restyle(self) -> None:
         """Draw everything in the colours of the theme."""
+        self._worn = self.theme.colours
         colours, font = self.theme.colours, self.theme.font("secondary")
         self.clear()
         self.setBackground(colours.surface)
@@ -41,6 +47,8 @@ class ReportPlot(pg.PlotWidget):  # type: ignore[misc]
             axis.enableAutoSIPrefix(False)
             axis.setLabel(_(title), color=colours.secondary)
             axis.label.setFont(font)
+        self.getAxis("bottom").setHeight(self.getAxis("bottom").height_with_label())
+        self.getAxis("left").setWidth(None)  # measures the label anew
         for curve in self.plot.curves:
             number = sign_of(curve.name)
             colour = QColor(self.theme.plot_colours[number % len(self.theme.plot_colours)])
@@ -57,7 +65,25 @@ class ReportPlot(pg.PlotWidget):  # type: ignore[misc]
                 text.setFont(font)
                 text.setPos(x, y)
                 self.addItem(text)
-        self.autoRange(padding=0.12)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Show all points with room for their words; pyqtgraph's own range depends on the size when it is asked."""
+        for axis, set_range in (("x", self.setXRange), ("y", self.setYRange)):
+            values = [value for curve in self.plot.curves for value in getattr(curve, axis) if isfinite(value)]
+            if values:
+                low, high = min(values), max(values)
+                room = _ROOM * (high - low) or 0.5
+                set_range(low - room, high + room, padding=0)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._follow_theme()
+
+    def _follow_theme(self) -> None:
+        """Restyle when it is seen: a theme changes without waiting for plots on other pages."""
+        if self.isVisible() and self._worn is not self.theme.colours:
+            self.restyle()
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         event.ignore()  # the page scrolls, not the plot

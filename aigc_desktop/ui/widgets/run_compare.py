@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+from functools import partial
 from typing import Any
 
 from PySide6.QtCore import Qt
@@ -33,8 +35,6 @@ class CompareDialog(QDialog):
 
     def __init__(self, services: Services, runs: list[RunRow], parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        import pyqtgraph  # 0.3 s: not before the window is on the screen
-
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.services, self.runs = services, runs
         theme = services.theme
@@ -45,15 +45,8 @@ class CompareDialog(QDialog):
         self.metric_box = QComboBox()
         self.metric_box.setAccessibleName(_("Metric"))
         self.metric_box.setToolTip(_("The number that is compared"))
-        self.plot = pyqtgraph.PlotWidget(background=theme.colours.surface)
-        self.plot.addLegend(offset=(-10, 10), labelTextColor=theme.colours.text)
-        self.plot.showGrid(x=True, y=True, alpha=0.2)
-        for side in ("bottom", "left"):
-            axis = self.plot.getAxis(side)
-            axis.setPen(theme.colours.control)
-            axis.setTextPen(theme.colours.secondary)
-        self.plot.setLabel("bottom", _("step"))
-        self.plot.setAccessibleName(_("Curves of the compared runs"))
+        self.plot: Any = None  # made when the curves are there, and anew for another theme
+        self.place = QVBoxLayout()
         self.table = QTableWidget()
         self.table.setAccessibleName(_("Values and settings that differ"))
         self.table.setToolTip(_("Settings that are the same in all runs are left out."))
@@ -68,18 +61,42 @@ class CompareDialog(QDialog):
         head.addWidget(self.metric_box)
         head.addStretch(1)
         box.addLayout(head)
-        box.addWidget(self.plot, 3)
+        box.addLayout(self.place, 3)
         box.addWidget(self.table, 2)
         box.addWidget(close, 0, Qt.AlignmentFlag.AlignRight)
         self.metric_box.activated.connect(self._show_metric)
-        Background(self, lambda: [row.run.metrics() for row in runs], self._take, services.show_failure)
+        theme.changed.connect(self._restyle)
+        Background(self, partial(_read, runs), self._take, services.show_failure)
 
     def _take(self, metrics: list[Rows]) -> None:
+        self._make_plot()
         self.metrics = metrics
         names = list(dict.fromkeys(name for rows in metrics for row in rows for name in row if name != "step"))
         self.metric_box.addItems(names)
         self.metric_box.setCurrentText(main_metric([row for rows in metrics for row in rows]))
         self._show_metric()
+
+    def _make_plot(self) -> None:
+        from pyqtgraph import PlotWidget  # loaded already, with the metrics
+
+        colours = self.services.theme.colours
+        self.plot = PlotWidget(background=colours.surface)
+        self.plot.addLegend(offset=(-10, 10), labelTextColor=colours.text)
+        self.plot.showGrid(x=True, y=True, alpha=0.2)
+        for side in ("bottom", "left"):
+            axis = self.plot.getAxis(side)
+            axis.setPen(colours.control)
+            axis.setTextPen(colours.secondary)
+        self.plot.setLabel("bottom", _("step"))
+        self.plot.setAccessibleName(_("Curves of the compared runs"))
+        self.place.addWidget(self.plot)
+
+    def _restyle(self) -> None:
+        if self.plot is not None:
+            self.place.removeWidget(self.plot)
+            self.plot.deleteLater()
+            self._make_plot()
+            self._show_metric()
 
     def _show_metric(self) -> None:
         theme, name = self.services.theme, self.metric_box.currentText()
@@ -106,6 +123,12 @@ class CompareDialog(QDialog):
             for column, value in enumerate(values):
                 self.table.setItem(number, column, QTableWidgetItem(value))
         self.table.resizeColumnsToContents()
+
+
+def _read(runs: list[RunRow]) -> list[Rows]:
+    """Return the metrics of the runs, and load what draws them: on a thread, because that takes 0.3 s."""
+    importlib.import_module("pyqtgraph")
+    return [row.run.metrics() for row in runs]
 
 
 def different_settings(runs: list[RunRow]) -> list[tuple[str, list[str]]]:

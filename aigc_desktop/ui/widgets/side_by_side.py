@@ -45,7 +45,8 @@ class Scrolled(QScrollArea):
         return QSize(least, height if height >= 0 else self.inner.sizeHint().height())
 
     def sizeHint(self) -> QSize:
-        return self.minimumSizeHint() if self.whole else super().sizeHint()
+        least = self.minimumSizeHint()  # it takes the room there is; to ask for more would make the page scroll as well
+        return least if self.whole else QSize(super().sizeHint().width(), least.height())
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if self.whole and event.type() == QEvent.Type.LayoutRequest:
@@ -95,14 +96,15 @@ class Folding(QWidget):
 class SideBySide(QWidget):
     """`main` takes the room; `side` has `widths`, least and most pixels at 100 %, and comes `first` or second.
 
-    Any `Scrolled` in either shows all it holds while they are stacked.
+    Narrower than `beside` pixels at 100 % they are stacked, and any `Scrolled` in either shows all it holds.
     """
 
     def __init__(
-        self, theme: Theme, main: QWidget, side: QWidget, widths: tuple[int, int], *, first: bool = False
-    ) -> None:
+        self, theme: Theme, main: QWidget, side: QWidget, widths: tuple[int, int], *, first: bool = False,
+        beside: int = BESIDE_PX,
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.theme, self.main, self.side = theme, main, side
+        self.theme, self.main, self.side, self.beside = theme, main, side, theme.px(beside)
         self.widths = (theme.px(widths[0]), theme.px(widths[1]))
         self.stacked = False
         self.box = QBoxLayout(QBoxLayout.Direction.LeftToRight, self)
@@ -119,7 +121,7 @@ class SideBySide(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        stacked = event.size().width() < self.theme.px(BESIDE_PX)
+        stacked = event.size().width() < self.beside
         if stacked != self.stacked:
             self._arrange(stacked)
 

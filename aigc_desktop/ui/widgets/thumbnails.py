@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from PySide6.QtCore import QObject, QSize, Qt, QThreadPool, QTimer, Signal
 from PySide6.QtGui import QImage, QImageReader, QPixmap
-from shiboken6 import isValid
+
+from aigc_desktop.ui.held import keep
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,30 +60,23 @@ class ThumbnailLoader(QObject):
         """Longest side of a thumbnail in device pixels."""
         self.cache_bytes = cache_bytes
         self.loaded_count = 0
-        self._load: Load | None = None
-        self._generation = 0
+        self._desk = _Desk()
+        self.destroyed.connect(self._desk.close)
         self._cache: OrderedDict[int, Thumbnail] = OrderedDict()
         self._cached_bytes = 0
-        self._wanted: OrderedDict[int, None] = OrderedDict()
-        self._lock = threading.Lock()
-        self._busy = 0
-        self._done: queue.SimpleQueue[tuple[int, int, QImage | str | None, str]] = queue.SimpleQueue()
         self._timer = QTimer(self)
         self._timer.setInterval(POLL_MS)
         self._timer.timeout.connect(self._collect)
 
     def set_load(self, load: Load | None) -> None:
         """Take another source: `load` is called on other threads, with row numbers; the cache is emptied."""
-        with self._lock:
-            self._load = load
-            self._generation += 1
-            self._wanted.clear()
+        self._desk.set_load(load)
         self._cache.clear()
         self._cached_bytes = 0
 
     def renew(self) -> None:
         """Make all thumbnails anew, in the present size."""
-        self.set_load(self._load)
+        self.set_load(self._desk.load)
 
     def forget(self, row: int) -> None:
         """Drop one row's thumbnail, so that it is made anew."""
@@ -101,46 +95,21 @@ class ThumbnailLoader(QObject):
 
     def keep_wishes(self, rows: range) -> None:
         """Drop what was asked for outside `rows`: it has left the viewport."""
-        with self._lock:
-            for row in [row for row in self._wanted if row not in rows]:
-                del self._wanted[row]
+        self._desk.keep_wishes(rows)
 
     @property
     def idle(self) -> bool:
         """Return whether nothing is asked for, being made, or waiting to be taken over."""
-        with self._lock:
-            return not self._wanted and not self._busy and self._done.empty()
+        return self._desk.idle
 
     def _wish(self, row: int) -> None:
-        with self._lock:
-            if self._load is None:
-                return
-            self._wanted[row] = None
-            self._wanted.move_to_end(row)
-            start = self._busy < THREADS
-            self._busy += start
-        if start:
-            QThreadPool.globalInstance().start(self._work)
-        if not self._timer.isActive():
+        if self._desk.wish(row, self.edge) and not self._timer.isActive():
             self._timer.start()
 
-    def _work(self) -> None:
-        """Make thumbnails until nobody wants one; runs on a thread of the pool."""
-        while True:
-            with self._lock:
-                # the widget may be gone by now; what it wanted then is wanted by nobody
-                if not self._wanted or self._load is None or not isValid(self):
-                    self._busy -= 1
-                    return
-                row, _none = self._wanted.popitem()
-                load, generation, edge = self._load, self._generation, self.edge
-            image, problem = _make(load, row, edge)
-            self._done.put((generation, row, image, problem))
-
     def _collect(self) -> None:
-        while not self._done.empty():
-            generation, row, image, problem = self._done.get_nowait()
-            if generation != self._generation:
+        while not self._desk.done.empty():
+            generation, row, image, problem = self._desk.done.get_nowait()
+            if generation != self._desk.generation:
                 continue
             pixmap = QPixmap.fromImage(image) if isinstance(image, QImage) else None
             self._store(row, Thumbnail(pixmap, image if isinstance(image, str) else "", problem))
@@ -156,6 +125,78 @@ class ThumbnailLoader(QObject):
         while self._cached_bytes > self.cache_bytes and len(self._cache) > 1:
             _row, oldest = self._cache.popitem(last=False)
             self._cached_bytes -= oldest.cost
+
+
+class _Desk:
+    """What a loader and the threads of the pool share: wishes, and what was made of them.
+
+    No widget, because a thread may be the last to hold it; see `held` about `load`.
+    """
+
+    def __init__(self) -> None:
+        self.load: Load | None = None
+        self.edge = 0
+        self.generation = 0
+        self.wanted: OrderedDict[int, None] = OrderedDict()
+        self.lock = threading.Lock()
+        self.busy = 0
+        self.done: queue.SimpleQueue[tuple[int, int, QImage | str | None, str]] = queue.SimpleQueue()
+
+    def set_load(self, load: Load | None) -> None:
+        """Take another source; what is wished for and what is being made of the one before counts no more."""
+        with self.lock:
+            self.load = load
+            self.generation += 1
+            self.wanted.clear()
+        keep(load, self.in_use)
+
+    def close(self) -> None:
+        """The widget is gone: what it wanted is wanted by nobody."""
+        self.set_load(None)
+
+    def in_use(self) -> bool:
+        """Return whether a thread may hold `load`."""
+        return self.busy > 0
+
+    @property
+    def idle(self) -> bool:
+        """Return whether nothing is wished for, being made, or waiting to be taken over."""
+        with self.lock:
+            return not self.wanted and not self.busy and self.done.empty()
+
+    def keep_wishes(self, rows: range) -> None:
+        """Drop the wishes outside `rows`."""
+        with self.lock:
+            for row in [row for row in self.wanted if row not in rows]:
+                del self.wanted[row]
+
+    def wish(self, row: int, edge: int) -> bool:
+        """Have a row made next; False when there is no source."""
+        with self.lock:
+            if self.load is None:
+                return False
+            self.edge = edge
+            self.wanted[row] = None
+            self.wanted.move_to_end(row)
+            start = self.busy < THREADS
+            self.busy += start
+        if start:
+            keep(self.load, self.in_use)
+            QThreadPool.globalInstance().start(self.work)
+        return True
+
+    def work(self) -> None:
+        """Make thumbnails until nobody wants one; runs on a thread of the pool."""
+        while True:
+            with self.lock:
+                if not self.wanted or self.load is None:
+                    self.busy -= 1
+                    return
+                row, _none = self.wanted.popitem()
+                load, generation, edge = self.load, self.generation, self.edge
+            image, problem = _make(load, row, edge)
+            del load  # before `busy` says that it is not held
+            self.done.put((generation, row, image, problem))
 
 
 def to_image(pixels: npt.NDArray[Any]) -> QImage:
