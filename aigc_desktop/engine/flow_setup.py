@@ -17,6 +17,7 @@ from aigc_desktop.engine.nn.spatial import SIDE
 from aigc_desktop.engine.nn.unet import Unet, UnetShape
 from aigc_desktop.engine.picture_plan import automatic_size, cost_of, seconds_per_gigaflop
 from aigc_desktop.engine.picture_setup import (
+    PATIENCE,
     LabelledConfig,
     best_version_notes,
     class_notes,
@@ -95,12 +96,12 @@ PRESETS = [
     preset(
         "gpu64", N_("64 px on a graphics card"), N_("The usual choice for icons and small pictures."),
         resolution="64", width=48, batch_size=128, steps=20_000, lr=4e-4, validate_every=1000,
-        sample_every=1000,
+        sample_every=1000, patience=PATIENCE,
     ),
     preset(
         "gpu128", N_("128 px on a graphics card"), N_("The most detail."),
         resolution="128", width=96, blocks=2, batch_size=64, steps=80_000, lr=4e-4, validate_every=2000,
-        sample_every=2000,
+        sample_every=2000, patience=PATIENCE,
     ),
 ]  # fmt: skip
 

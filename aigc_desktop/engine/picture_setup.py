@@ -11,6 +11,7 @@ from aigc_desktop.core.family import Preset
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.engine.trainee import TrainConfig
 
+PATIENCE = 6  # checks without gain that end a training on a graphics card; its steps are for thousands of pictures
 LEAST_PER_CLASS = 10  # with fewer pictures a class of its own teaches nothing
 
 

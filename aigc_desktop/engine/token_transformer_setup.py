@@ -16,6 +16,7 @@ from aigc_desktop.engine.nn.picture_tokenizer import PictureTokenizer, Tokenizer
 from aigc_desktop.engine.nn.token_transformer import TokenTransformer, TransformerShape
 from aigc_desktop.engine.picture_plan import cost_of, seconds_per_gigaflop
 from aigc_desktop.engine.picture_setup import (
+    PATIENCE,
     LabelledConfig,
     best_version_notes,
     class_notes,
@@ -121,13 +122,13 @@ PRESETS = [
         "gpu64", N_("64 px on a graphics card"), N_("The usual choice for icons and small pictures."),
         resolution="64", channels=96, blocks=2, codes="1000", width=384, layers=12, heads=6, batch_size=64,
         steps=60_000, lr=1e-3, feature_weight=FEATURE_WEIGHT, writing_lr=5e-4, dropout=0.2,
-        validate_every=1000, sample_every=1000,
+        validate_every=1000, sample_every=1000, patience=PATIENCE,
     ),
     preset(
         "gpu128", N_("128 px on a graphics card"), N_("The most detail."),
         resolution="128", channels=96, blocks=2, codes="1000", width=512, layers=12, heads=8, batch_size=64,
         steps=100_000, lr=1e-3, feature_weight=FEATURE_WEIGHT, writing_lr=4e-4, dropout=0.2, validate_every=2000,
-        sample_every=2000,
+        sample_every=2000, patience=PATIENCE,
     ),
 ]  # fmt: skip
 

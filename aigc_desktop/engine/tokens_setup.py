@@ -13,7 +13,7 @@ from aigc_desktop.engine.feature_maps import FEATURE_SIZE, FeatureMaps
 from aigc_desktop.engine.metrics.features import EfficientNetLite0
 from aigc_desktop.engine.nn.picture_tokenizer import PictureTokenizer, TokenizerShape
 from aigc_desktop.engine.picture_plan import Cost, automatic_size, cost_of, seconds_per_gigaflop
-from aigc_desktop.engine.picture_setup import PictureConfig, best_version_notes, plain_notes, preset, size_notes
+from aigc_desktop.engine.picture_setup import PATIENCE, PictureConfig, best_version_notes, plain_notes, preset, size_notes
 from aigc_desktop.engine.planning import Draft, choose_preset, training_megabytes
 from aigc_desktop.engine.trainee import TrainConfig
 
@@ -77,12 +77,12 @@ PRESETS = [
     preset(
         "gpu64", N_("64 px on a graphics card"), N_("The usual choice for icons and small pictures."),
         resolution="64", width=96, blocks=2, batch_size=64, steps=20_000, codes="1000", lr=1e-3,
-        feature_weight=FEATURE_WEIGHT,
+        feature_weight=FEATURE_WEIGHT, patience=PATIENCE,
     ),
     preset(
         "gpu128", N_("128 px on a graphics card"), N_("The most detail."),
         resolution="128", width=96, blocks=2, batch_size=64, steps=30_000, codes="1000", lr=1e-3,
-        feature_weight=FEATURE_WEIGHT,
+        feature_weight=FEATURE_WEIGHT, patience=PATIENCE,
     ),
 ]  # fmt: skip
 

@@ -18,6 +18,7 @@ from aigc_desktop.engine.nn.resnet import GROUPS
 from aigc_desktop.engine.nn.spatial import SIDE
 from aigc_desktop.engine.picture_plan import Cost, automatic_size, cost_of, seconds_per_gigaflop
 from aigc_desktop.engine.picture_setup import (
+    PATIENCE,
     LabelledConfig,
     PictureConfig,
     best_version_notes,
@@ -100,22 +101,22 @@ PRESETS = [
     preset(
         "gpu64", N_("64 px on a graphics card"), N_("The usual choice for icons and small pictures."),
         resolution="64", width=64, blocks=2, batch_size=64, steps=20_000, latent=128,
-        feature_weight=FEATURE_WEIGHT,
+        feature_weight=FEATURE_WEIGHT, patience=PATIENCE,
     ),
     preset(
         "grid64", N_("64 px, code by place"), N_("Sharp copies, for a flow to build on; needs a graphics card."),
         resolution="64", spatial=True, width=64, blocks=2, batch_size=64, steps=20_000, latent=256,
-        feature_weight=FEATURE_WEIGHT,
+        feature_weight=FEATURE_WEIGHT, patience=PATIENCE,
     ),
     preset(
         "gpu128", N_("128 px on a graphics card"), N_("The most detail."),
         resolution="128", width=48, blocks=2, batch_size=64, steps=30_000, latent=192,
-        feature_weight=FEATURE_WEIGHT,
+        feature_weight=FEATURE_WEIGHT, patience=PATIENCE,
     ),
     preset(
         "grid128", N_("128 px, code by place"), N_("Sharp copies of larger pictures, for a flow to build on."),
         resolution="128", spatial=True, width=48, blocks=2, batch_size=64, steps=30_000, latent=512,
-        feature_weight=FEATURE_WEIGHT,
+        feature_weight=FEATURE_WEIGHT, patience=PATIENCE,
     ),
 ]  # fmt: skip
 
