@@ -13,7 +13,14 @@ from aigc_desktop.engine.feature_maps import FEATURE_SIZE, FeatureMaps
 from aigc_desktop.engine.metrics.features import EfficientNetLite0
 from aigc_desktop.engine.nn.picture_tokenizer import PictureTokenizer, TokenizerShape
 from aigc_desktop.engine.picture_plan import Cost, automatic_size, cost_of, seconds_per_gigaflop
-from aigc_desktop.engine.picture_setup import PATIENCE, PictureConfig, best_version_notes, plain_notes, preset, size_notes
+from aigc_desktop.engine.picture_setup import (
+    PATIENCE,
+    PictureConfig,
+    best_version_notes,
+    plain_notes,
+    preset,
+    size_notes,
+)
 from aigc_desktop.engine.planning import Draft, choose_preset, training_megabytes
 from aigc_desktop.engine.trainee import TrainConfig
 
