@@ -193,11 +193,13 @@ def class_names(dataset: Dataset, wanted: bool) -> tuple[list[str], list[float]]
 
 
 def known_class(label: int, shares: list[float], generator: torch.Generator) -> int:
-    """Return `label`, or for -1 a class drawn as often as it is in the data."""
-    if label >= 0:
-        return label
+    """Return `label`, or for -1 a class drawn as often as it is in the data.
+
+    One is drawn in any case, so that asking for the class of a picture by name changes nothing else in it.
+    """
     weights: Any = torch.tensor(shares, dtype=torch.float64)
-    return int(torch.multinomial(weights, 1, generator=generator))
+    drawn = int(torch.multinomial(weights, 1, generator=generator))
+    return label if label >= 0 else drawn
 
 
 def class_index(card: Card, name: str) -> int:

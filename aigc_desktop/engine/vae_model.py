@@ -50,8 +50,7 @@ class VaeModel:
     def draw(self, seed: int, label: int = -1, wildness: float = 1.0) -> Tensor:
         """Return the point (D + K,) of a seed, in the class `label`, or for -1 in one that the seed decides too."""
         generator = seeded(seed)
-        drawn = known_class(-1, list(self.shares), generator) if self.classes else 0
-        which = label if label >= 0 else drawn  # drawn in any case, so that a class by name changes nothing else
+        which = known_class(label, list(self.shares), generator) if self.classes else 0
         return with_class(self.density.sample(generator, wildness, which), which, len(self.classes))
 
     def decode(self, points: Tensor) -> Tensor:

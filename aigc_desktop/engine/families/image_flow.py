@@ -50,7 +50,7 @@ from aigc_desktop.engine.pictures import (
 from aigc_desktop.engine.step import Step
 from aigc_desktop.engine.training import Trainee, begin, fit
 
-PREVIEW_CELLS, PREVIEW_STEPS = 16, 8
+PREVIEW_CELLS = 16
 MOST_VALIDATED, VALIDATED_AT_ONCE = 512, 32
 
 
@@ -279,7 +279,7 @@ class FlowTrainee(Trainee):
         return {"val_loss": total / count} if count else {}
 
     def preview(self, step: int, models: Mapping[str, nn.Module]) -> Iterable[Event]:
-        """Give pictures of the same seeds, made in few steps."""
+        """Give pictures of the same seeds, made as usual, so that each can be made again."""
         space = cast(GridSpace, models["space"]) if self.space is not None else None
         model = Model(cast(Unet, models["network"]), self.classes, self.shares, space)
         seeds = range(self.config.seed, self.config.seed + PREVIEW_CELLS)
@@ -289,7 +289,7 @@ class FlowTrainee(Trainee):
             generator = seeded(seed)
             noise = model.noise(generator)
             labels.append(known_class(-1, self.shares, generator) if self.classes else -1)
-            return model.paint(noise, labels[-1], PREVIEW_STEPS)
+            return model.paint(noise, labels[-1], USUAL_STEPS)
 
         pictures = one_by_one(make, seeds)
         yield Sample(step, pictures, tuple(seeds), tuple(self.classes[i] for i in labels) if self.classes else ())

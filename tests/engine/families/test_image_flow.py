@@ -74,9 +74,10 @@ def test_new_pictures_are_nearer_to_the_data_than_noise_is(story):
 def test_a_picture_is_the_same_alone_and_in_the_preview(story):
     workspace, run, events = story
     sample = next(e for e in events if isinstance(e, Sample))
-    for cell in (0, 15):
+    usual = image_flow.FlowConfig.model_fields["walk_steps"].default
+    for cell, label in ((0, ""), (15, ""), (15, sample.labels[15])):
         config = image_flow.GenerateConfig(
-            **base(run, count=1, seed=sample.seeds[cell], walk_steps=image_flow.PREVIEW_STEPS)
+            **base(run, count=1, seed=sample.seeds[cell], label=label, walk_steps=usual)
         )
         assert np.array_equal(made(image_flow.generate, config, workspace, run)[0], sample.images[cell])
 

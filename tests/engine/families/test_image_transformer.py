@@ -121,8 +121,9 @@ def test_a_picture_is_the_same_alone_and_in_the_preview(story):
     workspace, _run, _events, writer, written = story
     sample = [e for e in written if isinstance(e, Sample)][-1]
     checkpoint = "best" if writer.info.best != writer.checkpoints()[-1] else "last"
-    for cell in (0, 15):
+    for cell, label in itertools.product((0, 15), (False, True)):
         values = base(writer, count=1, seed=sample.seeds[cell], checkpoint=checkpoint)
+        values |= {"label": sample.labels[cell]} if label else {}
         alone = made(image_transformer.generate, image_transformer.GenerateConfig(**values), workspace)
         assert np.array_equal(alone[0], sample.images[cell])
 

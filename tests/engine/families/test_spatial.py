@@ -93,7 +93,7 @@ def test_the_flow_needs_the_vae_no_more_once_it_is_trained(story, tmp_path):
     try:
         sample = next(event for event in events if isinstance(event, Sample))
         config = image_flow.GenerateConfig(
-            run=flow.id, checkpoint="last", count=1, seed=sample.seeds[3], walk_steps=image_flow.PREVIEW_STEPS,
+            run=flow.id, checkpoint="last", count=1, seed=sample.seeds[3],
             device="cpu",
         )  # fmt: skip
         made = pictures(image_flow.generate(config, flow))
