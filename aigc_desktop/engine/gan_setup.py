@@ -226,6 +226,7 @@ def _notes(config: ImageGanConfig, dataset: Dataset | None, seconds: float) -> l
     notes += class_notes(config, dataset)
     if config.projected:
         notes.append(_("It learns in the features of the kernel distance: trust the one in random features."))
+        notes.append(_("With classes it fell into a few pictures of each when it was measured: watch the samples."))
         if dataset is not None and dataset.info.train > MOST_PROJECTED:
             meant = _("A projected discriminator is meant for up to {count} pictures.")
             notes.append(meant.format(count=f"{MOST_PROJECTED:,}"))

@@ -77,7 +77,6 @@ class MainWindow(QMainWindow):
             for _step in self._builders.pop(place, None) or self._build_page(place):
                 pass
         self.place = place
-        self.services.theme.finish(self.shell.areas[place])
         self.shell.show_page(place, _(self.places[place].title))
         self._let_keys_of_the_page_win()
         self.pages[place].shown(**arguments)

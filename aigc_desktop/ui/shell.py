@@ -22,7 +22,7 @@ class Shell(QWidget):
 
     def __init__(self, services: Services, places: dict[str, type[Page]]) -> None:
         super().__init__()
-        theme = services.theme
+        theme = self.theme = services.theme
         self.areas: dict[str, QScrollArea] = {}
         self.rail = Rail(theme, places)
         self.title = label("", "title")
@@ -68,7 +68,8 @@ class Shell(QWidget):
         area.setWidget(page)
 
     def show_page(self, place: str, title: str) -> None:
-        """Show a page that was added, and say where the user is."""
+        """Show a page that was added, in the theme of now, and say where the user is."""
+        self.theme.finish(self.areas[place])
         self.stack.setCurrentWidget(self.areas[place])
         self.title.setText(title)
         self.rail.mark(place)

@@ -113,7 +113,7 @@ def test_a_text_that_is_no_chain_is_refused(text):
     ("step", "sentence"),
     [({"operation": "explode"}, "no way to edit"), ({"operation": "crop", "ratio": "7:5"}, "^Crop: Ratio of the sides"),
      ({"operation": "recolour"}, "^Recolour: Colours: must be chosen"), ({}, "no way to edit"),
-     ({"operation": "resize", "width": -1}, "^Resize: Width")],
+     ({"operation": "resize", "width": -1}, "^Resize: Picture width")],
 )  # fmt: skip
 def test_a_wrong_step_names_its_operation_and_field(step, sentence):
     with pytest.raises(UserError, match=sentence):

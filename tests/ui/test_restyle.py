@@ -42,9 +42,21 @@ def pictures(window: MainWindow, jobs: FakeJobCenter, qtbot) -> dict[str, QImage
             handle.feed(Finished())
         if (focused := window.focusWidget()) is not None:
             focused.clearFocus()
-        settle(qtbot)
-        found[place] = window.grab(window.rect().adjusted(0, 0, 0, -window.shell.status.height())).toImage()
+        found[place] = still(window, qtbot)
     return found
+
+
+def still(window: MainWindow, qtbot) -> QImage:
+    """Return a picture of the window once it looks the same twice: short timers of a busy machine end late."""
+    seen = QImage()
+    for _look in range(40):
+        settle(qtbot)
+        now = window.grab(window.rect().adjusted(0, 0, 0, -window.shell.status.height())).toImage()
+        if now == seen:
+            return now
+        seen = now
+        qtbot.wait(60)
+    raise AssertionError("the window does not come to rest")
 
 
 def differing(one: dict[str, QImage], other: dict[str, QImage]) -> list[str]:
