@@ -37,25 +37,25 @@ def pictures(window: MainWindow, jobs: FakeJobCenter, qtbot) -> dict[str, QImage
     found = {}
     for place in window.places:
         window.navigate(place)
+        found[place] = still(window, jobs, qtbot)
+    return found
+
+
+def still(window: MainWindow, jobs: FakeJobCenter, qtbot) -> QImage:
+    """Return a picture of the window once it looks the same twice: short timers of a busy machine end late."""
+    seen = QImage()
+    for _look in range(20):
         settle(qtbot)
         for handle in list(jobs.handles):
             handle.feed(Finished())
         if (focused := window.focusWidget()) is not None:
             focused.clearFocus()
-        found[place] = still(window, qtbot)
-    return found
-
-
-def still(window: MainWindow, qtbot) -> QImage:
-    """Return a picture of the window once it looks the same twice: short timers of a busy machine end late."""
-    seen = QImage()
-    for _look in range(40):
         settle(qtbot)
         now = window.grab(window.rect().adjusted(0, 0, 0, -window.shell.status.height())).toImage()
         if now == seen:
             return now
         seen = now
-        qtbot.wait(60)
+        qtbot.wait(20)
     raise AssertionError("the window does not come to rest")
 
 
