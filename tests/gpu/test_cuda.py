@@ -1,6 +1,6 @@
 """What only a graphics card can show; skipped without one.
 
-Needs no Qt: `pytest --noconftest -p no:pytest-qt tests/gpu`.
+Needs no Qt: `pytest -c /dev/null --rootdir . --noconftest -p no:pytest-qt tests/gpu`.
 """
 
 import os
