@@ -15,7 +15,7 @@ from aigc_desktop.engine.flow_space import GridSpace, saved_space
 from aigc_desktop.engine.latent import LatentModel, with_class
 from aigc_desktop.engine.nn.flow import Keep, Velocity, guided, walk, walk_back
 from aigc_desktop.engine.nn.unet import Unet, UnetShape
-from aigc_desktop.engine.pictures import known_class, seeded
+from aigc_desktop.engine.pictures import known_class, seeded, shares_of
 
 USUAL_STEPS = 16  # from noise to a picture
 QUICK_STEPS = 2  # of a picture that is shown while the pointer is dragged
@@ -63,10 +63,9 @@ class Model:
 
     def told(self, label: int, count: int) -> Tensor:
         """Return the shares (count, K) of a class, for -1 those of the data."""
-        shares = torch.tensor(self.shares[: len(self.classes)], device=self.device)
-        if label >= 0 and self.classes:
-            shares = torch.zeros_like(shares).index_fill_(0, torch.tensor(label, device=self.device), 1.0)
-        return shares.expand(count, -1)
+        if label >= 0:
+            return shares_of(torch.full((count,), label, device=self.device), len(self.classes))
+        return torch.tensor(self.shares[: len(self.classes)], device=self.device).expand(count, -1)
 
     def _velocity(self, x: Tensor, time: float, label: int, guidance: float) -> Tensor:
         times = torch.full((len(x),), time, device=x.device)
@@ -93,6 +92,7 @@ def latents(folder: Path, device: str) -> LatentModel:
     shape, names = model.network.shape, tuple(model.classes)
     sides = (shape.channels, shape.size, shape.size)
     length = shape.channels * shape.size**2
+
     def velocity(classes: Tensor) -> Velocity:
         told = classes if names else None
         return lambda x, time: model.network(x, torch.full((len(x),), time, device=x.device), told)
@@ -108,7 +108,7 @@ def latents(folder: Path, device: str) -> LatentModel:
         return end if model.space is None else model.space.decode(end, classes)
 
     def encode(image: Tensor) -> Tensor:
-        shares = torch.tensor(model.shares, device=model.device)[None, : len(names)]
+        shares = model.told(-1, 1)
         noise = walk_back(velocity(shares), model.point(image, -1), INVERSION_STEPS)
         return torch.cat((noise.flatten(), shares[0])).float().cpu()
 

@@ -13,7 +13,7 @@ from aigc_desktop.core.machine import Machine
 from aigc_desktop.engine.nn.convnet import stages_of
 from aigc_desktop.engine.nn.hinted import HINTS
 from aigc_desktop.engine.nn.resnet import GROUPS
-from aigc_desktop.engine.nn.spatial import SIDE
+from aigc_desktop.engine.nn.spatial import SIDE, SpatialEncoder
 from aigc_desktop.engine.nn.unet import Unet, UnetShape
 from aigc_desktop.engine.picture_plan import automatic_size, cost_of, seconds_per_gigaflop
 from aigc_desktop.engine.picture_setup import (
@@ -26,6 +26,8 @@ from aigc_desktop.engine.picture_setup import (
     size_notes,
 )
 from aigc_desktop.engine.planning import Draft, choose_preset, training_megabytes
+from aigc_desktop.engine.vae_setup import PRESETS as VAE_PRESETS
+from aigc_desktop.engine.vae_setup import ImageVaeConfig, widths_of
 
 GROWTH = (1, 2, 3, 4, 4)  # channels of each stage, fine to coarse, in units of the finest
 LEAST_ITEMS = 16
@@ -122,13 +124,22 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
     memory, disk = training_megabytes(cost.parameters, cost.parameters, activations)
     draft.check_machine(machine, memory)
     pace = seconds_per_gigaflop(int(config.resolution), config.width, config.device, machine)
-    per_image = pace and pace * 3 * cost.gigaflops
+    per_image = pace and pace * (3 * cost.gigaflops + _reading(config))
     return Plan(
         chosen.name, PRESETS, draft.values, cost.parameters, dataset.info.train if dataset is not None else 0,
         config.steps, per_image and per_image * config.steps * config.batch_size,
         per_image and per_image * GOOD_IMAGES[int(config.resolution)], memory, disk,
         machine.device_name or machine.device, draft.problems, _notes(config, dataset),
     )  # fmt: skip
+
+
+def _reading(config: ImageFlowConfig) -> float:
+    """Return the gigaflops of reading the codes of a picture, by a VAE as the preset for this size makes one."""
+    if not config.autoencoder:
+        return 0.0
+    usual = next(preset.values for preset in VAE_PRESETS if preset.name == f"grid{max(64, int(config.resolution))}")
+    vae = ImageVaeConfig(**{**usual, "dataset": config.dataset, "resolution": config.resolution})
+    return cost_of(lambda: SpatialEncoder(int(vae.resolution), widths_of(vae), vae.blocks, vae.latent)).gigaflops
 
 
 def _notes(config: ImageFlowConfig, dataset: Dataset | None) -> list[str]:

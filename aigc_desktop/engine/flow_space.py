@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, cast
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.events import Event, Progress
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.checkpoint import Card, part, read_model
 from aigc_desktop.engine.nn.spatial import SIDE, SpatialDecoder, SpatialEncoder
-from aigc_desktop.engine.pictures import ResizedSource
+from aigc_desktop.engine.pictures import ResizedSource, shares_of
+from aigc_desktop.engine.vae_model import new_networks
 
 FAMILY_NAME = "image_vae"
+KEPT = ("resolution", "widths", "blocks", "latent", "classes", "spatial")  # of the card of the VAE
 MOST_SCALED, AT_ONCE = 512, 32  # pictures whose grids say how far grids reach, and how many are read at once
 
 
@@ -29,10 +32,9 @@ class GridSpace(nn.Module):
 
     def __init__(self, extra: dict[str, Any]) -> None:
         super().__init__()
-        self.extra, classes = extra, len(extra["classes"])
-        widths, blocks, latent = tuple(extra["widths"]), extra["blocks"], extra["latent"]
-        self.encoder = SpatialEncoder(int(extra["resolution"]), widths, blocks, latent, classes)
-        self.decoder = SpatialDecoder(widths[::-1], blocks, latent, classes)
+        self.extra = extra
+        encoder, decoder = new_networks(extra, len(extra["classes"]))
+        self.encoder, self.decoder = cast(SpatialEncoder, encoder), cast(SpatialDecoder, decoder)
         channels = self.decoder.channels
         self.register_buffer("mean", torch.zeros(channels, 1, 1))
         self.register_buffer("deviation", torch.ones(channels, 1, 1))
@@ -56,23 +58,17 @@ class GridSpace(nn.Module):
     def _known(self, shares: Tensor) -> Tensor:
         return shares if self.encoder.embedding is not None else shares[:, :0]
 
-    @torch.no_grad()
-    def fit_scale(self, source: ResizedSource, classes: int) -> None:
+    def fit_scale(self, source: ResizedSource, classes: int) -> Iterator[Event]:
         """Measure mean and deviation of each channel on training pictures, with their classes."""
-        grids = []
-        for start in range(0, min(MOST_SCALED, len(source)), AT_ONCE):
-            indices = np.arange(start, min(len(source), start + AT_ONCE))
-            grids.append(self.encode(source.images(indices), shares_of(source.labels(indices), classes)))
+        grids, count = [], min(MOST_SCALED, len(source))
+        for start in range(0, count, AT_ONCE):
+            indices = np.arange(start, min(count, start + AT_ONCE))
+            with torch.no_grad():
+                grids.append(self.encode(source.images(indices), shares_of(source.labels(indices), classes)))
+            yield Progress(start + len(indices), count, _("Reading the codes of pictures"))
         together = torch.cat(grids)
         self.mean.copy_(together.mean((0, 2, 3))[:, None, None])
         self.deviation.copy_(together.std((0, 2, 3)).clamp(min=1e-3)[:, None, None])
-
-
-def shares_of(labels: Tensor, classes: int) -> Tensor:
-    """Return the shares (B, K) of classes (B,); pictures without a label are in the last one."""
-    if not classes:
-        return torch.zeros(len(labels), 0, device=labels.device)
-    return F.one_hot(torch.where(labels < 0, classes - 1, labels).long(), classes).float()
 
 
 def chosen_space(run: Run, name: str, classes: list[str], device: torch.device) -> GridSpace:
@@ -95,7 +91,7 @@ def chosen_space(run: Run, name: str, classes: list[str], device: torch.device) 
             _("“{title}” has learned other classes than these data have.").format(title=title),
             _("Train the VAE on the same data, or without “Use labels”."),
         )
-    space = GridSpace({name: card.extra[name] for name in ("resolution", "widths", "blocks", "latent", "classes")})
+    space = GridSpace({name: card.extra[name] for name in KEPT})
     for which in ("encoder", "decoder"):
         getattr(space, which).load_state_dict(part(weights, which))
     return space.to(device).eval().requires_grad_(False)

@@ -209,6 +209,13 @@ def class_names(dataset: Dataset, wanted: bool) -> tuple[list[str], list[float]]
     return names, [float(count) / len(labels) for count in counts]
 
 
+def shares_of(labels: Tensor, classes: int) -> Tensor:
+    """Return the shares (B, K) of classes (B,), on their device; pictures without a label are in the last one."""
+    if not classes:
+        return torch.zeros(len(labels), 0, device=labels.device)
+    return F.one_hot(torch.where(labels < 0, classes - 1, labels).long(), classes).float()
+
+
 def known_class(label: int, shares: list[float], generator: torch.Generator) -> int:
     """Return `label`, or for -1 a class drawn as often as it is in the data.
 

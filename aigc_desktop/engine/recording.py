@@ -8,7 +8,7 @@ once and then repeated as a whole (https://docs.pytorch.org/docs/stable/notes/cu
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -31,19 +31,17 @@ class Recorder:
     `trouble` says why the card cannot record steps, once it was tried; then all steps run as usual.
     """
 
-    def __init__(self, device: torch.device, optimizers: list[Optimizer]) -> None:
-        self.device, self.trouble = device, ""
+    def __init__(self, device: torch.device, optimizers: Iterable[Optimizer]) -> None:
+        self.device, self.optimizers, self.trouble = device, list(optimizers), ""
         self.stream = torch.cuda.Stream(device)
         self.pool = torch.cuda.graph_pool_handle()  # one for all: they never run at the same time
         self.recordings: dict[object, Recording] = {}
-        for optimizer in optimizers:
-            for group in optimizer.param_groups:  # a number would be recorded as it is now
-                group["lr"] = torch.tensor(float(group["lr"]), device=device)
 
     def take(self, kind: str, step: Step, work: Work) -> dict[str, Tensor]:
-        """Return what `work(step)` returns; `kind` names what it does, and it must do the same in every such step."""
-        if self.trouble:
+        """Return what `work(step)` returns; `kind` is what `Trainee.recordable` says of the step."""
+        if not kind or self.trouble:
             return work(step)
+        self._keep_rates()
         key = (kind, step.accumulation, len(step.indices))
         if key not in self.recordings:
             self.recordings[key] = Recording(self.device, self.stream, self.pool)
@@ -55,9 +53,18 @@ class Recorder:
                 if is_out_of_memory(error) or recording.warm <= WARM_STEPS:
                     raise
                 self.forget()
-                self.trouble = str(error)
+                for optimizer in self.optimizers:
+                    optimizer.zero_grad(set_to_none=True)  # of a step that was not taken
+                self.trouble = str(error) or type(error).__name__
                 return work(step)
         return recording.repeat(step)
+
+    def _keep_rates(self) -> None:
+        """Turn learning rates into tensors: numbers would be recorded as they are now."""
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                if not isinstance(group["lr"], Tensor):
+                    group["lr"] = torch.tensor(group["lr"], device=self.device)
 
     def forget(self) -> None:
         """Drop what was recorded, with its memory: the tensors it works on were replaced, or memory is short."""

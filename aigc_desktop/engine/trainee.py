@@ -115,7 +115,6 @@ class Trainee:
     sampler     gives the indices of each step; batch size is `config.batch_size`
     alarm       why training should end now, as a sentence, or ""; set in `validate`, kept in `state`
     may_end     False in a first part of the training that patience must not end; kept in `state`
-    records     whether a graphics card may repeat steps that it has recorded (engine/recording.py)
     family      name of the family, for the card
     unit        what `units_per_step` counts: "pictures" or "tokens", translated where it is shown
     """
@@ -130,7 +129,6 @@ class Trainee:
     units_per_step: int = 1
     alarm: str = ""
     may_end: bool = True
-    records: bool = False
 
     def begin_step(self, number: int) -> None:
         """Note what a step changes besides tensors; called before each one."""

@@ -84,8 +84,7 @@ class Loop:
         for optimizer in trainee.optimizers.values():
             for group in optimizer.param_groups:
                 group.setdefault("initial_lr", group["lr"])
-        records = self.device.type == "cuda" and trainee.records
-        self.recorder = Recorder(self.device, list(trainee.optimizers.values())) if records else None
+        self.recorder = Recorder(self.device, trainee.optimizers.values()) if self.device.type == "cuda" else None
 
     def events(self) -> Generator[Event, None, None]:
         """Yield the events of the whole training."""
@@ -136,8 +135,9 @@ class Loop:
             self.step, self.config.steps, self.trainee.sampler.next(), self.accumulation, self.precision,
             self.config.grad_clip, self.guard,
         )  # fmt: skip
-        kind = self.trainee.recordable(self.step) if self.recorder is not None else ""
-        values = self.recorder.take(kind, step, self._work) if self.recorder and kind else self._work(step)
+        values = self._work(step) if self.recorder is None else self.recorder.take(
+            self.trainee.recordable(self.step), step, self._work
+        )  # fmt: skip
         self.step += 1
         self.averages.update(self.step)
         self.means.add(values)

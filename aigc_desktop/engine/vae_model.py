@@ -12,7 +12,6 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aigc_desktop.engine.checkpoint import Card, part
@@ -21,7 +20,7 @@ from aigc_desktop.engine.latent import with_class
 from aigc_desktop.engine.nn.density import LatentDensity
 from aigc_desktop.engine.nn.resnet import PictureDecoder, PictureEncoder
 from aigc_desktop.engine.nn.spatial import SpatialDecoder, SpatialEncoder
-from aigc_desktop.engine.pictures import CHUNK, Pictures, ResizedSource, known_class, one_by_one, seeded
+from aigc_desktop.engine.pictures import CHUNK, Pictures, ResizedSource, known_class, one_by_one, seeded, shares_of
 
 Encoder = PictureEncoder | SpatialEncoder
 Decoder = PictureDecoder | SpatialDecoder
@@ -89,10 +88,7 @@ class VaeModel:
 
     def shares_of(self, labels: Tensor) -> Tensor:
         """Return the shares (B, K) of classes (B,); pictures without a label are in the last one."""
-        count = len(self.classes)
-        if not count:
-            return torch.zeros(len(labels), 0, device=labels.device)
-        return F.one_hot(torch.where(labels < 0, count - 1, labels).long(), count).float()
+        return shares_of(labels, len(self.classes))
 
 
 def load_model(card: Card, weights: dict[str, Tensor], device: torch.device) -> VaeModel:
@@ -107,13 +103,19 @@ def load_model(card: Card, weights: dict[str, Tensor], device: torch.device) -> 
 
 def new_modules(extra: Mapping[str, Any], classes: int) -> dict[str, nn.Module]:
     """Return untrained encoder, decoder and density with the sizes on a card."""
+    encoder, decoder = new_networks(extra, classes)
+    density = LatentDensity(extra["latent"], extra["components"], classes)
+    return {"encoder": encoder, "decoder": decoder, "density": density}
+
+
+def new_networks(extra: Mapping[str, Any], classes: int) -> tuple[Encoder, Decoder]:
+    """Return untrained encoder and decoder with the sizes on a card."""
     widths, blocks, latent = tuple(extra["widths"]), extra["blocks"], extra["latent"]
     encoder, decoder = networks(extra.get("spatial", False))
-    return {
-        "encoder": encoder(int(extra["resolution"]), widths, blocks, latent, classes),
-        "decoder": decoder(widths[::-1], blocks, latent, classes),
-        "density": LatentDensity(latent, extra["components"], classes),
-    }
+    return (
+        encoder(int(extra["resolution"]), widths, blocks, latent, classes),
+        decoder(widths[::-1], blocks, latent, classes),
+    )
 
 
 def model_of(modules: Mapping[str, nn.Module], classes: Sequence[str], shares: Sequence[float]) -> VaeModel:

@@ -45,8 +45,8 @@ def loop_of(workspace, family, records):
     config = config_class(**{**SMALL, **own, "dataset": dataset})
     run = workspace.new_run("x.train", config.model_dump(mode="json"))
     trainee = trainee_class(config, workspace.dataset(dataset), begin(config))
-    trainee.records = records
     loop = Loop(config, run, trainee)
+    loop.recorder = loop.recorder if records else None
     loop.precision = "bfloat16"
     return loop
 

@@ -25,7 +25,7 @@ from aigc_desktop.core.run import Run
 from aigc_desktop.engine.data import Sampler, open_dataset, to_pictures
 from aigc_desktop.engine.flow_model import USUAL_STEPS, Model, latents, load_model
 from aigc_desktop.engine.flow_setup import ImageFlowConfig, plan
-from aigc_desktop.engine.flow_space import GridSpace, chosen_space, shares_of
+from aigc_desktop.engine.flow_space import GridSpace, chosen_space
 from aigc_desktop.engine.making import MakeConfig, stream_samples
 from aigc_desktop.engine.nn.flow import Keep, between, draw_times, keep_known
 from aigc_desktop.engine.nn.hinted import hinted_augment
@@ -47,6 +47,7 @@ from aigc_desktop.engine.pictures import (
     open_mask,
     open_picture,
     seeded,
+    shares_of,
     together,
 )
 from aigc_desktop.engine.step import Step
@@ -106,7 +107,10 @@ def train(config: ImageFlowConfig, run: Run) -> EventStream:
     dataset = open_dataset(run, config.dataset, "image")
     classes, _shares = class_names(dataset, config.use_labels)
     space = chosen_space(run, config.autoencoder, classes, device) if config.autoencoder else None
-    yield from fit(config, run, FlowTrainee(config, dataset, device, space))
+    trainee = FlowTrainee(config, dataset, device, space)
+    if space is not None and not run.checkpoints():
+        yield from space.fit_scale(trainee.still, len(classes))
+    yield from fit(config, run, trainee)
 
 
 def generate(config: GenerateConfig, run: Run) -> EventStream:
@@ -210,16 +214,14 @@ class FlowTrainee(Trainee):
         self.generates = tuple(self.modules)
         self.optimizers = {"network": adamw([self.network], config.lr, config.weight_decay)}
         self.pictures = ResizedSource(dataset, "train", device, self.size, config.flip)
+        self.still = ResizedSource(dataset, "train", device, self.size)
         self.held_out = ResizedSource(dataset, "validation", device, self.size)
         self.sampler = Sampler(len(self.pictures), config.batch_size, config.seed)
         self.units_per_step = config.batch_size
-        self.records = self.pictures.kept
-        if space is not None:
-            space.fit_scale(ResizedSource(dataset, "train", device, self.size), known)
 
     def recordable(self, number: int) -> str:
         """Return that all steps are alike."""
-        return "step"
+        return "step" if self.pictures.kept else ""
 
     def train_step(self, step: Step) -> dict[str, Tensor]:
         """Take one step on the mean squared error of the velocity."""

@@ -35,7 +35,7 @@ from aigc_desktop.engine.gan_setup import WARM_MODEL, ImageGanConfig, format_of,
 from aigc_desktop.engine.latent import LatentModel, with_class
 from aigc_desktop.engine.making import MakeConfig, stream_samples
 from aigc_desktop.engine.nn.adaptive import AdaptiveProbability
-from aigc_desktop.engine.nn.adversarial import decayed, gradient_penalty
+from aigc_desktop.engine.nn.adversarial import decayed, frozen, gradient_penalty
 from aigc_desktop.engine.nn.convnet import Discriminator, PictureFormat, Trunk
 from aigc_desktop.engine.nn.convnet import Generator as Painter
 from aigc_desktop.engine.nn.diffaugment import diff_augment
@@ -104,7 +104,8 @@ def load_painter(card: Card, weights: dict[str, Tensor], device: torch.device) -
         PictureFormat(**extra.get("format", {})),
     )  # fmt: skip
     painter.load_state_dict(part(weights, "generator"))
-    return painter.to(device).eval().requires_grad_(False)
+    lay_out(painter, device)  # as in training, for the same bits as its previews
+    return painter.eval().requires_grad_(False)
 
 
 def sampler(folder: Path, device: str) -> Callable[[int, int], Pictures]:
@@ -180,7 +181,6 @@ class GanTrainee(Trainee):
         self.pictures = ResizedSource(dataset, "train", device, pixels, config.flip, self.format.channels)
         self.sampler = Sampler(len(self.pictures), config.batch_size, config.seed)
         self.units_per_step = config.batch_size
-        self.records = self.pictures.kept
         self.kid = KidMeter(dataset, pixels, device, outside=config.projected)
         self.game, self.copying = self._new_game()
         critic = self.modules["discriminator"] = self.game.critic
@@ -229,6 +229,8 @@ class GanTrainee(Trainee):
 
     def recordable(self, number: int) -> str:
         """Return what a step does."""
+        if not self.pictures.kept:
+            return ""
         if number < self.copying.steps:
             return "copying"
         return "penalised" if self._penalised(number) else "plain"
@@ -296,19 +298,18 @@ class GanTrainee(Trainee):
 
     def _generator_step(self, step: Step) -> dict[str, Tensor]:
         total: Tensor | None = None
-        self.game.critic.requires_grad_(False)
-        for indices in step.micro_batches():
-            images, labels = self._real(indices)
-            real = None
-            if self.game.paired:
-                with torch.no_grad():
-                    real = self._judge(step, images, labels)
-            with step.autocast():
-                fakes = self._fakes(labels)
-            loss = self.game.painter_loss(self._judge(step, fakes.float(), labels), real)
-            step.backward(loss)
-            total = step.mean(total, loss)
-        self.game.critic.requires_grad_(True)
+        with frozen(self.game.critic):
+            for indices in step.micro_batches():
+                images, labels = self._real(indices)
+                real = None
+                if self.game.paired:
+                    with torch.no_grad():
+                        real = self._judge(step, images, labels)
+                with step.autocast():
+                    fakes = self._fakes(labels)
+                loss = self.game.painter_loss(self._judge(step, fakes.float(), labels), real)
+                step.backward(loss)
+                total = step.mean(total, loss)
         step.optimize(self.optimizers["generator"])
         assert total is not None
         return {"g_loss": total}

@@ -83,12 +83,11 @@ class TokensTrainee(Trainee):
         self.still = ResizedSource(dataset, "train", device, shape.size)
         self.sampler = Sampler(len(self.pictures), config.batch_size, config.seed)
         self.units_per_step = config.batch_size
-        self.records = self.pictures.kept
         self.eyes = eyes_of(config, shape.size, device)
 
     def recordable(self, number: int) -> str:
         """Return that all steps are alike."""
-        return "step"
+        return "step" if self.pictures.kept else ""
 
     def train_step(self, step: Step) -> dict[str, Tensor]:
         """Take one step on the error of the copies."""

@@ -250,7 +250,6 @@ class WriterTrainee(Trainee):
         self.still = ResizedSource(dataset, "train", device, reading.size)
         self.sampler = Sampler(len(self.pictures), config.batch_size, config.seed)
         self.units_per_step = config.batch_size
-        self.records = self.pictures.kept
         self.token_steps = config.tokenizer_steps()
         self.eyes = eyes_of(config, reading.size, device) if self.token_steps else None
         self._count(0)
@@ -272,6 +271,8 @@ class WriterTrainee(Trainee):
 
     def recordable(self, number: int) -> str:
         """Return what is learned in a step."""
+        if not self.pictures.kept:
+            return ""
         return "tokens" if number < self.token_steps else "writing"
 
     def train_step(self, step: Step) -> dict[str, Tensor]:

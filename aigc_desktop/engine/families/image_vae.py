@@ -183,7 +183,6 @@ class VaeTrainee(Trainee):
         self.still = ResizedSource(dataset, "train", device, self.size)
         self.sampler = Sampler(len(self.pictures), config.batch_size, config.seed)
         self.units_per_step = config.batch_size
-        self.records = self.pictures.kept
         self.dimensions = 3 * self.size**2
         self.density_is_fresh = False
         self.eyes: FeatureMaps | None = None  # no part of the model: neither trained nor saved
@@ -196,7 +195,7 @@ class VaeTrainee(Trainee):
 
     def recordable(self, number: int) -> str:
         """Return that all steps are alike after the first one."""
-        return "step" if number else ""
+        return "step" if number and self.pictures.kept else ""
 
     def train_step(self, step: Step) -> dict[str, Tensor]:
         """Take one step on the negative evidence lower bound, per colour value, and the distance in features."""

@@ -24,7 +24,7 @@ from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.run import Run
 from aigc_desktop.engine import text_gan_tasks as tasks
 from aigc_desktop.engine.data import Sampler, open_dataset
-from aigc_desktop.engine.nn.adversarial import binary_loss, gradient_penalty, pairing_loss
+from aigc_desktop.engine.nn.adversarial import binary_loss, frozen, gradient_penalty, pairing_loss
 from aigc_desktop.engine.nn.gumbel import ramp, straight_through
 from aigc_desktop.engine.nn.language_model import LanguageModel
 from aigc_desktop.engine.optim import adamw, muon_and_adamw
@@ -177,18 +177,17 @@ class TextGanTrainee(Trainee):
     def _generator_step(self, step: Step, fakes: list[Rows], beta: float, listens: bool) -> dict[str, Tensor]:
         """Please the critic and predict the next token, in one update; at first the latter only."""
         config, values = self.config, dict[str, Tensor | None]()
-        self.critic.requires_grad_(False)
-        for indices, made in zip(step.micro_batches(), fakes, strict=True):
-            true = self.data.train.rows(indices, self.device)
-            if listens:
-                loss = self._game_loss(step, true, made, beta)
-                step.backward(loss)
-                values["g_loss"] = step.mean(values.get("g_loss"), loss)
-            nats = self._nats(step, self.generator, true)
-            values["loss"] = step.mean(values.get("loss"), nats)
-            if config.likelihood_weight or not listens:
-                step.backward(config.likelihood_weight * nats if listens else nats)
-        self.critic.requires_grad_(True)
+        with frozen(self.critic):
+            for indices, made in zip(step.micro_batches(), fakes, strict=True):
+                true = self.data.train.rows(indices, self.device)
+                if listens:
+                    loss = self._game_loss(step, true, made, beta)
+                    step.backward(loss)
+                    values["g_loss"] = step.mean(values.get("g_loss"), loss)
+                nats = self._nats(step, self.generator, true)
+                values["loss"] = step.mean(values.get("loss"), nats)
+                if config.likelihood_weight or not listens:
+                    step.backward(config.likelihood_weight * nats if listens else nats)
         values["grad_norm"] = step.optimize(self.optimizers["generator"])
         return {name: value for name, value in values.items() if value is not None}
 

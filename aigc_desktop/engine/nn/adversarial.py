@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+
+
+@contextmanager
+def frozen(critic: nn.Module) -> Iterator[None]:
+    """Let gradients pass through `critic` without making it learn, in the generator's turn."""
+    critic.requires_grad_(False)
+    try:
+        yield
+    finally:
+        critic.requires_grad_(True)
 
 
 def pairing_loss(better: Tensor, worse: Tensor) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 
 from aigc_desktop.engine.nn.convnet import BLOCK
 from aigc_desktop.engine.nn.fsq import Fsq
-from aigc_desktop.engine.nn.resnet import GROUPS, GroupNorm, NormResidual
+from aigc_desktop.engine.nn.resnet import GROUPS, GroupNorm, from_pixels, narrowing, to_pixels, widening
 
 GROWTH = (1, 2, 3)  # channels of each stage, fine to coarse, in units of the finest
 
@@ -46,19 +45,11 @@ class PictureTokenizer(nn.Module):
         super().__init__()
         self.shape, widths = shape, shape.widths
         self.fsq = Fsq(shape.levels)
-        encoder: list[nn.Module] = [nn.PixelUnshuffle(BLOCK), nn.Conv2d(3 * BLOCK**2, widths[0], 3, padding=1)]
-        encoder += [NormResidual(widths[0]) for _ in range(shape.blocks)]
-        for fine, coarse in pairwise(widths):
-            encoder += [nn.Conv2d(fine, coarse, 2, stride=2), *(NormResidual(coarse) for _ in range(shape.blocks))]
-        encoder += [GroupNorm(GROUPS, widths[-1]), nn.SiLU(), nn.Conv2d(widths[-1], len(shape.levels), 1)]
-        self.encoder = nn.Sequential(*encoder)
-        decoder: list[nn.Module] = [nn.Conv2d(len(shape.levels), widths[-1], 3, padding=1)]
-        decoder += [NormResidual(widths[-1]) for _ in range(shape.blocks)]
-        for coarse, fine in pairwise(widths[::-1]):
-            decoder += [nn.Conv2d(coarse, 4 * fine, 1), nn.PixelShuffle(2)]
-            decoder += [NormResidual(fine) for _ in range(shape.blocks)]
-        decoder += [GroupNorm(GROUPS, widths[0]), nn.SiLU(), nn.Conv2d(widths[0], 3 * BLOCK**2, 3, padding=1)]
-        self.decoder = nn.Sequential(*decoder, nn.PixelShuffle(BLOCK))
+        encoder = [*from_pixels(widths[0]), *narrowing(widths, shape.blocks)]
+        last = nn.Conv2d(widths[-1], len(shape.levels), 1)
+        self.encoder = nn.Sequential(*encoder, GroupNorm(GROUPS, widths[-1]), nn.SiLU(), last)
+        first = nn.Conv2d(len(shape.levels), widths[-1], 3, padding=1)
+        self.decoder = nn.Sequential(first, *widening(widths[::-1], shape.blocks), *to_pixels(widths[0]))
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the copies of pictures in float32; gradients reach the encoder."""

@@ -44,6 +44,33 @@ class NormResidual(nn.Module):
         return out
 
 
+def from_pixels(width: int) -> list[nn.Module]:
+    """Return the layers from pictures (B, 3, R, R) to the finest stage (B, width, R / BLOCK, R / BLOCK)."""
+    return [nn.PixelUnshuffle(BLOCK), nn.Conv2d(3 * BLOCK**2, width, 3, padding=1)]
+
+
+def narrowing(widths: tuple[int, ...], blocks: int) -> list[nn.Module]:
+    """Return the stages of an encoder, each with `blocks` residual blocks and half the side of the one before."""
+    layers: list[nn.Module] = [NormResidual(widths[0]) for _ in range(blocks)]
+    for fine, coarse in pairwise(widths):
+        layers += [nn.Conv2d(fine, coarse, 2, stride=2), *(NormResidual(coarse) for _ in range(blocks))]
+    return layers
+
+
+def widening(widths: tuple[int, ...], blocks: int) -> list[nn.Module]:
+    """Return the stages of a decoder, each with `blocks` residual blocks and twice the side of the one before."""
+    layers: list[nn.Module] = [NormResidual(widths[0]) for _ in range(blocks)]
+    for coarse, fine in pairwise(widths):
+        layers += [nn.Conv2d(coarse, 4 * fine, 1), nn.PixelShuffle(2), *(NormResidual(fine) for _ in range(blocks))]
+    return layers
+
+
+def to_pixels(width: int) -> list[nn.Module]:
+    """Return the layers from the finest stage to pictures (B, 3, R, R)."""
+    last = nn.Conv2d(width, 3 * BLOCK**2, 3, padding=1)
+    return [GroupNorm(GROUPS, width), nn.SiLU(), last, nn.PixelShuffle(BLOCK)]
+
+
 class PictureEncoder(nn.Module):
     """From pictures (B, 3, R, R) to mean and log variance (B, Z); `widths` are fine to coarse.
 
@@ -55,11 +82,7 @@ class PictureEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.resolution = resolution
-        layers: list[nn.Module] = [nn.PixelUnshuffle(BLOCK), nn.Conv2d(3 * BLOCK**2, widths[0], 3, padding=1)]
-        layers += [NormResidual(widths[0]) for _ in range(blocks)]
-        for fine, coarse in pairwise(widths):
-            layers += [nn.Conv2d(fine, coarse, 2, stride=2), *(NormResidual(coarse) for _ in range(blocks))]
-        self.layers = nn.Sequential(*layers, nn.SiLU(), nn.Flatten())
+        self.layers = nn.Sequential(*from_pixels(widths[0]), *narrowing(widths, blocks), nn.SiLU(), nn.Flatten())
         self.head = nn.Linear(widths[-1] * COARSEST**2, 2 * latent)
         self.embedding = nn.Embedding(classes, widths[0]) if classes else None
 
@@ -89,11 +112,7 @@ class PictureDecoder(nn.Module):
         self.latent = latent
         self.embedding = nn.Embedding(classes, latent) if classes else None
         self.head = nn.Linear(latent * (2 if classes else 1), widths[0] * COARSEST**2)
-        layers: list[nn.Module] = [NormResidual(widths[0]) for _ in range(blocks)]
-        for coarse, fine in pairwise(widths):
-            layers += [nn.Conv2d(coarse, 4 * fine, 1), nn.PixelShuffle(2), *(NormResidual(fine) for _ in range(blocks))]
-        layers += [GroupNorm(GROUPS, widths[-1]), nn.SiLU(), nn.Conv2d(widths[-1], 3 * BLOCK**2, 3, padding=1)]
-        self.layers = nn.Sequential(*layers, nn.PixelShuffle(BLOCK))
+        self.layers = nn.Sequential(*widening(widths, blocks), *to_pixels(widths[-1]))
         self.register_buffer("error", torch.ones(()))
 
     def forward(self, z: Tensor, shares: Tensor) -> Tensor:

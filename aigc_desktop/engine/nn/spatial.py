@@ -5,13 +5,10 @@ They take and give the grid as one row of numbers, channel by channel, as those 
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import torch
 from torch import Tensor, nn
 
-from aigc_desktop.engine.nn.convnet import BLOCK
-from aigc_desktop.engine.nn.resnet import GROUPS, GroupNorm, NormResidual, no_shares
+from aigc_desktop.engine.nn.resnet import GROUPS, GroupNorm, from_pixels, narrowing, no_shares, to_pixels, widening
 from aigc_desktop.engine.nn.variational import LIMITS
 
 SIDE = 8  # places of the grid on a side
@@ -28,12 +25,9 @@ class SpatialEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.resolution, self.channels = resolution, latent // SIDE**2
-        self.first = nn.Sequential(nn.PixelUnshuffle(BLOCK), nn.Conv2d(3 * BLOCK**2, widths[0], 3, padding=1))
-        layers: list[nn.Module] = [NormResidual(widths[0]) for _ in range(blocks)]
-        for fine, coarse in pairwise(widths):
-            layers += [nn.Conv2d(fine, coarse, 2, stride=2), *(NormResidual(coarse) for _ in range(blocks))]
-        layers += [GroupNorm(GROUPS, widths[-1]), nn.SiLU(), nn.Conv2d(widths[-1], 2 * self.channels, 3, padding=1)]
-        self.layers = nn.Sequential(*layers)
+        self.first = nn.Sequential(*from_pixels(widths[0]))
+        last = nn.Conv2d(widths[-1], 2 * self.channels, 3, padding=1)
+        self.layers = nn.Sequential(*narrowing(widths, blocks), GroupNorm(GROUPS, widths[-1]), nn.SiLU(), last)
         self.embedding = nn.Embedding(classes, widths[0]) if classes else None
 
     def forward(self, images: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
@@ -62,11 +56,7 @@ class SpatialDecoder(nn.Module):
         self.latent, self.channels = latent, latent // SIDE**2
         self.first = nn.Conv2d(self.channels, widths[0], 3, padding=1)
         self.embedding = nn.Embedding(classes, widths[0]) if classes else None
-        layers: list[nn.Module] = [NormResidual(widths[0]) for _ in range(blocks)]
-        for coarse, fine in pairwise(widths):
-            layers += [nn.Conv2d(coarse, 4 * fine, 1), nn.PixelShuffle(2), *(NormResidual(fine) for _ in range(blocks))]
-        layers += [GroupNorm(GROUPS, widths[-1]), nn.SiLU(), nn.Conv2d(widths[-1], 3 * BLOCK**2, 3, padding=1)]
-        self.layers = nn.Sequential(*layers, nn.PixelShuffle(BLOCK))
+        self.layers = nn.Sequential(*widening(widths, blocks), *to_pixels(widths[-1]))
         self.register_buffer("error", torch.ones(()))
 
     def forward(self, z: Tensor, shares: Tensor) -> Tensor:

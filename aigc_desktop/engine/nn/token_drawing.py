@@ -6,6 +6,7 @@ confidence. Guidance is that of arXiv:2207.12598, on logits.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ class Drawing:
     order: Order = "halton"
 
 
+@functools.cache
 def halton_order(side: int) -> Tensor:
     """Return the places (side²,) of a grid in the order of the Halton sequence with bases 2 and 3, each place once."""
     order: dict[int, None] = {}

@@ -39,3 +39,9 @@ def shapes(
         if isinstance(event, Result):
             return workspace.dataset(str(event.data["id"]))
     raise AssertionError("nothing was imported")
+
+
+def started(workspace, family, config):
+    """Return the run of a training with a family's module, and its events."""
+    run = workspace.new_run(f"{family.FAMILY.name}.train", config.model_dump(mode="json"))
+    return run, list(family.train(config, run))

@@ -383,3 +383,24 @@ def test_a_training_of_another_kind_cannot_be_started_from(workspace):
         trained(workspace, steps=1, start_from=other.id)
     with pytest.raises(UserError):
         trained(workspace, steps=1, start_from="gone")
+
+
+@pytest.mark.parametrize("projected", [False, True])
+def test_the_critic_still_learns_after_a_shortage_in_the_turn_of_the_generator(workspace, monkeypatch, projected):
+    game = image_gan.ProjectedGame if projected else image_gan.RelativisticGame
+    lose, turns = game.painter_loss, []
+
+    def short(self, fake, real):
+        turns.append(len(fake))
+        if len(turns) == 2:
+            raise torch.OutOfMemoryError("no room")
+        return lose(self, fake, real)
+
+    monkeypatch.setattr(game, "painter_loss", short)
+    run, events = trained(workspace, steps=4, copy_share=0.0, projected=projected)
+    assert turns[:4] == [4, 4, 2, 2] and any("2 items at a time" in note for note in notes(events))
+    assert run.info.step == 4 or int(run.checkpoints()[-1]) == 4
+    first, last = (read_state(run.checkpoint(name)).tensors for name in ("000000", "last"))
+    name = next(name for name in first if name.startswith("module.discriminator.") and "weight" in name and
+                not torch.equal(first[name], last[name]))  # fmt: skip
+    assert name

@@ -20,7 +20,7 @@ from aigc_desktop.engine.pictures import open_picture
 from aigc_desktop.engine.token_transformer_setup import ImageTransformerConfig, plan
 from aigc_desktop.engine.tokens_setup import ImageTokensConfig
 from aigc_desktop.engine.tokens_setup import plan as plan_tokens
-from tests.engine.families.shapes import shapes
+from tests.engine.families.shapes import shapes, started
 
 TINY = {
     "resolution": "32", "width": 8, "batch_size": 16, "threads": 1, "device": "cpu", "precision": "float32",
@@ -28,11 +28,6 @@ TINY = {
 }  # fmt: skip
 WRITER = {**TINY, "channels": 8, "width": 32, "layers": 2, "heads": 2, "dropout": 0.0, "writing_lr": 5e-3}
 LAPTOP = Machine(cores=4, memory=16 * 2**30, processor="x")
-
-
-def started(workspace, family, config):
-    run = workspace.new_run(f"{family.FAMILY.name}.train", config.model_dump(mode="json"))
-    return run, list(family.train(config, run))
 
 
 @pytest.fixture(scope="module")

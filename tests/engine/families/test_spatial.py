@@ -7,16 +7,18 @@ from PIL import Image
 
 from aigc_desktop.core.config import check
 from aigc_desktop.core.errors import UserError
-from aigc_desktop.core.events import Metric, Sample
+from aigc_desktop.core.events import Metric, Progress, Sample
 from aigc_desktop.core.fields import ConfigError
+from aigc_desktop.core.machine import Machine
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.checkpoint import read_model
 from aigc_desktop.engine.families import image_flow, image_vae
-from aigc_desktop.engine.flow_setup import ImageFlowConfig
+from aigc_desktop.engine.flow_setup import ImageFlowConfig, plan
 from aigc_desktop.engine.latent import decoded
 from aigc_desktop.engine.nn.spatial import SpatialDecoder, SpatialEncoder
+from aigc_desktop.engine.pictures import shares_of
 from aigc_desktop.engine.vae_setup import ImageVaeConfig
-from tests.engine.families.shapes import shapes
+from tests.engine.families.shapes import shapes, started
 
 COMMON = {
     "resolution": "32", "batch_size": 8, "threads": 1, "device": "cpu", "precision": "float32", "warmup": 1,
@@ -24,19 +26,14 @@ COMMON = {
 }  # fmt: skip
 
 
-def run_of(workspace, family, config):
-    run = workspace.new_run(f"{family.FAMILY.name}.train", config.model_dump(mode="json"))
-    return run, list(family.train(config, run))
-
-
 @pytest.fixture(scope="module")
 def story(tmp_path_factory):
     workspace = Workspace.open(tmp_path_factory.mktemp("spatial"))
     dataset = shapes(workspace, validation=0.3)
     told = {**COMMON, "dataset": dataset.id, "width": 16, "spatial": True, "latent": 128, "components": 2, "lr": 4e-3}
-    vae, vae_events = run_of(workspace, image_vae, ImageVaeConfig(**told, steps=120))
+    vae, vae_events = started(workspace, image_vae, ImageVaeConfig(**told, steps=120))
     told = {**COMMON, "dataset": dataset.id, "width": 16, "autoencoder": vae.id, "lr": 3e-3, "dropout": 0.0}
-    flow, flow_events = run_of(workspace, image_flow, ImageFlowConfig(**{**told, "steps": 80, "validate_every": 40}))
+    flow, flow_events = started(workspace, image_flow, ImageFlowConfig(**{**told, "steps": 80, "validate_every": 40}))
     return workspace, vae, vae_events, flow, flow_events
 
 
@@ -82,9 +79,33 @@ def test_the_flow_learns_grids_of_mean_zero_and_deviation_one(story):
     source = image_flow.ResizedSource(workspace.datasets()[0], "train", torch.device("cpu"), 32)
     indices = np.arange(len(source))
     grids = model.space.encode(
-        source.images(indices), image_flow.shares_of(source.labels(indices), len(model.classes))
+        source.images(indices), shares_of(source.labels(indices), len(model.classes))
     )
     assert grids.mean((0, 2, 3)).abs().max() < 1e-3 and (grids.std((0, 2, 3)) - 1).abs().max() < 1e-2
+
+
+def test_codes_are_read_once_and_not_again_when_a_training_goes_on(story):
+    workspace, vae, _events, _flow, _flow_events = story
+    told = {**COMMON, "dataset": workspace.datasets()[0].id, "width": 8, "autoencoder": vae.id}
+    run, events = started(workspace, image_flow, ImageFlowConfig(**told, steps=2))
+    more = list(image_flow.train(ImageFlowConfig(**told, steps=4), run))
+    read = [
+        [e.step for e in part if isinstance(e, Progress) and e.phase == "Reading the codes of pictures"]
+        for part in (events, more)
+    ]
+    assert read == [[28], []] and int(run.checkpoints()[-1]) == 4
+
+
+def test_the_plan_counts_the_reading_of_codes(story):
+    workspace, vae, _events, _flow, _flow_events = story
+    told = {"dataset": workspace.datasets()[0].id, "width": 16}
+    machine = Machine(cores=4, memory=16 * 2**30, processor="x")
+    pixels, grids = (
+        plan({**told, **more}, "cpu64", workspace.datasets()[0], machine) for more in ({}, {"autoencoder": vae.id})
+    )
+    assert grids.problems == [] and grids.parameters < pixels.parameters and grids.seconds > 0
+    reading = plan({**told, "autoencoder": vae.id, "width": 8}, "cpu64", workspace.datasets()[0], machine).seconds
+    assert reading > 0.8 * grids.seconds, "most of the time is reading, whatever the size of the flow"
 
 
 def test_the_flow_needs_the_vae_no_more_once_it_is_trained(story, tmp_path):
@@ -130,14 +151,14 @@ def test_it_varies_fills_blends_and_is_explored(story, tmp_path):
 def test_a_run_that_a_flow_cannot_build_on_is_refused_before_the_first_step(story):
     workspace, vae, _events, flow, _flow_events = story
     dataset = workspace.datasets()[0]
-    whole, _whole_events = run_of(
+    whole, _whole_events = started(
         workspace, image_vae, ImageVaeConfig(**COMMON, dataset=dataset.id, width=16, latent=8, steps=1, components=1)
     )
     for run, said in ((flow, "is no image VAE"), (whole, "one code for the whole picture")):
         with pytest.raises(UserError, match=said):
-            run_of(workspace, image_flow, ImageFlowConfig(**COMMON, dataset=dataset.id, autoencoder=run.id, steps=1))
+            started(workspace, image_flow, ImageFlowConfig(**COMMON, dataset=dataset.id, autoencoder=run.id, steps=1))
     with pytest.raises(UserError, match="other classes"):
-        run_of(workspace, image_flow, ImageFlowConfig(
+        started(workspace, image_flow, ImageFlowConfig(
             **COMMON, dataset=dataset.id, autoencoder=vae.id, steps=1, use_labels=False
         ))  # fmt: skip
 
