@@ -230,7 +230,8 @@ class FlowTrainee(Trainee):
             images, hints = self.pictures.images(indices), None
             if self.config.augment:
                 images, hints = hinted_augment(images, self.config.augment)
-            images = self._ends(self.space, images, self.pictures.labels(indices))
+            with step.autocast():
+                images = self._ends(self.space, images, self.pictures.labels(indices))
             noise, times = torch.randn_like(images), draw_times(len(images), self.device, self.config.time_spread)
             with step.autocast():
                 told = self.network(between(noise, images, times), times, self._labels(indices), hints)
