@@ -104,7 +104,8 @@ def wait_for_threads(code: int, patience_s: float = PATIENCE_S) -> None:
     When the interpreter ends, it tears daemon threads out of what they do; out of Qt, that aborts the program.
     """
     deadline = time.monotonic() + patience_s
-    threads = [thread for thread in threading.enumerate() if thread.daemon]
+    of_qt = threading._DummyThread  # stands for one of Qt's, which the pool waits for, and cannot be joined
+    threads = [thread for thread in threading.enumerate() if thread.daemon and not isinstance(thread, of_qt)]
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
     pool = QThreadPool.globalInstance()

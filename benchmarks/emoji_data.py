@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from PIL import Image
 from aigc_desktop.core.config import check
 from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.events import Event, Result
+from aigc_desktop.core.family import Preset
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.jobs import import_dataset
@@ -47,6 +49,12 @@ def emoji_dataset(workspace: Workspace, size: int = SIZE) -> Dataset:
         if isinstance(event, Result):
             return workspace.dataset(str(event.data["id"]))
     raise RuntimeError("the import gave no data set")
+
+
+def preset_values(presets: Iterable[Preset], size: int, device: str) -> dict[str, Any]:
+    """Return the settings of a family's preset for a picture size and a device."""
+    name = f"{'cpu' if device == 'cpu' else 'gpu'}{size}"
+    return next(preset.values for preset in presets if preset.name == name)
 
 
 @dataclass(frozen=True)

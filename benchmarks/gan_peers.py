@@ -33,13 +33,12 @@ from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.recorder import record
 from aigc_desktop.engine.families import image_gan
 from aigc_desktop.engine.gan_setup import PRESETS
-from benchmarks.emoji_data import SAMPLES, cpu_seconds, emoji_dataset, measure, sheet
+from benchmarks.emoji_data import SAMPLES, cpu_seconds, emoji_dataset, measure, preset_values, sheet
 from benchmarks.fetch_data import fetch_wheels
+from benchmarks.image_gan import BUDGET_S, SEED, STEPS_32
 from benchmarks.report import DATA, RESULTS, Figure, figure, write
 
-BUDGET_S = 1200.0  # ten minutes of two cores
-SIZE, SEED = 32, 50_000
-STEPS = 8500  # of ours in that time
+SIZE = 32
 PEERS = {"lightweight_gan": "lightweight-gan==1.2.1", "stylegan2_pytorch": "stylegan2-pytorch==1.9.0"}
 BATCHES = {"lightweight_gan": 10, "stylegan2_pytorch": 5}
 NEEDS = ("einops==0.8.2",)
@@ -100,8 +99,8 @@ def figures(workspace: Workspace, dataset: Dataset, seconds: float) -> list[Figu
 
 def ours(workspace: Workspace, dataset: Dataset, seconds: float) -> tuple[dict[str, Pictures], int]:
     """Return pictures of our generator, and how many steps it took; its schedule ends with the time."""
-    values = next(preset.values for preset in PRESETS if preset.name == "cpu32")
-    steps = max(1, round(STEPS * seconds / BUDGET_S))
+    values = preset_values(PRESETS, SIZE, "cpu")
+    steps = max(1, round(STEPS_32 * seconds / BUDGET_S))
     own = {"warm_start": False, "steps": steps, "validate_every": 0, "sample_every": 0, "log_every": 100}
     config = image_gan.ImageGanConfig(
         **{**values, **own}, dataset=dataset.id, device="cpu", threads=torch.get_num_threads()

@@ -32,7 +32,7 @@ from aigc_desktop.engine.families import image_flow
 from aigc_desktop.engine.flow_setup import PRESETS
 from aigc_desktop.engine.nn.flow import between, draw_times
 from aigc_desktop.engine.nn.unet import Unet, UnetShape
-from benchmarks.emoji_data import SAMPLES, cpu_seconds, emoji_dataset, measure, sheet
+from benchmarks.emoji_data import SAMPLES, cpu_seconds, emoji_dataset, measure, preset_values, sheet
 from benchmarks.report import RESULTS, Figure, figure, write
 
 BUDGET_S = 1200.0
@@ -63,8 +63,8 @@ def main() -> None:
         took = figure(f"{prefix}.run_s", run.info.seconds, "s")
         write(prefix.replace(".", "_"), [*figures(dataset, run, prefix, options.device), took])
         return
-    preset = next(preset for preset in PRESETS if preset.name == f"{_kind(options.device)}{options.size}")
-    values = {**preset.values, "dataset": dataset.id, "steps": options.steps, "threads": options.threads}
+    usual = preset_values(PRESETS, options.size, options.device)
+    values = {**usual, "dataset": dataset.id, "steps": options.steps, "threads": options.threads}
     config = image_flow.ImageFlowConfig(**values, device=options.device, log_every=50)
     run = workspace.new_run("image_flow.train", config.model_dump(mode="json"))
     began, wall = cpu_seconds(), time.perf_counter()
@@ -84,11 +84,6 @@ def main() -> None:
         figure(f"{prefix}.wall_s ({options.threads} threads, {used / wall:.2f} cores)", wall, "s"),
         figure(f"{prefix}.images_per_cpu_s", options.steps * config.batch_size / used, "images/s"),
     ])  # fmt: skip
-
-
-def _kind(device: str) -> str:
-    """Return how the presets for a device are called."""
-    return "cpu" if device == "cpu" else "gpu"
 
 
 def figures(dataset: Dataset, run: Run, prefix: str, device: str) -> list[Figure]:

@@ -25,7 +25,7 @@ from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.recorder import record
 from aigc_desktop.engine.families import image_gan
 from aigc_desktop.engine.gan_setup import PRESETS
-from benchmarks.emoji_data import SAMPLES, cpu_seconds, emoji_dataset, measure, sheet
+from benchmarks.emoji_data import SAMPLES, cpu_seconds, emoji_dataset, measure, preset_values, sheet
 from benchmarks.report import RESULTS, Figure, figure, write
 
 BUDGET_S = 1200.0
@@ -71,13 +71,12 @@ def main() -> None:
 
 def _values(options: argparse.Namespace) -> dict[str, object]:
     """Return the settings: those of the preset for size and device, but from random weights."""
-    name = f"{'cpu' if options.device == 'cpu' else 'gpu'}{options.size}"
-    values = next(preset.values for preset in PRESETS if preset.name == name)
+    values = preset_values(PRESETS, options.size, options.device)
     own = {
         "warm_start": False, "projected": options.projected, "adaptive": options.adaptive, "device": options.device,
         "threads": options.threads, "validate_every": 1500, "sample_every": 500, "log_every": 50,
     }  # fmt: skip
-    steps = options.steps or (STEPS_32 if name == "cpu32" else values["steps"])
+    steps = options.steps or (STEPS_32 if (options.size, options.device) == (32, "cpu") else values["steps"])
     return {**values, **own, "steps": steps}
 
 

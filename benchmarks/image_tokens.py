@@ -36,7 +36,7 @@ from aigc_desktop.engine.pictures import Pictures, one_by_one, seeded
 from aigc_desktop.engine.token_transformer_setup import PRESETS, ImageTransformerConfig
 from aigc_desktop.engine.tokens_setup import PRESETS as TOKEN_PRESETS
 from aigc_desktop.engine.tokens_setup import ImageTokensConfig
-from benchmarks.emoji_data import SAMPLES, cpu_seconds, emoji_dataset, measure, sheet
+from benchmarks.emoji_data import SAMPLES, cpu_seconds, emoji_dataset, measure, preset_values, sheet
 from benchmarks.report import RESULTS, Figure, figure, write
 
 BUDGET_S = 600.0  # processor seconds of tokens and one Transformer together
@@ -62,9 +62,8 @@ def main() -> None:
     workspace = Workspace.open(options.workspace or Path(tempfile.mkdtemp()))
     dataset = emoji_dataset(workspace, options.size)
     common = {"dataset": dataset.id, "threads": options.threads, "device": options.device, "log_every": 50}
-    name = f"{'cpu' if options.device == 'cpu' else 'gpu'}{options.size}"
     for_tokens, for_writing = (
-        next(preset.values for preset in presets if preset.name == name) for presets in (TOKEN_PRESETS, PRESETS)
+        preset_values(presets, options.size, options.device) for presets in (TOKEN_PRESETS, PRESETS)
     )
     token_config = ImageTokensConfig(**{**for_tokens, **common, "steps": options.token_steps})
     tokens, token_seconds = trained(workspace, image_tokens, token_config)

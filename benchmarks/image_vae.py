@@ -24,7 +24,7 @@ from aigc_desktop.engine.metrics.baselines import gaussian_blur
 from aigc_desktop.engine.metrics.features import image_features
 from aigc_desktop.engine.metrics.image import kid
 from aigc_desktop.engine.vae_setup import PRESETS
-from benchmarks.emoji_data import SAMPLES, cpu_seconds, emoji_dataset, measure, sheet
+from benchmarks.emoji_data import SAMPLES, cpu_seconds, emoji_dataset, measure, preset_values, sheet
 from benchmarks.report import RESULTS, Figure, figure, write
 
 BUDGET_S = 1200.0
@@ -41,8 +41,7 @@ def main() -> None:
     options = parser.parse_args()
     workspace = Workspace.open(options.workspace or Path(tempfile.mkdtemp()))
     dataset = emoji_dataset(workspace, options.size)
-    name = f"{'cpu' if options.device == 'cpu' else 'gpu'}{options.size}"
-    values = next(preset.values for preset in PRESETS if preset.name == name)
+    values = preset_values(PRESETS, options.size, options.device)
     own = {"steps": options.steps, "threads": options.threads, "device": options.device, "log_every": 50}
     config = image_vae.ImageVaeConfig(**{**values, **own}, dataset=dataset.id)
     run = workspace.new_run("image_vae.train", config.model_dump(mode="json"))

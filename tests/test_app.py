@@ -97,8 +97,10 @@ def test_fcitx_is_reached_through_ibus_and_other_input_methods_stay():
 
 LEAVE_WITH_WORK = """
 import sys
+import threading
 import time
 from pathlib import Path
+from PySide6.QtCore import QThreadPool
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication, QWidget
 from aigc_desktop.app import wait_for_threads
@@ -113,6 +115,7 @@ def scale_for_ever():
 application = QApplication([])
 owner = QWidget()
 Background(owner, save, print, print)
+QThreadPool.globalInstance().start(threading.current_thread)  # as the log does on threads of Qt
 if sys.argv[2] == "endless":
     Background(owner, scale_for_ever, print, print)
 time.sleep(0.1)
