@@ -19,7 +19,7 @@ from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.report import Report
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.engine.checkpoint import read_model
+from aigc_desktop.engine.checkpoint import read_card
 from aigc_desktop.engine.device import choose_device, set_up
 from aigc_desktop.engine.figures import new_report, trained_dataset, training_plots
 from aigc_desktop.engine.picture_report import measure_pictures
@@ -81,8 +81,7 @@ def evaluate(config: EvaluateConfig, run: Run) -> EventStream:
     folder = trained.checkpoint(config.checkpoint)
     set_up(choose_device(config.device), config.seed)
     yield Progress(0, config.count, _("Loading the model"))
-    card, _weights = read_model(folder)
-    del _weights
+    card = read_card(folder)
     report = new_report(trained, folder.name, dataset, config.count, config.seed)
     training = {name: round(value, 5) for name, value in card.metrics.items()}
     report = replace(report, training=training, plots=training_plots(trained))

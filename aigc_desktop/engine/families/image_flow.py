@@ -37,8 +37,10 @@ from aigc_desktop.engine.pictures import (
     CreateConfig,
     Pictures,
     ResizedSource,
+    class_field,
     class_index,
     class_names,
+    guidance_field,
     known_class,
     load_trained,
     one_by_one,
@@ -57,20 +59,13 @@ MOST_VALIDATED, VALIDATED_AT_ONCE = 512, 32
 class FlowConfig(CreateConfig):
     """Settings of every task of a trained flow."""
 
-    label: str = param(
-        "", N_("Class"), N_("Name of one class the model has learned; empty for a mixture as in the data."),
-        kind=FieldKind.CLASS,
-    )  # fmt: skip
+    label: str = class_field()
     walk_steps: int = param(
         USUAL_STEPS, N_("Steps per picture"),
         N_("More steps take longer; 8 are quick, 16 are good, above 32 changes little."),
         ge=1, le=200,
     )  # fmt: skip
-    guidance: float = param(
-        1.0, N_("Guidance"),
-        N_("Above 1 pictures are more typical of their class and less varied; 1.5 to 3 suits most, 1 turns it off."),
-        ge=0.0, le=10.0, advanced=True,
-    )  # fmt: skip
+    guidance: float = guidance_field()
 
 
 class NewConfig(FlowConfig, MakeConfig):

@@ -23,7 +23,6 @@ from aigc_desktop.core.config import param
 from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.events import Event, EventStream, Note, Sample
 from aigc_desktop.core.family import Family, Task
-from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
@@ -47,6 +46,7 @@ from aigc_desktop.engine.pictures import (
     KidMeter,
     Pictures,
     ResizedSource,
+    class_field,
     class_index,
     class_names,
     known_class,
@@ -72,10 +72,7 @@ class GenerateConfig(MakeConfig):
         N_("Below 1 pictures are more alike and cleaner, above 1 they are bolder and break more often."),
         ge=0.0, le=2.0,
     )  # fmt: skip
-    label: str = param(
-        "", N_("Class"), N_("Name of one class the model has learned; empty for a mixture as in the data."),
-        kind=FieldKind.CLASS,
-    )  # fmt: skip
+    label: str = class_field()
 
 
 def train(config: ImageGanConfig, run: Run) -> EventStream:

@@ -47,8 +47,10 @@ from aigc_desktop.engine.picture_tokens import (
 from aigc_desktop.engine.pictures import (
     Pictures,
     ResizedSource,
+    class_field,
     class_index,
     class_names,
+    guidance_field,
     known_class,
     load_trained,
     one_by_one,
@@ -69,10 +71,7 @@ TOKENS_LAST_RATE = 0.02  # of the learning rate, when the tokens are frozen
 class WriteConfig(MakeConfig):
     """Settings of every task of a trained image Transformer."""
 
-    label: str = param(
-        "", N_("Class"), N_("Name of one class the model has learned; empty for a mixture as in the data."),
-        kind=FieldKind.CLASS,
-    )  # fmt: skip
+    label: str = class_field()
     wildness: float = param(
         1.0, N_("Safe … wild"), N_("Below 1 pictures are nearer to typical ones, above 1 they are bolder."),
         ge=0.0, le=2.0,
@@ -87,11 +86,7 @@ class WriteConfig(MakeConfig):
         N_("Spread evenly gives more varied pictures; surest first gives plainer ones."),
         labels={"halton": N_("spread evenly"), "confidence": N_("surest first")}, advanced=True,
     )  # fmt: skip
-    guidance: float = param(
-        1.0, N_("Guidance"),
-        N_("Above 1 pictures are more typical of their class and less varied; 1.5 to 3 suits most, 1 turns it off."),
-        ge=0.0, le=10.0, advanced=True,
-    )  # fmt: skip
+    guidance: float = guidance_field()
 
     def drawing(self) -> Drawing:
         """Return how tokens are drawn."""

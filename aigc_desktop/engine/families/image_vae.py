@@ -23,7 +23,6 @@ from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Event, EventStream, Progress, Sample
 from aigc_desktop.core.family import Family, Task
-from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
@@ -42,6 +41,7 @@ from aigc_desktop.engine.pictures import (
     CreateConfig,
     Pictures,
     ResizedSource,
+    class_field,
     class_index,
     class_names,
     load_trained,
@@ -68,10 +68,7 @@ class GenerateConfig(MakeConfig):
         1.0, N_("Safe … wild"), N_("Below 1 pictures are nearer to typical ones, above 1 they are bolder."),
         ge=0.0, le=2.0,
     )  # fmt: skip
-    label: str = param(
-        "", N_("Class"), N_("Name of one class the model has learned; empty for a mixture as in the data."),
-        kind=FieldKind.CLASS,
-    )  # fmt: skip
+    label: str = class_field()
 
 
 class ReconstructConfig(CreateConfig):
