@@ -110,7 +110,7 @@ def pack_linears(module: nn.Module, kind: torch.dtype) -> None:
 
 
 def need_four_bits(device: torch.device) -> None:
-    """Raise UserError unless matrices can be packed and multiplied on `device`; tried once per process."""
+    """Raise UserError unless matrices can be packed and multiplied on `device`, which is tried."""
     if device.type not in _DEVICES:
         raise UserError(
             _("Weights in 4 bits are for NVIDIA cards and processors only."),
@@ -164,7 +164,6 @@ def library() -> Any:
     return functional
 
 
-@functools.cache
 def _fault(device_type: str) -> str:
     """Return why a small matrix cannot be packed and multiplied on a kind of device, "" when it can."""
     weight = torch.linspace(-1, 1, 2 * BLOCK * BLOCK, device=device_type).view(2 * BLOCK, BLOCK)

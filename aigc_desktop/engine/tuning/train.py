@@ -68,9 +68,7 @@ def load_base(config: TuneConfig, run: Run, device: torch.device) -> Generator[E
     if packed:
         need_four_bits(device)  # a training may go on elsewhere
         place = _packing(model, device, half)
-    loaded = yield from load_language_model(
-        model, device, kept_in="bfloat16" if half else "float32", place=place
-    )
+    loaded = yield from load_language_model(model, device, kept_in="bfloat16" if half else "float32", place=place)
     form = Form(config.prompt.strip(), bool(config.prompt.strip() and config.chat and loaded.template))
     if config.prompt.strip() and config.chat and not loaded.template:
         text = _("“{title}” has no form for conversations, so requests are learned as plain lines.")

@@ -105,16 +105,6 @@ def test_nothing_imports_it_unasked():
 # where it cannot be
 
 
-@pytest.fixture
-def afresh():
-    caches = (four_bit.library, four_bit._fault)
-    for cache in caches:
-        cache.cache_clear()
-    yield
-    for cache in caches:
-        cache.cache_clear()
-
-
 def test_without_the_package_there_is_one_sentence_and_a_way_out(monkeypatch):
     monkeypatch.setitem(sys.modules, "bitsandbytes", None)
     assert not has_four_bits(CPU)
@@ -150,7 +140,7 @@ class Wrong:
 
 
 @pytest.mark.parametrize(("library", "reason"), [(Broken, "cannot open shared object file."), (Wrong, "wrong.")])
-def test_a_package_that_fails_here_is_told_with_its_reason(monkeypatch, afresh, library, reason):
+def test_a_package_that_fails_here_is_told_with_its_reason(monkeypatch, library, reason):
     monkeypatch.setattr(four_bit, "is_installed", lambda: True)
     monkeypatch.setattr(four_bit, "library", lambda: library)
     with pytest.raises(UserError) as caught:

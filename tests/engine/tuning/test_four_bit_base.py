@@ -58,7 +58,9 @@ def test_it_learns_and_its_adapter_is_as_ever(workspace, dataset, base, values):
 
 
 @needs_library
-def test_only_matrices_of_layers_are_packed(workspace, dataset, base):
+@pytest.mark.parametrize("tied", [True, False])
+def test_only_matrices_of_layers_are_packed(workspace, dataset, tied):
+    base = add_tiny_model(workspace, tie_word_embeddings=tied)
     values = {**QUICK, **PACKED, "dataset": dataset.id, "base": base, "precision": "bfloat16"}
     config = TuneConfig.model_validate(values)
     run = workspace.new_run("language_model.train", config.model_dump(mode="json"))
