@@ -44,6 +44,7 @@ def checks(folder: Path) -> Iterator[tuple[str, Callable[[], None]]]:
     from aigc_desktop.core.rehearsal import SAMPLES
     from aigc_desktop.core.workspace import Workspace
     from aigc_desktop.engine.catalog import load_families
+    from aigc_desktop.engine.nn.four_bit import is_installed
 
     workspace = Workspace.open(folder)
     datasets: dict[str, str] = {}
@@ -58,6 +59,8 @@ def checks(folder: Path) -> Iterator[tuple[str, Callable[[], None]]]:
     yield "evaluation", lambda: check_evaluation(workspace, datasets["text"])
     yield "published language model", lambda: check_language_model(workspace, folder.with_name("tiny 模型"))
     yield "LoRA", lambda: check_lora(workspace)
+    if is_installed():
+        yield "weights in 4 bits", check_four_bits
     for line in diffusion_lines():
         yield f"diffusion {line}", lambda line=line: check_diffusion(workspace, folder.with_name(f"tiny {line}"), line)  # type: ignore[misc]
     for language in LANGUAGES:
@@ -177,6 +180,15 @@ def check_language_model(workspace: Any, folder: Path) -> None:
         events: list[Any] = []
         run_task(workspace, "language_model.generate", values, result, events)
         assert any(isinstance(event, Text) for event in events), "nothing was written"
+
+
+def check_four_bits() -> None:
+    """Pack a matrix into 4 bits and take a product with it, where bitsandbytes is."""
+    import torch
+
+    from aigc_desktop.engine.nn.four_bit import need_four_bits
+
+    need_four_bits(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 def diffusion_lines() -> list[str]:

@@ -50,6 +50,7 @@ EXCLUDED_MODULES = [
     "datasets",
     "jax",
     "joblib",
+    "kernels",
     "mistral_common",
     "narwhals",
     "networkx",

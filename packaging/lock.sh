@@ -15,7 +15,24 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-wanted = [Requirement("aigc-desktop[dev,package,bench]")]
+def needs(name: str) -> list[str]:
+    try:
+        return metadata.requires(name) or []
+    except metadata.PackageNotFoundError:
+        return []
+
+
+def installed(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        if normal(name) not in kept:
+            raise
+        return kept[normal(name)]  # what only some machines install keeps its pin
+
+
+kept = dict(line.strip().split("==") for line in open("requirements.lock") if "==" in line)
+wanted = [Requirement("aigc-desktop[dev,package,bench,gpu]")]
 pins: dict[str, str] = {}
 seen: set[tuple[str, str]] = set()
 while wanted:
@@ -24,8 +41,8 @@ while wanted:
         if (normal(item.name), extra) in seen:
             continue
         seen.add((normal(item.name), extra))
-        pins[normal(item.name)] = metadata.version(item.name).partition("+")[0]
-        for text in metadata.requires(item.name) or []:
+        pins[normal(item.name)] = installed(item.name).partition("+")[0]
+        for text in needs(item.name):
             needed = Requirement(text)
             if needed.marker is None or needed.marker.evaluate({"extra": extra}):
                 wanted.append(needed)

@@ -108,3 +108,17 @@ def test_diffusion_models_run_without_what_is_left_out_and_without_a_connection(
     done = subprocess.run([sys.executable, "-c", WITHOUT, gone], capture_output=True, text=True, cwd=root)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.endswith("connections 0\n")
+
+
+def test_of_the_libraries_for_4_bits_those_stay_that_torch_can_use(root):
+    hook = (root / "packaging" / "hooks" / "hook-bitsandbytes.py").read_text(encoding="utf-8").partition("\n_CUDA =")[0]
+    rules: dict = {}
+    exec(hook, rules)
+    names = ["cpu.so", "cuda118.so", "cuda128.so", "cuda130.so", "cuda132.dll", "rocm70.so", "xpu2025.so"]
+
+    def used(cuda):
+        return [name for name in names if rules["_is_used"](f"/x/bitsandbytes/libbitsandbytes_{name}", cuda)]
+
+    assert used("") == ["cpu.so"]
+    assert used("12.6") == ["cpu.so", "cuda128.so"]
+    assert used("13.0") == ["cpu.so", "cuda130.so", "cuda132.dll"]

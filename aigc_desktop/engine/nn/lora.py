@@ -24,6 +24,7 @@ from aigc_desktop.core.errors import BadInput
 from aigc_desktop.core.files import write_json
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.records import read_table
+from aigc_desktop.engine.nn.four_bit import PackedLinear
 from aigc_desktop.engine.weights import read_tensors, write_tensors
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -60,14 +61,17 @@ class QuickDropout(nn.Dropout):
 class LoraLinear(nn.Linear):
     """A linear layer, (..., in) -> (..., out): W x + b + alpha / rank · B A dropout(x); W and b do not learn.
 
-    It takes over the tensors of `base`, so the names in a state are those of the model, with two more.
+    It takes over the tensors of `base`, so the names in a state are those of the model, with two more. A base in 4 bits
+    stays a layer within.
     """
 
     def __init__(self, base: nn.Linear, rank: int, alpha: float, dropout: float) -> None:
         nn.Module.__init__(self)
         self.in_features, self.out_features = base.in_features, base.out_features
+        self.packed = base if isinstance(base, PackedLinear) else None
         self.weight, self.bias = base.weight, base.bias
-        place = {"device": base.weight.device, "dtype": torch.float32}
+        frozen = base.weight if self.packed is None else self.packed.packed.codes
+        place = {"device": frozen.device, "dtype": torch.float32}
         self.lora_A = nn.Linear(self.in_features, rank, bias=False, **place)
         self.lora_B = nn.Linear(rank, self.out_features, bias=False, **place)
         self.scaling, self.dropout = alpha / rank, QuickDropout(dropout)
@@ -76,7 +80,7 @@ class LoraLinear(nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name in torch
         """Return the layer's output with the learned change."""
-        out = F.linear(input, self.weight, self.bias)
+        out = F.linear(input, self.weight, self.bias) if self.packed is None else self.packed(input)
         seen = self.dropout(input)
         if not torch.is_autocast_enabled(seen.device.type):
             seen = seen.to(self.lora_A.weight.dtype)
@@ -85,7 +89,9 @@ class LoraLinear(nn.Linear):
 
     @torch.no_grad()
     def merged(self) -> nn.Linear:
-        """Return the plain layer with the change added to its matrix."""
+        """Return the plain layer with the change added to its matrix; TypeError when that lies in 4 bits."""
+        if self.packed is not None:
+            raise TypeError("a change is merged into the whole matrix, read anew")
         plain = nn.Linear(self.in_features, self.out_features, self.bias is not None, "meta")
         change = self.scaling * (self.lora_B.weight @ self.lora_A.weight)
         plain.weight = nn.Parameter((self.weight.float() + change).to(self.weight.dtype), requires_grad=False)
@@ -194,7 +200,7 @@ def _unusable(folder: Path, reason: str) -> BadInput:
 
 def _plain(layer: nn.Module) -> bool:
     """Return whether a layer can be changed: linear, and not part of an adapter."""
-    return type(layer) is nn.Linear
+    return type(layer) in (nn.Linear, PackedLinear)
 
 
 def _layer(model: nn.Module, name: str) -> nn.Linear:

@@ -91,14 +91,23 @@ class LanguageModel:
 
 Change = Callable[[Llama], None]
 """Changes a network that was just read, as an adapter does."""
+Place = Callable[[Llama, str, Tensor], None]
+"""Gives a network the tensor of this name as soon as it is read."""
+
+
+def put(network: Llama, name: str, tensor: Tensor) -> None:
+    """Give a network a tensor as it is."""
+    owner, _dot, last = name.rpartition(".")
+    setattr(network.get_submodule(owner), last, nn.Parameter(tensor, requires_grad=False))
 
 
 def load_language_model(
     model: Model, device: torch.device, numbers: Numbers | None = None, change: Change = lambda _network: None,
-    kept_in: Numbers = "float32",
+    kept_in: Numbers = "float32", place: Place | None = None,
 ) -> Generator[Event, None, LanguageModel]:  # fmt: skip
     """Return an imported model, in the numbers of its files, which will be `kept_in`, or ready to write in `numbers`.
 
+    With `place` its tensors go where that puts them, and the memory is looked after by who gives it.
     Yields Progress between its parts. UserError when it is no language model, damaged, or too large for the memory.
     """
     info = model.info
@@ -106,19 +115,20 @@ def load_language_model(
         raise UserError(
             _("“{title}” is not a model that writes.").format(title=info.title), _("Choose a language model.")
         )
-    need_memory(info, numbers or kept_in, device)
-    return (yield from open_language_model(model, info.title, device, numbers, change))
+    if place is None:
+        need_memory(info, numbers or kept_in, device)
+    return (yield from open_language_model(model, info.title, device, numbers, change, place or put))
 
 
 def open_language_model(
-    model: Model, title: str, device: torch.device, numbers: Numbers | None, change: Change
+    model: Model, title: str, device: torch.device, numbers: Numbers | None, change: Change, place: Place = put
 ) -> Generator[Event, None, LanguageModel]:
     """Return the model in a folder that need not be an imported one."""
     found = find_model(model.folder)
     assert isinstance(found, FoundModel)  # a model folder always has its configuration
     shape = check_language_model(found)
     words = read_words(model.folder, shape.vocab)
-    network = yield from read_network(found, shape)
+    network = yield from read_network(found, shape, place)
     change(network)
     if numbers is not None:
         network = make_ready(network, numbers, device)
@@ -156,20 +166,28 @@ def check_language_model(found: FoundModel) -> LlamaShape:
 
 def need_memory(info: ModelInfo, numbers: Numbers, device: torch.device) -> None:
     """Raise UserError when the weights do not fit into the memory that is free, saying how much is missing."""
-    needed, smaller = memory_of(info, BITS[numbers]), memory_of(info, 8)
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+    smaller = memory_of(info, 8)
+    hint = ""
+    if numbers != "int8" and smaller < free_memory_of(device) and device.type == "cpu":
+        hint = _("With 8-bit weights it needs {size}: choose them under “Numbers”.").format(size=readable_size(smaller))
+    need_bytes(info.title, memory_of(info, BITS[numbers]), device, hint)
+
+
+def need_bytes(title: str, needed: int, device: torch.device, hint: str = "") -> None:
+    """Raise UserError when a model called `title` needs more bytes than are free; `hint` is a better way out."""
+    free = free_memory_of(device)
     if needed > free:
-        hint = _("Close other programs, or choose a smaller model.")
-        if numbers != "int8" and smaller < free and device.type == "cpu":
-            hint = _("With 8-bit weights it needs {size}: choose them under “Numbers”.").format(
-                size=readable_size(smaller)
-            )
         raise UserError(
             _("“{title}” needs about {needed} of memory, {missing} more than is free.").format(
-                title=info.title, needed=readable_size(needed), missing=readable_size(needed - free)
+                title=title, needed=readable_size(needed), missing=readable_size(needed - free)
             ),
-            hint, kind="OutOfMemory",
+            hint or _("Close other programs, or choose a smaller model."), kind="OutOfMemory",
         )  # fmt: skip
+
+
+def free_memory_of(device: torch.device) -> int:
+    """Return the bytes that are free on a device now."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
 
 
 def read_words(folder: Path, vocab: int) -> Words:
@@ -192,8 +210,8 @@ def read_words(folder: Path, vocab: int) -> Words:
     return words
 
 
-def read_network(found: FoundModel, shape: LlamaShape) -> Generator[Event, None, Llama]:
-    """Return the network with the weights of its files, as they are there; yields Progress."""
+def read_network(found: FoundModel, shape: LlamaShape, place: Place = put) -> Generator[Event, None, Llama]:
+    """Return the network with the weights of its files, each put where it belongs as it is read; yields Progress."""
     with torch.device("meta"):
         network = Llama(shape)
     wanted = set(network.state_dict())
@@ -203,7 +221,7 @@ def read_network(found: FoundModel, shape: LlamaShape) -> Generator[Event, None,
             with safe_open(path, "pt") as file:
                 for name in file.keys():  # noqa: SIM118 - a file, not a dictionary
                     if name in wanted and not (shape.tied and name == "lm_head.weight"):
-                        _put(network, name, file.get_tensor(name).clone())
+                        place(network, name, file.get_tensor(name).clone())
                         done += 1
                         yield Progress(done, len(wanted), _("Loading the model"))
         except (SafetensorError, ValueError, RuntimeError) as error:
@@ -246,11 +264,6 @@ def template_of(model: Model) -> str:
     if isinstance(told, list):  # several by name
         told = next((t.get("template") for t in told if isinstance(t, dict) and t.get("name") == "default"), None)
     return told if isinstance(told, str) else ""
-
-
-def _put(network: Llama, name: str, tensor: Tensor) -> None:
-    owner, _dot, last = name.rpartition(".")
-    setattr(network.get_submodule(owner), last, nn.Parameter(tensor, requires_grad=False))
 
 
 def _by(size: tuple[int, ...]) -> str:

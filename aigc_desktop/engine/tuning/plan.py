@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from aigc_desktop.core.dataset import Dataset
-from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.errors import UserError, readable_size
 from aigc_desktop.core.family import Plan, Problem
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.machine import Machine, engine_threads
@@ -18,12 +18,13 @@ from aigc_desktop.core.model import Model
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.model_files import FoundModel, find_model
 from aigc_desktop.engine.device import autocast, choose_device, choose_precision, is_out_of_memory
+from aigc_desktop.engine.nn.four_bit import pack_linears
 from aigc_desktop.engine.nn.lora import add_lora
 from aigc_desktop.engine.planning import Draft, choose_preset
 from aigc_desktop.engine.pretrained.llama import Llama, LlamaShape
 from aigc_desktop.engine.pretrained.load import check_language_model, template_of
 from aigc_desktop.engine.tuning.lessons import LEAST, need_prompt
-from aigc_desktop.engine.tuning.memory import Need, layer_of, parameters_of, what_fits
+from aigc_desktop.engine.tuning.memory import Need, frozen_of, is_packed, layer_of, parameters_of, what_fits
 from aigc_desktop.engine.tuning.setup import PRESETS, TARGETS, TuneConfig
 from aigc_desktop.engine.tuning.sweep import steps_of
 
@@ -112,24 +113,34 @@ def _estimate(
     except UserError as error:
         return replace(made, problems=[*draft.problems, Problem(error.message, "device")])
     half = choose_precision(config.precision, device, whole) == "bfloat16"
-    need = Need.of(config, shape, half)
     limit = 0.9 * (machine.memory if config.device == "cpu" else machine.device_memory or machine.memory)
+    packed = False
+    try:
+        packed = is_packed(config, shape, half, limit, device)
+    except UserError as error:
+        draft.problems.append(Problem(f"{error.message} {error.hint}", "base_numbers"))
+    need = Need.of(config, shape, half, packed)
     memory = need.with_wish(config.checkpointing, limit)
     if memory > limit:
         text = _("About {needed:.0f} MB of memory are needed; {there:.0f} MB can be used here.").format(
             needed=memory / 1e6, there=limit / 1e6
         )
-        draft.problems.append(Problem(f"{text} {what_fits(config, shape, half, limit)}", "batch_size"))
+        draft.problems.append(Problem(f"{text} {what_fits(config, shape, half, limit, device)}", "batch_size"))
     seconds = None
     if not draft.problems:
         steps = config.steps + steps_of(config) * len(config.rates)
         try:
-            seconds = steps * _seconds(config, shape, half, memory < need.bytes) * _OVERHEAD
+            seconds = steps * _seconds(config, shape, half, packed, memory < need.bytes) * _OVERHEAD
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             draft.problems.append(Problem(_("Not enough memory: choose a smaller model."), "base"))
     notes = list(_notes(config, need, whole, model, dataset, memory < need.bytes))
+    if packed:
+        notes.append(_("The frozen model takes {packed} in 4 bits instead of {whole}; its weights are rounded.").format(
+            packed=readable_size(round(frozen_of(shape, half, True))),
+            whole=readable_size(round(frozen_of(shape, half, False))),
+        ))  # fmt: skip
     return replace(
         made, parameters=whole, steps=config.steps, seconds=seconds, good_after_s=seconds, memory_mb=memory / 1e6,
         disk_mb=4 * 4.0 * need.learned * 4 / 1e6, problems=draft.problems, notes=notes,
@@ -154,9 +165,9 @@ def _notes(
     return notes
 
 
-def _seconds(config: TuneConfig, shape: LlamaShape, half: bool, saving: bool) -> float:
+def _seconds(config: TuneConfig, shape: LlamaShape, half: bool, packed: bool, saving: bool) -> float:
     """Return the seconds of a step, from one layer on a few tokens; the output counts by its products."""
-    layer = _layer_seconds(shape, config.method, config.rank, half, config.device, config.threads)
+    layer = _layer_seconds(shape, config.method, config.rank, half, packed, config.device, config.threads)
     output = shape.vocab * shape.width / layer_of(shape)
     tokens = config.batch_size * config.context / _TRIAL_TOKENS
     update = parameters_of(shape) / 1.5e9 if config.method == "full" else 0.0  # AdamW moves 24 bytes a weight
@@ -164,13 +175,18 @@ def _seconds(config: TuneConfig, shape: LlamaShape, half: bool, saving: bool) ->
 
 
 @functools.lru_cache(maxsize=32)
-def _layer_seconds(shape: LlamaShape, method: str, rank: int, half: bool, device_name: str, threads: int) -> float:
+def _layer_seconds(
+    shape: LlamaShape, method: str, rank: int, half: bool, packed: bool, device_name: str, threads: int
+) -> float:
     """Return the seconds that one layer takes forward and backward: the median of a few steps."""
     device = choose_device(device_name)
     torch.set_num_threads(threads or engine_threads())
     with torch.random.fork_rng(devices=[]):
         network = Llama(replace(shape, layers=1, vocab=_SMALL_VOCAB, tied=True))
-        network.to(device, torch.bfloat16 if half and method == "lora" else torch.float32)
+        kind = torch.bfloat16 if half and method == "lora" else torch.float32
+        network.to(device, kind)
+        if packed:
+            pack_linears(network.model, kind)
         if method == "lora":
             add_lora(network.model, TARGETS, rank, 1.0)
         tokens = torch.zeros(1, min(_TRIAL_TOKENS, shape.context), dtype=torch.long, device=device)

@@ -61,6 +61,11 @@ class TuneConfig(LoraConfig):
         N_("Divides the strength by the root of the rank (rsLoRA): keeps high ranks from learning too little."),
         advanced=True,
     )  # fmt: skip
+    base_numbers: Literal["auto", "whole", "nf4"] = param(
+        "auto", N_("Numbers of the base"),
+        N_("4 bits (QLoRA) take a quarter of 16 bits and round the frozen model; automatic only when memory is short."),
+        labels={"auto": N_("Automatic"), "whole": N_("as they are"), "nf4": N_("4-bit (NF4)")}, advanced=True,
+    )  # fmt: skip
     checkpointing: Literal["auto", "on", "off"] = param(
         "auto", N_("Save memory"),
         N_("Works out intermediate numbers twice: a third slower; automatic does so when memory is short."),

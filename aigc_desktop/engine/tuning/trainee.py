@@ -71,6 +71,7 @@ class Base:
     loaded: LanguageModel
     form: Form
     precision: str
+    packed: bool = False  # its matrices lie in 4 bits, where they are used
 
 
 class TuneTrainee(Trainee):
@@ -87,7 +88,8 @@ class TuneTrainee(Trainee):
         self.network, self.shape = network, network.shape
         adapted = config.method == "lora"
         frozen = torch.bfloat16 if adapted and base.precision == "bfloat16" else torch.float32
-        network.to(device, frozen)
+        if not base.packed:
+            network.to(device, frozen)
         torch.manual_seed(config.seed)
         if adapted:
             network.requires_grad_(False)
