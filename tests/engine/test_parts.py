@@ -10,7 +10,7 @@ from torch import nn
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.engine import device as devices
 from aigc_desktop.engine.data import ImageSource, Sampler, open_dataset, to_model, to_pictures
-from aigc_desktop.engine.device import choose_device, choose_precision, describe_machine, is_out_of_memory
+from aigc_desktop.engine.device import choose_device, choose_precision, describe_machine, is_out_of_memory, set_up
 from aigc_desktop.engine.ema import Averages
 from aigc_desktop.engine.guard import Guard
 from aigc_desktop.engine.meters import MetricMeans, Pace, Stopwatch
@@ -166,6 +166,28 @@ def test_bfloat16_must_be_clearly_faster(monkeypatch, float32, bfloat16, chosen)
     assert choose_precision("auto", torch.device("cpu")) == chosen
     devices.bfloat16_pays.cache_clear()
     assert choose_precision("float32", torch.device("cpu")) == "float32"
+
+
+def test_fast_products_stay_exact():
+    """Whatever multiplies float32 matrices after `set_up`, rounds no more than float32 does."""
+    set_up(torch.device("cpu"), 0, 1)
+    a, b = torch.randn(2, 300, 300)
+    assert torch.allclose(a @ b, (a.double() @ b.double()).float(), atol=1e-4)
+
+
+@pytest.mark.parametrize(("rounded", "factor", "taken"), [(False, 0.4, True), (False, 0.9, False), (True, 0.4, False)])
+def test_products_are_taken_where_they_are_fast_and_exact(monkeypatch, rounded, factor, taken):
+    now = 0.0
+
+    def product(a, b, out):
+        nonlocal now
+        other = torch.backends.mkldnn.matmul.fp32_precision == "bf16"
+        now += factor if other else 1.0
+        out.copy_((a.bfloat16() @ b.bfloat16()).float() if other and rounded else a @ b)
+
+    monkeypatch.setattr(devices.time, "perf_counter", lambda: now)
+    monkeypatch.setattr(devices.torch, "mm", product)
+    assert devices._products_pay.__wrapped__() == taken
 
 
 def test_small_models_stay_in_float32_on_a_processor(monkeypatch):

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from aigc_desktop.engine.nn.attend import attend
 from aigc_desktop.engine.nn.lean import relu_squared, rms_norm, rotate
 
 
@@ -76,14 +77,14 @@ class SelfAttention(nn.Module):
         q, k = rotate(rms_norm(q), cos, sin), rotate(rms_norm(k), cos, sin)
         q, k = q.to(v.dtype), k.to(v.dtype)
         if cache is None:
-            y = F.scaled_dot_product_attention(q, k, v, attn_mask=seen, is_causal=self.causal and seen is None)
+            y = attend(q, k, v, seen, causal=self.causal and seen is None)
         else:
             keys, values = cache.extend(layer, k, v)
             if T == 1:  # one new token sees everything before it
-                y = F.scaled_dot_product_attention(q, keys, values)
+                y = attend(q, keys, values)
             else:
                 past = torch.ones(T, keys.shape[2], dtype=torch.bool, device=x.device).tril(keys.shape[2] - T)
-                y = F.scaled_dot_product_attention(q, keys, values, attn_mask=past)
+                y = attend(q, keys, values, past)
         return self.out(y.transpose(1, 2).reshape(B, T, C))  # (B, H, T, D) -> (B, T, C)
 
 

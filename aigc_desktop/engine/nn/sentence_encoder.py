@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from aigc_desktop.engine.nn.attend import attend
 from aigc_desktop.engine.nn.attention import FeedForward, rotary_table
 from aigc_desktop.engine.nn.lean import rms_norm, rotate
 
@@ -50,7 +51,7 @@ class _Layer(nn.Module):
         # (B, T, 3C) -> 3 × (B, H, T, D)
         q, k, v = self.qkv(rms_norm(x)).view(B, T, 3, self.heads, C // self.heads).permute(2, 0, 3, 1, 4)
         q, k = rotate(rms_norm(q), cos, sin), rotate(rms_norm(k), cos, sin)
-        y = F.scaled_dot_product_attention(q.to(v.dtype), k.to(v.dtype), v, attn_mask=mask)
+        y = attend(q.to(v.dtype), k.to(v.dtype), v, mask)
         x = x + self._drop(self.out(y.transpose(1, 2).reshape(B, T, C)))
         return x + self._drop(self.feed_forward(rms_norm(x)))
 

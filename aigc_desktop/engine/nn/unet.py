@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from aigc_desktop.engine.nn.attend import attend
 from aigc_desktop.engine.nn.resnet import GROUPS, GroupNorm
 
 HEAD = 32  # channels of an attention head
@@ -172,7 +173,7 @@ class _Attention(nn.Module):
         batch, width, height, across = x.shape
         # (B, 3C, H, W) -> 3 × (B, heads, H W, D)
         q, k, v = self.qkv(self.norm(x)).view(batch, 3, self.heads, -1, height * across).transpose(3, 4).unbind(1)
-        y = F.scaled_dot_product_attention(q, k, v).transpose(2, 3).reshape(batch, width, height, across)
+        y = attend(q, k, v).transpose(2, 3).reshape(batch, width, height, across)
         out: Tensor = x + self.out(y)
         return out
 

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from aigc_desktop.engine.nn.attend import attend
 from aigc_desktop.engine.pretrained.settings import Settings
 
 ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
@@ -218,7 +219,7 @@ class _Layer(nn.Module):
         names, part = self.names, self.get_submodule
         q, k, v = (self._split(part(name)(x)) for name in (names.query, names.key, names.value))
         dropout = self.attention_dropout if self.training else 0.0
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=seen, dropout_p=dropout)
+        y = attend(q, k, v, seen, dropout=dropout)
         y = part(names.out)(y.transpose(1, 2).flatten(2))
         x = part(names.attention_norm)(x + self.dropout(y))
         y = part(names.down)(self.activation(part(names.up)(x)))

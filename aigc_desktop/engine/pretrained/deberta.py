@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from aigc_desktop.engine.nn.attend import attend
 from aigc_desktop.engine.pretrained.bert import ACTIVATIONS, fresh, put
 from aigc_desktop.engine.pretrained.settings import Settings
 
@@ -182,7 +182,7 @@ class _Attention(nn.Module):
             bias = bias + (k @ queries.transpose(2, 3)).gather(3, index.transpose(2, 3)).transpose(2, 3)
         bias = (bias * scale).masked_fill(~seen, -torch.inf)
         dropout = shape.attention_dropout if self.training else 0.0
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias, dropout_p=dropout, scale=scale)
+        y = attend(q, k, v, bias, dropout=dropout, scale=scale)
         return y.transpose(1, 2).flatten(2)
 
     def _split(self, x: Tensor) -> Tensor:

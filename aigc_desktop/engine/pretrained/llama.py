@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.i18n import _
 from aigc_desktop.data.model_files import LANGUAGE
+from aigc_desktop.engine.nn.attend import attend
 
 
 @dataclass(frozen=True)
@@ -233,7 +234,7 @@ class _Attention(nn.Module):
         if length == 1:
             mixed = _look_once(q, k, v, mask)
         else:
-            mixed = F.scaled_dot_product_attention(q, k, v, mask, is_causal=causal, enable_gqa=True)
+            mixed = attend(q, k, v, mask, causal=causal)
         return self.o_proj(mixed.transpose(1, 2).reshape(batch, length, -1))
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from aigc_desktop.engine.nn.attend import attend
 from aigc_desktop.engine.pretrained.bert import ACTIVATIONS, fresh
 from aigc_desktop.engine.pretrained.settings import Settings
 
@@ -146,7 +146,7 @@ class _Attention(nn.Module):
         q, k = (part * turn[0] + _rotated(part) * turn[1] for part in (q.float(), k.float()))
         q, k = q.to(v.dtype), k.to(v.dtype)
         dropout = self.dropout if self.training else 0.0
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=seen, dropout_p=dropout)
+        y = attend(q, k, v, seen, dropout=dropout)
         out: Tensor = self.out_drop(self.Wo(y.transpose(1, 2).flatten(2)))
         return out
 
