@@ -37,6 +37,7 @@ from aigc_desktop.core.events import Metric, Progress
 from aigc_desktop.core.files import sha256_file, write_json
 from aigc_desktop.core.machine import engine_threads
 from aigc_desktop.core.workspace import Workspace
+from aigc_desktop.engine.device import set_up
 from aigc_desktop.engine.families.gpt import GPTConfig, make_optimizers, train
 from aigc_desktop.engine.nn.language_model import LanguageModel, Shape
 from benchmarks.report import Figure, data_folder, figure, update
@@ -311,8 +312,7 @@ def matmul_rate(size: int = 1024, repeats: int = 4) -> float:
 
 def matmul_share(threads: int) -> list[Figure]:
     """Compare a plain training step at the 10 M size with the peak of the matrix product around it."""
-    torch.set_num_threads(threads)
-    torch.set_flush_denormal(True)
+    set_up(torch.device("cpu"), 0, threads)  # the peak, too, is that of the faster product
     shape = Shape(65, *(TEN_MILLION[name] for name in ("layers", "width", "heads", "context")))
     tokens = torch.randint(65, (TEN_MILLION["batch_size"], shape.context))
     work = shape.flops_per_token * tokens.numel()
