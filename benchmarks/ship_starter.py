@@ -2,8 +2,8 @@
 
 python -m benchmarks.ship_starter WORKSPACE RUN
 
-The best version in 16-bit numbers, without what going on with the training needs, its curves, its last preview, and
-a card with the measured figures.
+The best version in 16-bit numbers, without what going on with the training needs, its curves, a preview, and a
+card with the measured figures.
 """
 
 from __future__ import annotations
@@ -14,13 +14,17 @@ import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
+from aigc_desktop.core.events import Sample
 from aigc_desktop.core.files import write_json
 from aigc_desktop.core.paths import resources
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
+from aigc_desktop.data.sheets import write_sheet
 from aigc_desktop.engine.checkpoint import read_model, write_manifest
+from aigc_desktop.engine.families import image_flow
 from aigc_desktop.engine.weights import write_tensors
 from benchmarks.report import RESULTS
 
@@ -34,8 +38,8 @@ An image flow that paints small pictures in the manner of emoji, by class: {clas
 - Licence: Apache-2.0, as the artwork and this program.
 - Training: {steps:,} steps of {batch} pictures in {minutes:.0f} minutes, weights of step {best:,}; on {machine}.
 - Use: first pictures at once, and a model to try everything else on. Not for pictures of anything but emoji.
-- Limits: shapes and colours are those of emoji, most details and all letters are not legible. Pictures of a class with
-  a guidance of 2 to 4 are the clearest: flags, smileys. The figures were measured without guidance.
+- Limits: shapes and colours are those of emoji, most details and all letters are not legible. Flags and smileys are
+  the clearest.
 - Made with: `{command}`
 
 | figure | value |
@@ -66,7 +70,7 @@ def main() -> None:
     write_json(target / "run.json", asdict(info))
     write_json(target / "config.json", {**run.config_values, "dataset": ""})
     shutil.copy(run.metrics_file, target / "metrics.jsonl")
-    copy_last_preview(run, target / "samples")
+    write_preview(run, target / "samples")
     results = json.loads((RESULTS / f"{FIGURES}.json").read_text(encoding="utf-8"))
     rows = "\n".join(f"| {row['figure']} | {row['value']} |" for row in results)
     (target / "README.md").write_text(CARD.format(
@@ -77,11 +81,15 @@ def main() -> None:
     print(target, sum(file.stat().st_size for file in target.rglob("*") if file.is_file()))
 
 
-def copy_last_preview(run: Run, target: Path) -> None:
+def write_preview(run: Run, target: Path) -> None:
+    """Write a sheet of the first seeds, as a processor makes them: each cell can be made again."""
+    best = run.checkpoint("best").name
+    config = image_flow.GenerateConfig(run=run.id, checkpoint=best, count=image_flow.PREVIEW_CELLS, device="cpu")
+    made = [event for event in image_flow.generate(config, run) if isinstance(event, Sample)]
+    seeds, labels = (tuple(value for event in made for value in getattr(event, name)) for name in ("seeds", "labels"))
     target.mkdir()
-    last = max(file.stem for file in run.samples_dir.glob("*_samples.png"))
-    for file in run.samples_dir.glob(f"{last}.*"):
-        shutil.copy(file, target / file.name)
+    pictures = np.concatenate([event.images for event in made])
+    write_sheet(target, f"{best}_samples", Sample(int(best), pictures, seeds, labels))
 
 
 if __name__ == "__main__":

@@ -67,10 +67,10 @@ def class_field() -> Any:
     )  # fmt: skip
 
 
-def guidance_field() -> Any:
+def guidance_field(usual: float = 1.0) -> Any:
     """Return the field of how much a model is pushed towards the class."""
     return param(
-        1.0, N_("Guidance"),
+        usual, N_("Guidance"),
         N_("Above 1 pictures are more typical of their class and less varied; 1.5 to 3 suits most, 1 turns it off."),
         ge=0.0, le=10.0, advanced=True,
     )  # fmt: skip

@@ -5,6 +5,7 @@ Times of training are logit-normal (arXiv:2403.03206), guidance is that of arXiv
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -27,13 +28,21 @@ def between(noise: Tensor, pictures: Tensor, times: Tensor) -> Tensor:
     return torch.lerp(noise, pictures, times[:, None, None, None])
 
 
+def stops(steps: int, start: float = 0.0) -> list[float]:
+    """Return the steps + 1 times from `start` to 1 between which a way is walked: squares of even ones.
+
+    Ways bend most near the noise, so steps are short there: 8 steps came nearer to the end of many than 16 even ones.
+    """
+    return (torch.linspace(math.sqrt(start), 1.0, steps + 1, dtype=torch.float64) ** 2).tolist()
+
+
 def walk(velocity: Velocity, begin: Tensor, steps: int, start: float = 0.0, keep: Keep | None = None) -> Tensor:
     """Return where `begin` at time `start` is at time 1, after `steps` steps of Heun's method, the last one plain.
 
     `keep` puts known places back after each step.
     """
     x = begin
-    times = torch.linspace(start, 1.0, steps + 1, dtype=torch.float64).tolist()
+    times = stops(steps, start)
     for now, later in pairwise(times):
         first = velocity(x, now)
         ahead = x + (later - now) * first
@@ -50,7 +59,7 @@ def walk_back(velocity: Velocity, end: Tensor, steps: int) -> Tensor:
     velocity is not told, so the first step is plain.
     """
     x = end
-    times = torch.linspace(1.0, 0.0, steps + 1, dtype=torch.float64).tolist()
+    times = stops(steps)[::-1]
     for now, earlier in pairwise(times):
         first = velocity(x, min(now, 1 - 1e-3))
         back = x + (earlier - now) * first
