@@ -43,16 +43,21 @@ def choose_device(name: str = "auto") -> torch.device:
 
 def set_up(device: torch.device, seed: int, threads: int = 0) -> None:
     """Set threads (0: one core stays free for the window), number formats and every random seed."""
-    torch.set_num_threads(threads or engine_threads())
+    set_threads(device, threads)
     torch.set_flush_denormal(True)
-    products = _PRODUCTS if device.type == "cpu" and _products_pay() else "none"
-    torch.backends.mkldnn.matmul.fp32_precision = products  # type: ignore[attr-defined]
     if device.type == "cpu":
         keep_freed_memory()
     if device.type == "cuda":
         torch.backends.cuda.matmul.fp32_precision = "tf32"
         torch.backends.cudnn.conv.fp32_precision = "tf32"  # type: ignore[attr-defined]
     torch.manual_seed(seed)
+
+
+def set_threads(device: torch.device, threads: int = 0) -> None:
+    """Set threads (0: one core stays free for the window), and what multiplies matrices on a processor."""
+    torch.set_num_threads(threads or engine_threads())
+    products = _PRODUCTS if device.type == "cpu" and _products_pay() else "none"
+    torch.backends.mkldnn.matmul.fp32_precision = products  # type: ignore[attr-defined]
 
 
 def lay_out(module: nn.Module, device: torch.device) -> None:
@@ -128,7 +133,8 @@ def bfloat16_pays(device_type: str) -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device_type == "mps":
         return False
-    with torch.random.fork_rng(devices=[]):  # the probe must not change what is drawn after it
+    # The probe takes gradients wherever it is asked for, and does not change what is drawn after it.
+    with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng(devices=[]):
         seconds = {precision: _probe(precision) for precision in ("float32", "bfloat16")}
     return seconds["bfloat16"] * _WORTH < seconds["float32"]
 

@@ -18,10 +18,10 @@ from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.family import Plan, Planner, Preset, Problem
 from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_, _
-from aigc_desktop.core.machine import Machine, engine_threads
+from aigc_desktop.core.machine import Machine
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.adapted import Adapted, lora_shape
-from aigc_desktop.engine.device import choose_device, is_out_of_memory
+from aigc_desktop.engine.device import choose_device, is_out_of_memory, set_threads
 from aigc_desktop.engine.lora_setup import LoraConfig
 from aigc_desktop.engine.pieces import Batch
 from aigc_desktop.engine.planning import Draft, choose_preset, training_megabytes
@@ -202,7 +202,7 @@ def _usual_length(config: AdapterConfig, dataset: Dataset | None) -> int:
 def _seconds(config: AdapterConfig, encoder: dict[str, Any], parameters: int, length: int, whole: bool) -> float:
     """Return the seconds of one step: the median of three of a few texts, with one layer of the network."""
     device = choose_device(config.device)
-    torch.set_num_threads(config.threads or engine_threads())
+    set_threads(device, config.threads)
     layers = layers_of(encoder)
     with torch.random.fork_rng(devices=[]):
         model = _model(config, build_network(encoder, 1), encoder, whole).to(device)

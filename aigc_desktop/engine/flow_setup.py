@@ -123,7 +123,7 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
     activations = 4.0 * config.batch_size * 4 * cost.activations  # normalisations keep their inputs too
     memory, disk = training_megabytes(cost.parameters, cost.parameters, activations)
     draft.check_machine(machine, memory)
-    pace = seconds_per_gigaflop(int(config.resolution), config.width, config.device, machine)
+    pace = seconds_per_gigaflop(int(config.resolution), config.width, cost.parameters, config.device, machine)
     per_image = pace and pace * (3 * cost.gigaflops + _reading(config))
     return Plan(
         chosen.name, PRESETS, draft.values, cost.parameters, dataset.info.train if dataset is not None else 0,

@@ -189,7 +189,9 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
     # 2 + 2, but their depthwise layers wait for memory and last nearly twice as long as others
     times = 6 + 2 if config.projected else 9 + 24 / config.penalty_every
     passes = 4 * painter.gigaflops + times * critic.gigaflops + 7 * eyes.gigaflops
-    pace = seconds_per_gigaflop(size, config.width, config.device, machine)
+    pace = seconds_per_gigaflop(
+        size, config.width, painter.parameters + critic.parameters, config.device, machine
+    )  # fmt: skip
     seconds = pace and pace * passes * config.steps * config.batch_size
     good = pace and pace * passes * GOOD_IMAGES[size] * (WARM_SHARE if config.warm_start or config.start_from else 1.0)
     return Plan(

@@ -54,8 +54,10 @@ def _count(network: nn.Module) -> Cost:
     return Cost(sum(p.numel() for p in network.parameters()), flops / 1e9, activations)
 
 
-def seconds_per_gigaflop(size: int, width: int, wish: str, machine: Machine) -> float | None:
+def seconds_per_gigaflop(size: int, width: int, parameters: int, wish: str, machine: Machine) -> float | None:
     """Return the pace of a training on the device `wish`, from a short training of a network like the planned one.
+
+    The number of its `parameters` decides the precision.
 
     None when there is no such device, which is a problem that the plan names.
     """
@@ -63,13 +65,12 @@ def seconds_per_gigaflop(size: int, width: int, wish: str, machine: Machine) -> 
         device = choose_device(machine.device if wish == "auto" else wish)
     except UserError:
         return None
-    return _pace(device.type, min(size, 64), min(width, 64))
+    return _pace(device.type, min(size, 64), min(width, 64), choose_precision("auto", device, parameters))
 
 
 @functools.lru_cache(maxsize=16)
-def _pace(device_name: str, size: int, width: int) -> float:
+def _pace(device_name: str, size: int, width: int, precision: str) -> float:
     device, batch = torch.device(device_name), 8
-    precision = choose_precision("auto", device)
     widths = tuple(width * (i + 1) for i in range(stages_of(size)))
     with torch.random.fork_rng(devices=[]):
         trunk = Trunk(size, widths, 1).to(device)

@@ -15,9 +15,9 @@ from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.events import Event, Note
 from aigc_desktop.core.family import Plan, Planner, Preset, Problem
 from aigc_desktop.core.i18n import N_, _
-from aigc_desktop.core.machine import Machine, engine_threads
+from aigc_desktop.core.machine import Machine
 from aigc_desktop.core.run import Run
-from aigc_desktop.engine.device import choose_device, is_out_of_memory
+from aigc_desktop.engine.device import choose_device, is_out_of_memory, set_threads
 from aigc_desktop.engine.nn.language_model import Shape
 from aigc_desktop.engine.planning import Draft, choose_preset, training_megabytes
 from aigc_desktop.engine.sentences import Sentences
@@ -140,7 +140,7 @@ def _vocabulary(config: SentenceConfig, dataset: Dataset | None) -> int:
 def _seconds(config: ConfigT, vocab: int, trial: Trial[ConfigT]) -> float:
     """Return the seconds of one step: the median of three of a part of the batch."""
     device = choose_device(config.device)
-    torch.set_num_threads(config.threads or engine_threads())
+    set_threads(device, config.threads)
     batch = min(config.batch_size, _TRIAL_BATCH)
     with torch.random.fork_rng(devices=[]):
         step, _modules = trial(config, vocab, batch, device)

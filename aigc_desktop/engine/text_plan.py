@@ -13,8 +13,8 @@ import torch
 from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.family import Plan, Planner, Preset, Problem
 from aigc_desktop.core.i18n import N_, _
-from aigc_desktop.core.machine import Machine, engine_threads
-from aigc_desktop.engine.device import autocast, choose_device, choose_precision, is_out_of_memory
+from aigc_desktop.core.machine import Machine
+from aigc_desktop.engine.device import autocast, choose_device, choose_precision, is_out_of_memory, set_threads
 from aigc_desktop.engine.nn.ensemble import Ensemble
 from aigc_desktop.engine.nn.language_model import LanguageModel, Shape
 from aigc_desktop.engine.planning import Draft, choose_preset, training_megabytes
@@ -209,7 +209,7 @@ def _measure(
     `parameters` are those of the whole model; they decide the precision.
     """
     device = choose_device(config.device)
-    torch.set_num_threads(config.threads or engine_threads())
+    set_threads(device, config.threads)
     precision = choose_precision(config.precision, device, parameters)
     model = LanguageModel(shape).to(device)
     optimizers = make_optimizers(model, config)

@@ -150,7 +150,7 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
     activations = 4.0 * config.batch_size * (5 * (encoder.activations + decoder.activations) + 3 * eyes.activations)
     memory, disk = training_megabytes(parameters, parameters, activations)
     draft.check_machine(machine, memory)
-    pace = seconds_per_gigaflop(size, widths[0], config.device, machine)
+    pace = seconds_per_gigaflop(size, widths[0], parameters, config.device, machine)
     # the eyes do not learn: one pass for the picture and two for the copy, and their depthwise layers, which wait for
     # memory, make these last three times as long
     per_image = pace and pace * (3 * (encoder.gigaflops + decoder.gigaflops) + 9 * eyes.gigaflops)

@@ -84,7 +84,7 @@ def _estimate(
     half = choose_precision(config.precision, device, max(sizes.values())) == "bfloat16"
     memory = _memory(config, cost, sum(sizes.values()), half)
     draft.check_machine(machine, memory / 1e6)
-    pace = seconds_per_gigaflop(_PACE_SIZE, _PACE_WIDTH, config.device, machine)
+    pace = seconds_per_gigaflop(_PACE_SIZE, _PACE_WIDTH, max(sizes.values()), config.device, machine)
     seconds = None if pace is None else pace * _gigaflops(config, cost) + _OVERHEAD_S * config.steps
     return replace(
         made, parameters=sum(sizes.values()), steps=config.steps, seconds=seconds, good_after_s=seconds,

@@ -13,11 +13,11 @@ from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.errors import UserError, readable_size
 from aigc_desktop.core.family import Plan, Problem
 from aigc_desktop.core.i18n import _
-from aigc_desktop.core.machine import Machine, engine_threads
+from aigc_desktop.core.machine import Machine
 from aigc_desktop.core.model import Model
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.model_files import FoundModel, find_model
-from aigc_desktop.engine.device import autocast, choose_device, choose_precision, is_out_of_memory
+from aigc_desktop.engine.device import autocast, choose_device, choose_precision, is_out_of_memory, set_threads
 from aigc_desktop.engine.nn.four_bit import pack_linears
 from aigc_desktop.engine.nn.lora import add_lora
 from aigc_desktop.engine.planning import Draft, choose_preset
@@ -180,7 +180,7 @@ def _layer_seconds(
 ) -> float:
     """Return the seconds that one layer takes forward and backward: the median of a few steps."""
     device = choose_device(device_name)
-    torch.set_num_threads(threads or engine_threads())
+    set_threads(device, threads)
     with torch.random.fork_rng(devices=[]):
         network = Llama(replace(shape, layers=1, vocab=_SMALL_VOCAB, tied=True))
         kind = torch.bfloat16 if half and method == "lora" else torch.float32
