@@ -22,7 +22,7 @@ from aigc_desktop.core.files import write_json
 from aigc_desktop.core.paths import resources
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.data.sheets import write_sheet
+from aigc_desktop.data.samples import write_sheet
 from aigc_desktop.engine.checkpoint import read_model, write_manifest
 from aigc_desktop.engine.families import image_flow
 from aigc_desktop.engine.weights import write_tensors
@@ -72,11 +72,12 @@ def main() -> None:
     shutil.copy(run.metrics_file, target / "metrics.jsonl")
     write_preview(run, target / "samples")
     results = json.loads((RESULTS / f"{FIGURES}.json").read_text(encoding="utf-8"))
+    trained = next(row for row in results if row["figure"].endswith(".cpu_s"))
     rows = "\n".join(f"| {row['figure']} | {row['value']} |" for row in results)
     (target / "README.md").write_text(CARD.format(
         classes=", ".join(card.extra["classes"]), steps=info.step, best=int(best.name), rows=rows,
-        batch=run.config_values["batch_size"], minutes=info.seconds / 60, command=results[0]["command"],
-        machine=results[0]["machine"].split("; ")[2 if info.device == "cuda" else 0],
+        batch=run.config_values["batch_size"], minutes=info.seconds / 60, command=trained["command"],
+        machine=trained["machine"].split("; ")[2 if info.device == "cuda" else 0],
     ), encoding="utf-8")  # fmt: skip
     print(target, sum(file.stat().st_size for file in target.rglob("*") if file.is_file()))
 
