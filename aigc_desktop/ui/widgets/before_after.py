@@ -36,7 +36,7 @@ class BeforeAfter(QWidget):
         for icon, name, slot in (
             ("zoom-out", _("Smaller (−)"), self.canvas.zoom_out), ("zoom-in", _("Larger (+)"), self.canvas.zoom_in),
             ("maximize", _("Fit into the room (F)"), self.canvas.fit),
-            ("grid-2x2", _("One to one (1)"), self.canvas.one_to_one),
+            ("square", _("One to one (1)"), self.canvas.one_to_one),
         ):  # fmt: skip
             made = icon_button(theme, icon, name)
             made.clicked.connect(slot)

@@ -1,4 +1,4 @@
-"""Look closely at a picture, or at two of them with a divider between: zoom, pan, fit, one to one, copy."""
+"""Look closely at a picture, or at two of them with a divider between: zoom, pan, fit, one to one, tiled, copy."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ LARGEST_ZOOM = 64.0
 class ImageCanvas(QWidget):
     """Paints one picture, or the second one right of the divider over the first, in the same place and size.
 
-    `zoom` is screen pixels per picture pixel; 0 fits the picture into the room.
+    `zoom` is screen pixels per picture pixel; 0 fits the picture into the room. `tiled` shows it with eight copies
+    around it, to check whether their edges join.
     """
 
     zoomed = Signal()
@@ -39,6 +40,7 @@ class ImageCanvas(QWidget):
         self.theme = theme
         self.first, self.second = QImage(), QImage()
         self.zoom = 0.0
+        self.tiled = False
         self.centre = QPointF()
         self.divider = 0.5
         self._grabbed = ""
@@ -47,7 +49,7 @@ class ImageCanvas(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
         self.setAccessibleName(_("Picture"))
-        self.setToolTip(_("Wheel zooms, dragging moves; F fits, 1 shows each pixel as one"))
+        self.setToolTip(_("Wheel zooms, dragging moves; F fits, 1 shows each pixel as one, T shows tiles"))
 
     def show_images(self, first: QImage, second: QImage | None = None) -> None:
         """Show a picture, or two to compare."""
@@ -65,7 +67,7 @@ class ImageCanvas(QWidget):
         """Return how many logical pixels of the window one pixel of the picture takes."""
         if self.zoom:
             return self.zoom / self.devicePixelRatioF()
-        size = self.first.size()
+        size = self.first.size() * (3 if self.tiled else 1)
         if size.isEmpty():
             return 1.0
         fitting = min(self.width() / size.width(), self.height() / size.height()) * 0.96
@@ -78,6 +80,11 @@ class ImageCanvas(QWidget):
     def one_to_one(self) -> None:
         """Show each pixel of the picture as one of the screen."""
         self._set(1.0, self.centre)
+
+    def show_tiled(self, tiled: bool) -> None:
+        """Show the picture as 3 × 3 tiles, or alone."""
+        self.tiled = tiled
+        self.fit()
 
     def zoom_in(self) -> None:
         """Zoom in by a step."""
@@ -113,17 +120,23 @@ class ImageCanvas(QWidget):
                 return
             # enlarged pixels stay square: that is what the model made
             painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self.scale < 1)
-            target = self.target()
-            paint_picture(painter, target, self.first)
+            self._paint(painter, self.first)
             if self.comparing:
-                self._paint_second(painter, target)
+                self._paint_second(painter)
 
-    def _paint_second(self, painter: QPainter, target: QRectF) -> None:
+    def _paint(self, painter: QPainter, picture: QImage) -> None:
+        target, places = self.target(), (-1, 0, 1) if self.tiled else (0,)
+        for down in places:
+            for across in places:
+                place = target.translated(across * target.width(), down * target.height())
+                painter.fillRect(place, self.theme.colour("window"))
+                paint_picture(painter, place, picture)
+
+    def _paint_second(self, painter: QPainter) -> None:
         x = self._divider_x()
         painter.save()
         painter.setClipRect(QRectF(x, 0, self.width() - x, self.height()))
-        painter.fillRect(target, self.theme.colour("window"))
-        paint_picture(painter, target, self.second)
+        self._paint(painter, self.second)
         painter.restore()
         painter.setPen(QPen(self.theme.colour("surface"), 4))
         painter.drawLine(QPointF(x, 0), QPointF(x, self.height()))
@@ -163,6 +176,8 @@ class ImageCanvas(QWidget):
                 self.fit()
             case Qt.Key.Key_1:
                 self.one_to_one()
+            case Qt.Key.Key_T:
+                self.show_tiled(not self.tiled)
             case Qt.Key.Key_Left | Qt.Key.Key_Right:
                 step = 1 if event.key() == Qt.Key.Key_Right else -1
                 if self.comparing:
@@ -202,6 +217,9 @@ class ImageViewer(QWidget):
         self.canvas = ImageCanvas(theme)
         self.caption = label("", "secondary")
         self.percent = label("", "secondary", wrap=False)
+        self.tiles = icon_button(theme, "grid-2x2", _("Tiled 3 × 3, to see whether the edges join (T)"))
+        self.tiles.setCheckable(True)
+        self.tiles.clicked.connect(self.canvas.show_tiled)
         back = button(theme, _("Back"), "chevron-left", "", _("Back to all works (Esc)"))
         back.clicked.connect(self.closed)
         bar = QHBoxLayout()
@@ -212,11 +230,12 @@ class ImageViewer(QWidget):
         for icon, name, slot in (
             ("zoom-out", _("Smaller (−)"), self.canvas.zoom_out), ("zoom-in", _("Larger (+)"), self.canvas.zoom_in),
             ("maximize", _("Fit into the room (F)"), self.canvas.fit),
-            ("grid-2x2", _("One to one (1)"), self.canvas.one_to_one), ("copy", _("Copy the picture"), self.copy),
+            ("square", _("One to one (1)"), self.canvas.one_to_one), ("copy", _("Copy the picture"), self.copy),
         ):  # fmt: skip
             made = icon_button(theme, icon, name)
             made.clicked.connect(slot)
             bar.addWidget(made)
+        bar.insertWidget(bar.count() - 1, self.tiles)
         self.action_buttons = {}
         for key, icon, name in actions or []:
             made = icon_button(theme, icon, name)
@@ -229,7 +248,7 @@ class ImageViewer(QWidget):
         box.setSpacing(theme.px(8))
         box.addLayout(bar)
         box.addWidget(self.canvas, 1)
-        self.canvas.zoomed.connect(self._show_percent)
+        self.canvas.zoomed.connect(self._tell)
 
     def show_images(self, first: QImage, second: QImage | None = None, caption: str = "") -> None:
         """Show one picture, or two to compare."""
@@ -261,5 +280,6 @@ class ImageViewer(QWidget):
     def _act(self) -> None:
         self.acted.emit(str(self.sender().property("key")))
 
-    def _show_percent(self) -> None:
+    def _tell(self) -> None:
+        self.tiles.setChecked(self.canvas.tiled)
         self.percent.setText(f"{self.canvas.scale * self.devicePixelRatioF():.0%}")
