@@ -53,7 +53,11 @@ def emoji_dataset(workspace: Workspace, size: int = SIZE) -> Dataset:
 
 def preset_values(presets: Iterable[Preset], size: int, device: str) -> dict[str, Any]:
     """Return the settings of a family's preset for a picture size and a device."""
-    name = f"{'cpu' if device == 'cpu' else 'gpu'}{size}"
+    return preset_named(presets, f"{'cpu' if device == 'cpu' else 'gpu'}{size}")
+
+
+def preset_named(presets: Iterable[Preset], name: str) -> dict[str, Any]:
+    """Return the settings of a family's preset."""
     return next(preset.values for preset in presets if preset.name == name)
 
 

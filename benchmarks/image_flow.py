@@ -1,10 +1,11 @@
 """Quality of the image flow on the base emoji, and the pace of its step.
 
 python -m benchmarks.image_flow [--size 32|64] [--steps N] [--seconds N] [--device cpu|cuda] [--threads N]
-                                [--workspace FOLDER] [--run RUN] [--race]
+                                [--workspace FOLDER] [--run RUN] [--grid] [--race]
 
 At 32 px within ten minutes of two cores, a fifth held out; at 64 px half held out, as long as the figures say. The
-preset is that of the size and the device.
+preset is that of the size and the device. With --grid an image VAE with a code by place is trained first, by its preset
+for a processor, and the flow writes its codes.
 
 Time is counted in processor seconds. `--race` measures only the step, against diffusers' UNet2DModel in a plain loop:
 networks with the same stages, widths and blocks at 64 px, taking turns; the best of each one's turns counts.
@@ -28,11 +29,13 @@ from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.recorder import record
 from aigc_desktop.engine.device import autocast, set_up
-from aigc_desktop.engine.families import image_flow
-from aigc_desktop.engine.flow_setup import PRESETS
+from aigc_desktop.engine.families import image_flow, image_vae
+from aigc_desktop.engine.flow_setup import GRID, PRESETS
 from aigc_desktop.engine.nn.flow import between, draw_times
 from aigc_desktop.engine.nn.unet import Unet, UnetShape
-from benchmarks.emoji_data import SAMPLES, cpu_seconds, emoji_dataset, measure, preset_values, sheet
+from aigc_desktop.engine.vae_setup import PRESETS as VAE_PRESETS
+from aigc_desktop.engine.vae_setup import ImageVaeConfig
+from benchmarks.emoji_data import SAMPLES, cpu_seconds, emoji_dataset, measure, preset_named, preset_values, sheet
 from benchmarks.report import RESULTS, Figure, figure, update, write
 
 BUDGET_S = 1200.0
@@ -47,6 +50,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=math.inf, help="stop the training then")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--workspace", type=Path, default=None)
+    parser.add_argument("--grid", action="store_true")
     parser.add_argument("--race", action="store_true")
     parser.add_argument("--size", type=int, choices=[32, 64], default=32)
     parser.add_argument("--run", default="", help="measure the best version of this run, do not train")
@@ -62,11 +66,13 @@ def main() -> None:
         run = workspace.run(options.run)
         update(prefix.replace(".", "_"), figures(dataset, run, prefix, options.device))
         return
-    usual = preset_values(PRESETS, options.size, options.device)
+    usual, began, wall = preset_values(PRESETS, options.size, options.device), cpu_seconds(), time.perf_counter()
+    if options.grid:
+        prefix += ".grid"
+        usual = {**preset_named(PRESETS, GRID), "autoencoder": trained_vae(workspace, dataset, options.threads)}
     values = {**usual, "dataset": dataset.id, "steps": options.steps, "threads": options.threads}
     config = image_flow.ImageFlowConfig(**values, device=options.device, log_every=50)
     run = workspace.new_run("image_flow.train", config.model_dump(mode="json"))
-    began, wall = cpu_seconds(), time.perf_counter()
     events = record(run, image_flow.train(config, run))
     for event in events:
         if time.perf_counter() - wall > options.seconds:
@@ -83,6 +89,17 @@ def main() -> None:
         figure(f"{prefix}.wall_s ({options.threads} threads, {used / wall:.2f} cores)", wall, "s"),
         figure(f"{prefix}.images_per_cpu_s", options.steps * config.batch_size / used, "images/s"),
     ])  # fmt: skip
+
+
+def trained_vae(workspace: Workspace, dataset: Dataset, threads: int) -> str:
+    """Return the run of an image VAE with a code by place."""
+    values = {**preset_named(VAE_PRESETS, GRID), "dataset": dataset.id, "threads": threads, "device": "cpu"}
+    config = ImageVaeConfig(**values)
+    run = workspace.new_run("image_vae.train", config.model_dump(mode="json"))
+    for event in record(run, image_vae.train(config, run)):
+        if isinstance(event, Metric) and "validation_psnr" in event.values:
+            print(f"code: step {event.step}, held-out copies {event.values['validation_psnr']:.1f} dB", flush=True)
+    return run.id
 
 
 def figures(dataset: Dataset, run: Run, prefix: str, device: str) -> list[Figure]:

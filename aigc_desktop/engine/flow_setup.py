@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from aigc_desktop.core.config import again, param
 from aigc_desktop.core.dataset import Dataset
-from aigc_desktop.core.family import Plan
+from aigc_desktop.core.family import Plan, Problem
 from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.machine import Machine
@@ -29,6 +29,7 @@ from aigc_desktop.engine.planning import Draft, choose_preset, training_megabyte
 from aigc_desktop.engine.vae_setup import PRESETS as VAE_PRESETS
 from aigc_desktop.engine.vae_setup import ImageVaeConfig, widths_of
 
+GRID = "cpugrid64"  # the preset for codes of a VAE on a processor, and that for the VAE
 GROWTH = (1, 2, 3, 4, 4)  # channels of each stage, fine to coarse, in units of the finest
 LEAST_ITEMS = 16
 USUAL_CHANNELS = 4  # of the grids of a VAE; the plan does not open the one that is chosen
@@ -96,6 +97,11 @@ PRESETS = [
         resolution="64", width=64, fold="4", batch_size=32, steps=20_000,
     ),
     preset(
+        GRID, N_("Codes of a VAE"),
+        N_("For a machine without graphics card: from the codes of a trained image VAE, whole shapes in half an hour."),
+        resolution="64", width=96, batch_size=64, steps=4000, lr=8e-4,
+    ),
+    preset(
         "gpu64", N_("64 px on a graphics card"), N_("The usual choice for icons and small pictures."),
         resolution="64", width=48, batch_size=128, steps=20_000, lr=4e-4, validate_every=1000,
         sample_every=1000, patience=PATIENCE,
@@ -110,10 +116,13 @@ PRESETS = [
 
 def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: Machine) -> Plan:
     """Return size, time, memory and problems of a training; a preset is chosen from the data and the machine."""
-    automatic = "cpu32" if machine.weak else f"gpu{max(64, automatic_size(dataset, machine.weak))}"
+    weak = GRID if values.get("autoencoder") else "cpu32"
+    automatic = weak if machine.weak else f"gpu{max(64, automatic_size(dataset, machine.weak))}"
     chosen = choose_preset(PRESETS, preset, automatic)
     draft = Draft(ImageFlowConfig, values, chosen)
     draft.check_data(dataset, "image", LEAST_ITEMS)
+    if chosen.name == GRID and not draft.values["autoencoder"]:
+        draft.problems.append(Problem(_("Choose the image VAE whose codes are written."), "autoencoder"))
     config = draft.config
     if config is None:
         return Plan(chosen.name, PRESETS, draft.values, problems=draft.problems, device=machine.device)
@@ -124,7 +133,7 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
     memory, disk = training_megabytes(cost.parameters, cost.parameters, activations)
     draft.check_machine(machine, memory)
     pace = seconds_per_gigaflop(int(config.resolution), config.width, cost.parameters, config.device, machine)
-    per_image = pace and pace * (3 * cost.gigaflops + _reading(config))
+    per_image = pace and pace * (3 * cost.gigaflops + _reading(config, machine))
     return Plan(
         chosen.name, PRESETS, draft.values, cost.parameters, dataset.info.train if dataset is not None else 0,
         config.steps, per_image and per_image * config.steps * config.batch_size,
@@ -133,11 +142,12 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
     )  # fmt: skip
 
 
-def _reading(config: ImageFlowConfig) -> float:
+def _reading(config: ImageFlowConfig, machine: Machine) -> float:
     """Return the gigaflops of reading the codes of a picture, by a VAE as the preset for this size makes one."""
     if not config.autoencoder:
         return 0.0
-    usual = next(preset.values for preset in VAE_PRESETS if preset.name == f"grid{max(64, int(config.resolution))}")
+    name = GRID if machine.weak else f"grid{max(64, int(config.resolution))}"
+    usual = next(preset.values for preset in VAE_PRESETS if preset.name == name)
     vae = ImageVaeConfig(**{**usual, "dataset": config.dataset, "resolution": config.resolution})
     return cost_of(lambda: SpatialEncoder(int(vae.resolution), widths_of(vae), vae.blocks, vae.latent)).gigaflops
 

@@ -104,6 +104,11 @@ PRESETS = [
         resolution="64", width=32, blocks=1, batch_size=32, steps=12_000, latent=96,
     ),
     preset(
+        "cpugrid64", N_("64 px, code by place, without graphics card"),
+        N_("Sharp copies in a quarter of an hour, for a flow to build on."),
+        resolution="64", spatial=True, width=32, blocks=1, batch_size=32, steps=3000, latent=256,
+    ),
+    preset(
         "gpu64", N_("64 px on a graphics card"), N_("The usual choice for icons and small pictures."),
         resolution="64", width=64, blocks=2, batch_size=64, steps=20_000, latent=128,
         feature_weight=FEATURE_WEIGHT, patience=PATIENCE,

@@ -13,7 +13,7 @@ from aigc_desktop.core.machine import Machine
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.checkpoint import read_model
 from aigc_desktop.engine.families import image_flow, image_vae
-from aigc_desktop.engine.flow_setup import ImageFlowConfig, plan
+from aigc_desktop.engine.flow_setup import GRID, ImageFlowConfig, plan
 from aigc_desktop.engine.latent import decoded
 from aigc_desktop.engine.nn.spatial import SpatialDecoder, SpatialEncoder
 from aigc_desktop.engine.pictures import shares_of
@@ -106,6 +106,16 @@ def test_the_plan_counts_the_reading_of_codes(story):
     assert grids.problems == [] and grids.parameters < pixels.parameters and grids.seconds > 0
     reading = plan({**told, "autoencoder": vae.id, "width": 8}, "cpu64", workspace.datasets()[0], machine).seconds
     assert reading > 0.8 * grids.seconds, "most of the time is reading, whatever the size of the flow"
+
+
+def test_a_chosen_vae_has_a_preset_of_its_own_on_a_processor(story):
+    workspace, vae, _events, _flow, _flow_events = story
+    dataset, machine = workspace.datasets()[0], Machine(cores=4, memory=16 * 2**30, processor="x")
+    assert plan({"dataset": dataset.id}, "auto", dataset, machine).preset == "cpu32"
+    chosen = plan({"dataset": dataset.id, "autoencoder": vae.id}, "auto", dataset, machine)
+    assert chosen.preset == GRID and not chosen.problems
+    (problem,) = plan({"dataset": dataset.id}, GRID, dataset, machine).problems
+    assert problem.field == "autoencoder"
 
 
 def test_the_flow_needs_the_vae_no_more_once_it_is_trained(story, tmp_path):
