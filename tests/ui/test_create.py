@@ -124,6 +124,16 @@ def test_wrong_entries_start_nothing_and_say_why(page, services, jobs):
     assert "whole number" in page.panel.problem.text()
 
 
+def test_the_button_says_what_is_done(page, services, jobs):
+    generate = jobs.catalogue["image_gan.generate"]
+    jobs.catalogue["image_gan.copy"] = replace(generate, key="image_gan.copy", title="Copy held-out pictures")
+    page.shown(run=_run_id(services, "cups"))
+    assert page.panel.button.text() == "Generate"
+    assert page.panel.choose(_run_id(services, "cups"), task="image_gan.copy")
+    assert page.panel.button.text() == page.panel.button.accessibleName() == "Copy held-out pictures"
+    assert page.panel.button.toolTip() == "Copy held-out pictures (Ctrl+Enter)"
+
+
 def test_pictures_stream_in_and_stay_after_a_stop(page, services, jobs, record):
     page.shown(run=_run_id(services, "cups"))
     page.generate()

@@ -92,7 +92,7 @@ class CreatePanel(QWidget):
         self.fields.setSpacing(theme.px(12))
         self.problem = label("", "problem")
         self.problem.hide()
-        self.button = button(theme, _("Generate"), "sparkles", "primary", _("Generate (Ctrl+Enter)"))
+        self.button = button(theme, _("Generate"), "sparkles", "primary")
         self.progress = JobProgress(theme)
         self._lay_out()
         self.run_input.edited.connect(self._run_chosen)
@@ -273,6 +273,7 @@ class CreatePanel(QWidget):
                 widget.deleteLater()
         self.form = self.wild = None
         self.rows["seed"].setVisible(task is not None and self._has(task, "seed"))
+        self._name_button(task)
         if task is None:
             return
         wild = next((spec for spec in task.fields if _is_wild(spec)), None)
@@ -282,6 +283,13 @@ class CreatePanel(QWidget):
             self.wild = SafeWildSlider(self.services.theme, wild)
             self.fields.addWidget(self.wild)
         self.fields.addWidget(self.form)
+
+    def _name_button(self, task: TaskSpec | None) -> None:
+        """Say what the button does: making new works is its usual word, anything else is called what it is."""
+        text = _("Generate") if task is None or task.key.endswith(".generate") else _(task.title)
+        self.button.setText(text)
+        self.button.setAccessibleName(text)
+        self.button.setToolTip(f"{text} (Ctrl+Enter)")
 
     def _asked_for(self, specs: list[FieldSpec]) -> list[FieldSpec]:
         """Return the fields with what the chosen model has learned in them."""
