@@ -45,11 +45,6 @@ class ImageVaeConfig(LabelledConfig):
         2, N_("Shift pictures"), N_("Moves each picture by up to so many pixels; helps with few pictures."),
         unit="px", ge=0, le=8, advanced=True,
     )  # fmt: skip
-    augment: float = param(
-        0.0, N_("Augmentation"),
-        N_("How often pictures are shown moved, turned or scaled, as its code tells; helps with few of them."),
-        ge=0.0, le=1.0, advanced=True,
-    )  # fmt: skip
     steps: int = param(
         3000, N_("Steps"), N_("How many updates the weights get; more steps take longer and copy more exactly."),
         ge=1, le=999_999,

@@ -34,7 +34,6 @@ from aigc_desktop.engine.latent import LatentModel
 from aigc_desktop.engine.making import MakeConfig, stream_samples
 from aigc_desktop.engine.metrics.features import feature_network
 from aigc_desktop.engine.nn.diffaugment import shift
-from aigc_desktop.engine.nn.hinted import hinted_augment
 from aigc_desktop.engine.nn.variational import between, bits_per_dimension, draw, kl_per_dimension, reconstruction_nats
 from aigc_desktop.engine.optim import adamw
 from aigc_desktop.engine.pictures import (
@@ -236,12 +235,10 @@ class VaeTrainee(Trainee):
 
     def _moved(self, images: Tensor) -> Tensor:
         reach = self.config.shift
-        if reach:
-            offsets = torch.randint(-reach, reach + 1, (len(images), 2), device=self.device)
-            images = shift(images, offsets, reach, "replicate")
-        if self.config.augment:
-            images, _hints = hinted_augment(images, self.config.augment)
-        return images
+        if not reach:
+            return images
+        offsets = torch.randint(-reach, reach + 1, (len(images), 2), device=self.device)
+        return shift(images, offsets, reach, "replicate")
 
     def validate(self, models: Mapping[str, nn.Module]) -> Generator[None, None, dict[str, float]]:
         """Return the negative ELBO of held-out pictures in bits per colour value, under the trained variance.
