@@ -29,15 +29,18 @@ def attend(
     """Return softmax(scale q kᵀ + mask) v, (B, H, T, D), for q (B, H, T, D) and k, v (B, K, S, D), K a divisor of H.
 
     `mask` broadcasts to (B, H, T, S): bool, true where a query looks, or numbers that are added. `causal`, without a
-    mask and for T = S, lets each look at the places up to its own. The scale is 1/√D unless given.
+    mask and for T = S, lets each look at the places up to its own. The scale is 1/√D unless given. Computes in the
+    numbers of autocast where that is on, as the kernel does.
     """
     batch, heads, queries, width = q.shape
     places = k.shape[2]
     learned = mask is not None and mask.requires_grad
-    if q.device.type != "cpu" or places > _PLACES.get(q.dtype, 0) or dropout or learned:
+    near = q.device.type == "cpu" and places <= _PLACES.get(_kind(q), 0)
+    if not near or dropout or learned:
         return F.scaled_dot_product_attention(
             q, k, v, mask, dropout, causal, scale=scale, enable_gqa=k.shape[1] != heads
         )  # fmt: skip
+    q, k, v = (part.to(_kind(q)) for part in (q, k, v))
     if k.shape[1] != heads:
         k, v = (part.repeat_interleave(heads // k.shape[1], 1) for part in (k, v))
     if causal:
@@ -45,6 +48,11 @@ def attend(
     q, k, v = (part.reshape(batch * heads, -1, width) for part in (q, k, v))
     mixed: Tensor = _Attention.apply(q, k, v, _bias(mask, q, batch), scale or 1 / math.sqrt(width))
     return mixed.view(batch, heads, queries, width)
+
+
+def _kind(x: Tensor) -> torch.dtype:
+    """Return the numbers to compute in, on a processor."""
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
 
 
 def _bias(mask: Tensor | None, q: Tensor, batch: int) -> Tensor:

@@ -86,6 +86,16 @@ def test_bfloat16_stays_near_float32(fused):
     assert rounded.dtype == torch.bfloat16 and torch.allclose(rounded.float(), exact, atol=0.03)
 
 
+def test_autocast_decides_the_numbers(fused):
+    q, k, v = values(8)
+    with torch.autocast("cpu", torch.bfloat16):
+        ours = attend(q, k, v.bfloat16(), MASKS["added"])
+        theirs = fused(q, k, v.bfloat16(), MASKS["added"])
+    assert ours.dtype == theirs.dtype == torch.bfloat16
+    assert torch.allclose(ours.float(), theirs.float(), atol=0.03)
+    assert all(grad.dtype == torch.float32 for grad in torch.autograd.grad(ours.float().sum(), (q, k, v)))
+
+
 @pytest.mark.parametrize("case", ["places", "dropout", "learned"])
 def test_the_kernel_takes_the_rest(monkeypatch, case):
     taken = []
