@@ -29,7 +29,7 @@ from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data_commands import add_data_commands
 from aigc_desktop.edit_commands import add_edit_commands, take_steps
 from aigc_desktop.explore_commands import add_explore_commands
-from aigc_desktop.flags import add_fields, given
+from aigc_desktop.flags import add_fields, given, say_in_our_language
 from aigc_desktop.measuring import Writer, evaluate_run
 from aigc_desktop.terminal import DONE, WRONG, Shell
 
@@ -40,6 +40,7 @@ def main(arguments: Sequence[str], write_pdf: Writer | None = None) -> int:
     os.environ.setdefault(THREADS_VARIABLE, str(usable_cores()))  # no window needs a core of its own
     common, _rest = _common_flags().parse_known_args(arguments)
     set_language(common.language or load_preferences().language)
+    say_in_our_language()
     folder = Path(common.workspace).absolute() if common.workspace else paths.default_workspace()
     shell = Shell(common.json)
     try:
@@ -201,7 +202,10 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 def _parser(arguments: Sequence[str], folder: Path) -> argparse.ArgumentParser:
     """Return the parser; only the named command gets the flags that cost an import of the engine."""
     parser = argparse.ArgumentParser("aigc-desktop", description=_("An offline generative studio."))
-    parser.add_argument("--version", action="version", version=f"AIGC Desktop {__version__}")
+    parser.add_argument(
+        "--version", action="version", version=f"AIGC Desktop {__version__}",
+        help=_("show program's version number and exit"),
+    )  # fmt: skip
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     common = _common_flags()
     wanted = set(arguments)

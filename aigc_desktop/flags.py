@@ -7,7 +7,22 @@ from typing import Any
 
 from aigc_desktop.core.config import TaskConfig, describe
 from aigc_desktop.core.fields import FieldKind, FieldSpec
-from aigc_desktop.core.i18n import _
+from aigc_desktop.core.i18n import N_, _
+
+WORDS = (
+    N_("usage: "), N_("positional arguments"), N_("options"), N_("show this help message and exit"),
+    N_("show program's version number and exit"), N_("%(prog)s: error: %(message)s\n"),
+    N_("argument %(argument_name)s: %(message)s"), N_("the following arguments are required: %s"),
+    N_("unrecognized arguments: %s"), N_("invalid choice: %(value)r (choose from %(choices)s)"),
+    N_("invalid %(type)s value: %(value)r"), N_("expected one argument"), N_("expected at least one argument"),
+    N_("expected at most one argument"), N_("not allowed with argument %s"),
+)  # fmt: skip
+"""What argparse says by itself."""
+
+
+def say_in_our_language() -> None:
+    """Let argparse, which looks its words up through a name of its module, say them in the language chosen here."""
+    argparse._ = _  # type: ignore[attr-defined]
 
 
 def add_fields(parser: argparse.ArgumentParser, config: type[TaskConfig], skip: set[str]) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import inspect
 import json
 import os
 import signal
@@ -16,6 +18,7 @@ from aigc_desktop.cli import main
 from aigc_desktop.core.report import report_of
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.pretrained.tiny import write_tiny_model
+from aigc_desktop.flags import WORDS
 
 QUICK_GPT = ["--steps", "3", "--layers", "1", "--width", "32", "--heads", "2", "--context", "32", "--batch-size", "2"]
 
@@ -97,6 +100,22 @@ def test_help_comes_from_the_fields(arguments, capsys):
         main(arguments)
     assert left.value.code == 0
     assert capsys.readouterr().out.startswith("usage: aigc-desktop")
+
+
+def test_argparse_speaks_the_chosen_language(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help", "--language", "zh_CN"])
+    shown = capsys.readouterr().out
+    assert shown.startswith("用法：") and "显示本帮助后退出" in shown
+    assert not {word for word in ("usage", "options:", "positional", "show ") if word in shown}
+    with pytest.raises(SystemExit) as left:
+        main(["nonsense", "--language", "zh_CN"])
+    assert left.value.code == 2 and "无效的选择" in capsys.readouterr().err
+
+
+def test_the_words_of_argparse_are_those_it_asks_for():
+    source = inspect.getsource(argparse)
+    assert not [word for word in WORDS if repr(word) not in source and f'"{word}"' not in source]
 
 
 def test_help_and_version_need_no_engine():
