@@ -65,7 +65,7 @@ class CreatePage(Page):
         )  # fmt: skip
         self.first = EmptyState(
             theme, "sparkles", _("Ready to create"),
-            _("Press Generate. Or drop a picture made here to use its settings again."), drop=True,
+            _("Choose the settings and start. Or drop a picture made here to use its settings again."), drop=True,
         )  # fmt: skip
         self._lay_out()
         self.empty.acted.connect(partial(self.services.navigate, "train"))
@@ -150,7 +150,7 @@ class CreatePage(Page):
         if origin is None:
             self.services.notify(_("“{name}” holds no settings of this program.").format(name=path.name))
         elif self.recall(origin):
-            self.services.notify(_("The settings of “{name}” are shown. Press Generate.").format(name=path.name))
+            self.services.notify(_("The settings of “{name}” are shown. Start when you like.").format(name=path.name))
 
     def _engine_ready(self) -> None:
         self.panel.refresh()
