@@ -153,6 +153,6 @@ def _reading(config: ImageFlowConfig, machine: Machine) -> float:
 
 
 def _notes(config: ImageFlowConfig, dataset: Dataset | None) -> list[str]:
-    slow = _("Each picture takes some seconds to make on a processor; a GAN is faster, a flow is steadier to train.")
+    slow = _("Each picture takes about a second to make on a processor; a GAN is faster, a flow is steadier to train.")
     return [slow, *size_notes(config, dataset), *plain_notes(dataset), *class_notes(config, dataset),
             *best_version_notes(dataset)]  # fmt: skip
