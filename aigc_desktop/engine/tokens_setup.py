@@ -9,10 +9,8 @@ from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.family import Plan
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.machine import Machine
-from aigc_desktop.engine.feature_maps import FEATURE_SIZE, FeatureMaps
-from aigc_desktop.engine.metrics.features import EfficientNetLite0
 from aigc_desktop.engine.nn.picture_tokenizer import PictureTokenizer, TokenizerShape
-from aigc_desktop.engine.picture_plan import Cost, automatic_size, cost_of, seconds_per_gigaflop
+from aigc_desktop.engine.picture_plan import Cost, automatic_size, cost_of, eyes_cost, seconds_per_gigaflop
 from aigc_desktop.engine.picture_setup import (
     PATIENCE,
     PictureConfig,
@@ -121,12 +119,9 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
 def reading_cost(config: TokenizerConfig) -> Cost:
     """Return what a picture costs while the tokens are learned; `activations` are numbers kept for the gradients."""
     shape = config.tokenizer_shape()
-    cost, eyes = cost_of(lambda: PictureTokenizer(shape)), Cost(0, 0.0, 0)
-    if config.feature_weight:
-        eyes = cost_of(lambda: FeatureMaps(EfficientNetLite0(), max(FEATURE_SIZE, shape.size)))
-    # as in the image VAE: depthwise layers wait for memory, so the passes of the eyes last three times as long
+    cost, eyes = cost_of(lambda: PictureTokenizer(shape)), eyes_cost(config.feature_weight, shape.size)
     return Cost(
-        cost.parameters, cost.gigaflops + 3 * eyes.gigaflops, KEPT_INPUTS * cost.activations + 3 * eyes.activations
+        cost.parameters, cost.gigaflops + eyes.gigaflops, KEPT_INPUTS * cost.activations + eyes.activations
     )
 
 
