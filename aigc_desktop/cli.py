@@ -31,7 +31,7 @@ from aigc_desktop.edit_commands import add_edit_commands, take_steps
 from aigc_desktop.explore_commands import add_explore_commands
 from aigc_desktop.flags import add_fields, given, say_in_our_language
 from aigc_desktop.measuring import Writer, evaluate_run
-from aigc_desktop.terminal import DONE, WRONG, Shell
+from aigc_desktop.terminal import DONE, FAILED, WRONG, Shell
 
 
 def main(arguments: Sequence[str], write_pdf: Writer | None = None) -> int:
@@ -46,7 +46,12 @@ def main(arguments: Sequence[str], write_pdf: Writer | None = None) -> int:
     try:
         arguments, steps = take_steps(arguments)
         given_here = argparse.Namespace(write_pdf=write_pdf, steps=steps)
-        options = _parser(arguments, folder).parse_args(arguments, given_here)
+        parser = _parser(arguments, folder)
+        options, unknown = parser.parse_known_args(arguments, given_here)
+        if unknown and options.command is generate:
+            _maker(Workspace(folder), options.run)  # its flags are not known where there is no such model: say that
+        if unknown:
+            parser.error(_("unrecognized arguments: %s") % " ".join(unknown))
         code: int = options.command(options, Workspace.open(folder), shell)
     except UserError as error:
         shell.complain(error.message, error.hint)
@@ -80,14 +85,32 @@ def train(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> in
 
 def generate(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
     """Make works with a trained model and export them."""
+    from aigc_desktop.core.config import check
+    from aigc_desktop.engine.catalog import load_families
+    from aigc_desktop.export.export import format_named
     from aigc_desktop.export.piece import labelled
-    from aigc_desktop.export.results import export_result
+    from aigc_desktop.export.results import export_result, pieces_of
 
-    field, family = _maker(workspace, options.run)
-    task = f"{family}.{options.task}"
+    field, name = _maker(workspace, options.run)
+    family = load_families()[name]
+    making = {task.name: task for task in family.tasks if task.group == "create"}
+    if options.task not in making:
+        raise UserError(
+            _("{title} does not do “{task}”.").format(title=_(family.title), task=options.task),
+            _("Choose one of: {names}.").format(names=", ".join(making)),
+        )
+    if options.format and not options.out:
+        raise UserError(_("--format is for exported works, so it needs --out."), _("Name a folder with --out."))
+    if family.kind != "any":
+        format_named(options.format, family.kind)  # before the work, not after it
     values = {**given(options), field: options.run}
+    check(making[options.task].config, values)
+    task = f"{name}.{options.task}"
     result = workspace.new_run(task, values, parent="results")
     code = shell.drive(JobRequest(task, values, str(workspace.folder), str(result.folder)))
+    if code == FAILED and next(pieces_of(result), None) is None:
+        workspace.trash(result.folder)
+        return code
     out = Path(options.out) if options.out else None
     if out is not None:
         look = replace(labelled(options.picture_label, options.text_label), least=options.least_size)
@@ -248,7 +271,7 @@ def _parser(arguments: Sequence[str], folder: Path) -> argparse.ArgumentParser:
 def _add_generate(parser: argparse.ArgumentParser) -> None:
     """Add what all families are asked in the same way."""
     parser.add_argument("run", metavar="RUN", help=_("the model, as `runs` or `models list` shows it"))
-    parser.add_argument("--task", default="generate", help=_("generate, or another task of the family"))
+    parser.add_argument("--task", default="generate", help=_("one of the tasks that --help lists for the model"))
     parser.add_argument("--out", metavar="FOLDER", help=_("export the works to this folder"))
     parser.add_argument(
         "--format", default="", help=_("file format of the export: png, jpeg, webp, svg, txt, jsonl, csv, docx")
@@ -328,7 +351,9 @@ def _add_generate_fields(parser: argparse.ArgumentParser, arguments: Sequence[st
         if any(place.is_file() for place in places):
             field, family_name = _maker(Workspace(folder), name)
             family = load_families()[family_name]
+            making = [task for task in family.tasks if task.group == "create"]
+            parser.formatter_class = argparse.RawDescriptionHelpFormatter
+            parser.description = _("Tasks:") + "".join(f"\n  {task.name}: {_(task.title)}" for task in making)
             seen |= {"checkpoint"} if field == "model" else set()
-            for task in family.tasks:
-                if task.group == "create":
-                    seen |= set(add_fields(parser, task.config, skip=seen))
+            for task in making:
+                seen |= set(add_fields(parser, task.config, skip=seen))

@@ -54,6 +54,17 @@ def test_the_whole_job_on_texts(folder, texts, tmp_path, capsys):
     assert main(["generate", *arguments, "--out", str(out), "--format", "jsonl"]) == 0
     files = [Path(line) for line in capsys.readouterr().out.splitlines() if line.startswith(str(out))]
     assert files and all(file.is_file() for file in files)
+    made = list((folder / "results").iterdir())
+    for wrong, word in (
+        (["--task", "paint"], "“paint”"), (["--count", "0"], "at least 1"), (["--format", "txt"], "--out"),
+        (["--out", str(out), "--format", "png"], "“png”"), (["--task", "infill"], "fill gaps"),
+    ):  # fmt: skip
+        assert main(["generate", run.id, *wrong]) != 0
+        assert word in capsys.readouterr().err
+    assert list((folder / "results").iterdir()) == made  # nothing stays of what made nothing
+    with pytest.raises(SystemExit):
+        main(["generate", run.id, "--help"])
+    assert "infill: Fill a gap" in capsys.readouterr().out
     assert main(["runs", "--json"]) == 0
     assert json_lines(capsys)[0]["id"] == run.id
     assert main(["evaluate", run.id, "--count", "16", "--sweep", "0", "--json"]) == 0
@@ -76,6 +87,7 @@ def test_json_events_end_with_finished(folder, texts, capsys):
         (["data", "import", "/no/such/folder"], 1, "/no/such/folder"),
         (["train", "gpt", "--dataset", "nothing"], 2, "nothing"),
         (["generate", "no_such_run"], 2, "no_such_run"),
+        (["generate", "no_such_run", "--prompt", "x"], 2, "no trained model “no_such_run”"),
         (["evaluate", "../../etc"], 2, "../../etc"),
         (["runs", "no_such_run"], 2, "no_such_run"),
     ],
