@@ -70,6 +70,8 @@ def train(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> in
     if options.resume:
         run = workspace.run(options.resume)
         return shell.drive(JobRequest(run.info.task, run.config_values, str(workspace.folder), str(run.folder)))
+    if not options.family:
+        raise UserError(_("Name what is to be trained."), _("`train --help` lists the families."))
     task = f"{options.family}.train"
     plan = make_plan(task, given(options), options.preset, workspace)
     if plan.problems:

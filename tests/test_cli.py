@@ -86,6 +86,8 @@ def test_json_events_end_with_finished(folder, texts, capsys):
     [
         (["data", "import", "/no/such/folder"], 1, "/no/such/folder"),
         (["train", "gpt", "--dataset", "nothing"], 2, "nothing"),
+        (["train"], 2, "Name what is to be trained"),
+        (["models", "import", "/no/such/model"], 1, "“/no/such/model” is not there"),
         (["generate", "no_such_run"], 2, "no_such_run"),
         (["generate", "no_such_run", "--prompt", "x"], 2, "no trained model “no_such_run”"),
         (["evaluate", "../../etc"], 2, "../../etc"),

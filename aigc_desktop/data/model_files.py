@@ -12,6 +12,7 @@ from typing import Literal
 from aigc_desktop.core.errors import BadInput
 from aigc_desktop.core.i18n import _
 from aigc_desktop.data.found_model import (
+    INDEX,
     LICENCES,
     PICKLED,
     FoundModel,
@@ -89,7 +90,7 @@ def _model(folder: Path) -> FoundModel:
         )  # fmt: skip
     weights = weights_of(folder)
     tensors = tensors_of(weights)
-    beside = small_files(folder, ("config.json", *BESIDE))
+    beside = small_files(folder, ("config.json", INDEX, *BESIDE))
     names = {path.name for path in beside}
     if "tokenizer.json" not in names and not (kind in ENCODERS and "vocab.txt" in names):
         raise BadInput(
