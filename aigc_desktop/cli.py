@@ -25,7 +25,7 @@ from aigc_desktop.core.offline import go_offline
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.settings import load_preferences
 from aigc_desktop.core.starters import bring_in, starters
-from aigc_desktop.core.workspace import Workspace
+from aigc_desktop.core.workspace import Workspace, is_name
 from aigc_desktop.data_commands import add_data_commands
 from aigc_desktop.edit_commands import add_edit_commands, take_steps
 from aigc_desktop.explore_commands import add_explore_commands
@@ -96,9 +96,10 @@ def generate(options: argparse.Namespace, workspace: Workspace, shell: Shell) ->
     field, name = _maker(workspace, options.run)
     family = load_families()[name]
     making = {task.name: task for task in family.tasks if task.group == "create"}
-    if options.task not in making:
+    chosen = options.task or next(name for name in making)
+    if chosen not in making:
         raise UserError(
-            _("{title} does not do “{task}”.").format(title=_(family.title), task=options.task),
+            _("{title} does not do “{task}”.").format(title=_(family.title), task=chosen),
             _("Choose one of: {names}.").format(names=", ".join(making)),
         )
     if options.format and not options.out:
@@ -106,8 +107,8 @@ def generate(options: argparse.Namespace, workspace: Workspace, shell: Shell) ->
     if family.kind != "any":
         format_named(options.format, family.kind)  # before the work, not after it
     values = {**given(options), field: options.run}
-    check(making[options.task].config, values)
-    task = f"{name}.{options.task}"
+    check(making[chosen].config, values)
+    task = f"{name}.{chosen}"
     result = workspace.new_run(task, values, parent="results")
     code = shell.drive(JobRequest(task, values, str(workspace.folder), str(result.folder)))
     if code == FAILED and next(pieces_of(result), None) is None:
@@ -125,7 +126,7 @@ def generate(options: argparse.Namespace, workspace: Workspace, shell: Shell) ->
 
 def _maker(workspace: Workspace, name: str) -> tuple[str, str]:
     """Return the field a trained or imported model is named in, and the family whose tasks it does."""
-    if (workspace.folder / "models" / name / "model.json").is_file() and Path(name).name == name:
+    if is_name(name) and (workspace.folder / "models" / name / "model.json").is_file():
         return "model", "diffusion" if workspace.model(name).info.kind == "diffusion" else "language_model"
     return "run", workspace.run(name).info.task.split(".")[0]
 
@@ -273,7 +274,8 @@ def _parser(arguments: Sequence[str], folder: Path) -> argparse.ArgumentParser:
 def _add_generate(parser: argparse.ArgumentParser) -> None:
     """Add what all families are asked in the same way."""
     parser.add_argument("run", metavar="RUN", help=_("the model, as `runs` or `models list` shows it"))
-    parser.add_argument("--task", default="generate", help=_("one of the tasks that --help lists for the model"))
+    which = _("one of the tasks that --help lists for the model; the first when left out")
+    parser.add_argument("--task", default="", help=which)
     parser.add_argument("--out", metavar="FOLDER", help=_("export the works to this folder"))
     parser.add_argument(
         "--format", default="", help=_("file format of the export: png, jpeg, webp, svg, txt, jsonl, csv, docx")
@@ -348,9 +350,9 @@ def _add_generate_fields(parser: argparse.ArgumentParser, arguments: Sequence[st
     from aigc_desktop.engine.catalog import load_families
 
     seen = {"run", "model"}
-    for name in arguments:
+    for name in arguments:  # texts among them, of any length
         places = (folder / "runs" / name / "run.json", folder / "models" / name / "model.json")
-        if any(place.is_file() for place in places):
+        if is_name(name) and any(place.is_file() for place in places):
             field, family_name = _maker(Workspace(folder), name)
             family = load_families()[family_name]
             making = [task for task in family.tasks if task.group == "create"]

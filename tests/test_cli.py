@@ -15,10 +15,12 @@ import pytest
 from PIL import Image
 
 from aigc_desktop.cli import main
+from aigc_desktop.core.events import Text
 from aigc_desktop.core.report import report_of
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.pretrained.tiny import write_tiny_model
 from aigc_desktop.flags import WORDS
+from aigc_desktop.terminal import event_line
 
 QUICK_GPT = ["--steps", "3", "--layers", "1", "--width", "32", "--heads", "2", "--context", "32", "--batch-size", "2"]
 
@@ -54,6 +56,8 @@ def test_the_whole_job_on_texts(folder, texts, tmp_path, capsys):
     assert main(["generate", *arguments, "--out", str(out), "--format", "jsonl"]) == 0
     files = [Path(line) for line in capsys.readouterr().out.splitlines() if line.startswith(str(out))]
     assert files and all(file.is_file() for file in files)
+    assert main(["generate", *arguments, "--prompt", "a long text " * 30]) == 0  # longer than a file's name
+    assert "a long text a long text" in capsys.readouterr().out
     made = list((folder / "results").iterdir())
     for wrong, word in (
         (["--task", "paint"], "“paint”"), (["--count", "0"], "at least 1"), (["--format", "txt"], "--out"),
@@ -74,6 +78,12 @@ def test_the_whole_job_on_texts(folder, texts, tmp_path, capsys):
     assert report.figure("Bits per byte").value > 0
 
 
+def test_copies_and_the_texts_of_the_likelihood_model_are_shown_too():
+    assert event_line(Text(0, ("tea\n→ tee",), role="reconstruction")) == "  | tea\n  | → tee"
+    assert event_line(Text(0, ("tea",), role="baseline")) == "Likelihood model:\n  | tea"
+    assert event_line(Text(0, ("tea",), role="real")) == event_line(Text(0, ("t",), partial=True)) == ""
+
+
 def test_json_events_end_with_finished(folder, texts, capsys):
     assert main(["data", "import", str(texts), "--title", "poems", "--json"]) == 0
     lines = json_lines(capsys)
@@ -86,6 +96,8 @@ def test_json_events_end_with_finished(folder, texts, capsys):
     [
         (["data", "import", "/no/such/folder"], 1, "/no/such/folder"),
         (["train", "gpt", "--dataset", "nothing"], 2, "nothing"),
+        (["generate", "no_such_run", "--prompt", "a long text " * 30], 2, "no trained model “no_such_run”"),
+        (["generate", "a long text " * 30], 2, "is not a name"),
         (["train"], 2, "Name what is to be trained"),
         (["models", "import", "/no/such/model"], 1, "“/no/such/model” is not there"),
         (["generate", "no_such_run"], 2, "no_such_run"),

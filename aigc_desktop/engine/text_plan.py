@@ -160,7 +160,8 @@ def _estimate(
             draft.problems.append(Problem(_("Not enough memory: choose a smaller model."), "width"))
     return replace(
         plan, parameters=config.ensemble * shape.parameters, steps=config.steps, seconds=seconds,
-        good_after_s=seconds, memory_mb=memory, disk_mb=disk, problems=draft.problems, notes=notes,
+        good_after_s=draft.good_after(seconds, config.steps), memory_mb=memory, disk_mb=disk,
+        problems=draft.problems, notes=notes,
     )  # fmt: skip
 
 

@@ -239,6 +239,15 @@ def test_the_time_of_a_plan_grows_with_the_steps(workspace):
     assert ten == pytest.approx(10 * one)
 
 
+def test_a_few_steps_promise_no_good_result(workspace):
+    """A good result takes what the preset advises, however few steps are chosen to try it out."""
+    dataset = text_dataset(workspace, POEMS * 10)
+    few = PLAN({"dataset": dataset.id, "steps": 15}, "XS", dataset, LAPTOP)
+    assert few.good_after_s == pytest.approx(100 * few.seconds)
+    all_of_them = PLAN({"dataset": dataset.id}, "XS", dataset, LAPTOP)
+    assert all_of_them.good_after_s == all_of_them.seconds
+
+
 def test_a_model_too_large_for_the_machine_is_a_problem(workspace):
     dataset = text_dataset(workspace, POEMS * 10)
     small = Machine(cores=2, memory=10**9, processor="x")
