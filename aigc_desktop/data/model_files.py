@@ -90,7 +90,7 @@ def _model(folder: Path) -> FoundModel:
         )  # fmt: skip
     weights = weights_of(folder)
     tensors = tensors_of(weights)
-    beside = small_files(folder, ("config.json", INDEX, *BESIDE))
+    beside = small_files(folder, ("config.json", *BESIDE))
     names = {path.name for path in beside}
     if "tokenizer.json" not in names and not (kind in ENCODERS and "vocab.txt" in names):
         raise BadInput(
@@ -98,7 +98,8 @@ def _model(folder: Path) -> FoundModel:
             _("Copy the whole folder again from where it came."),
         )  # fmt: skip
     group: Literal["language", "encoder"] = "language" if kind in LANGUAGE else "encoder"
-    return FoundModel(group, str(kind), folder, config, weights, beside, tensors, licence_of(folder))
+    index = small_files(folder, (INDEX,))
+    return FoundModel(group, str(kind), folder, config, weights, beside, tensors, licence_of(folder), index=index)
 
 
 def _adapter(folder: Path) -> FoundModel:

@@ -90,7 +90,7 @@ def _convert(gguf: Gguf, folder: Path) -> Iterator[Event]:
 
 def _copy(found: FoundModel, folder: Path) -> Iterator[Event]:
     """Copy the files in pieces, so that a stop takes effect between two of them."""
-    names = [*found.weights, *found.beside]
+    names = found.files
     total = sum(path.stat().st_size for path in names)
     done = 0
     for path in names:
@@ -111,7 +111,7 @@ def finish_import(
     _check(found)
     base = base_of(found, workspace) if found.kind == "adapter" else ""
     hashes: dict[str, str] = {}
-    for path in (*found.weights, *found.beside):
+    for path in found.files:
         digest = hashlib.sha256()
         with path.open("rb") as f:
             while piece := f.read(_CHUNK):

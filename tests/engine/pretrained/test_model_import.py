@@ -18,6 +18,7 @@ from aigc_desktop.engine.pretrained import load
 from aigc_desktop.engine.pretrained.load import load_language_model
 from aigc_desktop.engine.pretrained.tiny import TEMPLATE, tiny_tokenizer, write_tiny_model
 from aigc_desktop.engine.weights import read_tensors, write_tensors
+from tests.engine.toy import cut_in_two
 
 CPU = torch.device("cpu")
 
@@ -75,12 +76,7 @@ def test_a_folder_is_copied_with_what_is_known_of_it(workspace, folder):
 
 def test_a_model_in_several_files_is_copied_with_their_index(workspace, folder):
     """As publishers cut large models into pieces, and as a GGUF file lies in the workspace."""
-    tensors = read_tensors(folder / "model.safetensors")
-    (folder / "model.safetensors").unlink()
-    places = {name: f"model-0000{number % 2 + 1}-of-00002.safetensors" for number, name in enumerate(tensors)}
-    for place in set(places.values()):
-        write_tensors(folder / place, {name: tensor for name, tensor in tensors.items() if places[name] == place})
-    write_json(folder / "model.safetensors.index.json", {"metadata": {}, "weight_map": places})
+    cut_in_two(folder)
     made, events = bring(workspace, folder)
     assert made is not None, events[-1]
     texts, events = write(workspace, made, prompt="hello")
