@@ -236,9 +236,14 @@ def _check(demands: Demands, tokenizer: Any) -> None:
     """Raise UserError for demands that no text can meet, as far as that is plain, and for what cannot be read."""
     if demands.schema:
         try:
-            json.loads(demands.schema)
+            schema = json.loads(demands.schema)
         except (ValueError, RecursionError):
             raise UserError(_("The JSON schema is not whole JSON."), _("Correct it.")) from None
+        if not isinstance(schema, dict):
+            raise UserError(
+                _("A JSON schema is an object in braces, such as {example}.").format(example='{"type": "object"}'),
+                _("Correct it."),
+            )
     elif demands.pattern:
         alone = grammar(Demands(pattern=demands.pattern), 1)
         if llguidance.LLMatcher.validate_grammar(alone, tokenizer, limits=_LIMITS):

@@ -126,6 +126,8 @@ def test_json_has_no_spaces_but_those_between_its_parts(loaded):
         (Demands(pattern="("), "“[(]” is no regular expression"),
         (Demands(schema="{"), "not whole JSON"),
         (Demands(schema='{"type": "moon"}'), "JSON schema: Invalid type: moon"),
+        (Demands(schema="[1]"), "object in braces"),
+        (Demands(schema="true"), "object in braces"),
         (Demands(50, 20), "at least 50 and at most 20"),
         (Demands(keywords=("Elephant",), forbidden=("ele",)), "contain “Elephant”.*contain “ele”"),
         (Demands(most=5, keywords=("elephant",)), "“elephant” alone is longer"),
