@@ -68,6 +68,14 @@ def main(arguments: Sequence[str], write_pdf: Writer | None = None) -> int:
 def train(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
     """Train a family, or go on with an earlier run."""
     if options.resume:
+        changed = ["--" + name.replace("_", "-") for name in given(options)]
+        if changed:
+            raise UserError(
+                _("A training goes on with the settings it began with, so {flags} cannot be given.").format(
+                    flags=", ".join(changed)
+                ),
+                _("Leave them out, or begin a new training."),
+            )
         run = workspace.run(options.resume)
         return shell.drive(JobRequest(run.info.task, run.config_values, str(workspace.folder), str(run.folder)))
     if not options.family:

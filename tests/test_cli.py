@@ -158,18 +158,28 @@ def test_help_and_version_need_no_engine():
 def test_interrupt_saves_and_a_resume_goes_on(folder, texts, capsys):
     assert main(["data", "import", str(texts), "--title", "poems"]) == 0
     steps = ["--steps", "100000", *QUICK_GPT[2:]]
-    command = [sys.executable, "-m", "aigc_desktop", "train", "gpt", "--dataset", "poems", "--json", *steps]
+    interrupted("train", "gpt", "--dataset", "poems", *steps)
+    run = Workspace(folder).runs()[0]
+    step = run.info.step
+    assert run.info.status == "stopped" and step > 0 and run.checkpoints()[-1] == f"{step:06d}"
+    capsys.readouterr()
+    assert main(["train", "--resume", run.id, "--steps", "5"]) == 2  # would do nothing
+    assert "--steps cannot be given" in capsys.readouterr().err
+    first = interrupted("train", "--resume", run.id)
+    assert first["step"] > step and Workspace(folder).runs()[0].info.step >= first["step"]
+
+
+def interrupted(*arguments: str) -> dict:
+    """Run a training until its first figures, stop it as Ctrl+C does, and return them."""
+    command = [sys.executable, "-m", "aigc_desktop", *arguments, "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ}) as training:
-        for line in training.stdout:
-            if json.loads(line).get("event") == "Metric":
-                break
+        told = (json.loads(line) for line in training.stdout)
+        first = next(event for event in told if event.get("event") == "Metric")
         training.send_signal(signal.SIGINT)
         rest = training.stdout.read().splitlines()
         assert training.wait(timeout=20) == 130
     assert json.loads(rest[-1])["event"] == "Stopped"
-    run = Workspace(folder).runs()[0]
-    step = run.info.step
-    assert run.info.status == "stopped" and step > 0 and run.checkpoints()[-1] == f"{step:06d}"
+    return first
 
 
 def test_an_import_names_what_cannot_be_used(folder, tmp_path, capsys):

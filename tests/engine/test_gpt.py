@@ -189,8 +189,12 @@ def test_a_text_goes_on_from_its_beginning(writer):
             assert all(item.startswith("床前明") for item in event.items)
 
 
-def test_unknown_letters_in_the_beginning_are_no_problem(writer):
-    assert isinstance(write(writer, count=1, length=8, prompt="zebra 🦓")[-1], Finished)
+def test_unknown_letters_in_the_beginning_are_no_problem_and_told(writer):
+    events = write(writer, count=1, length=8, prompt="床前 zb🦓")
+    assert isinstance(events[-1], Finished)
+    (told,) = [event.message for event in events if isinstance(event, Note)]
+    assert told.endswith("b z 🦓") and "床" not in told
+    assert not [event for event in write(writer, count=1, length=8, prompt="床前") if isinstance(event, Note)]
 
 
 def test_a_damaged_version_is_not_used_to_write(writer):
