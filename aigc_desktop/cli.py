@@ -82,6 +82,12 @@ def train(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> in
         raise UserError(_("Name what is to be trained."), _("`train --help` lists the families."))
     task = f"{options.family}.train"
     plan = make_plan(task, given(options), options.preset, workspace)
+    names = [preset.name for preset in plan.presets]
+    if options.preset not in ("auto", *names):
+        raise UserError(
+            _("There is no preset “{name}”.").format(name=options.preset),
+            _("Choose one of: {names}.").format(names=", ".join(["auto", *names])),
+        )
     if plan.problems:
         for problem in plan.problems:
             flag = f"--{problem.field.replace('_', '-')}: " if problem.field else ""

@@ -115,6 +115,8 @@ def test_what_is_wrong_is_said_with_its_exit_code(folder, capsys, arguments, cod
 
 def test_wrong_settings_are_refused_before_anything_starts(folder, texts, capsys):
     assert main(["data", "import", str(texts), "--title", "poems"]) == 0
+    assert main(["train", "gpt", "--dataset", "poems", "--preset", "XXS"]) == 2
+    assert "no preset “XXS”" in capsys.readouterr().err
     assert main(["train", "gpt", "--dataset", "poems", "--steps", "-5"]) == 2
     assert Workspace(folder).runs() == []
     assert "steps" in capsys.readouterr().err.lower()

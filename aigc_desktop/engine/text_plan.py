@@ -42,6 +42,7 @@ _TRIAL_FLOPS = 6e9  # of one trial step: about a tenth of a second on two cores
 _LR = 0.02  # of presets that do not name one
 _MANY_EPOCHS = 16  # after about so many, repetition teaches little that is new: arXiv:2305.16264
 _LONGER = 1.2  # few texts of a data set are longer than so many times the mean, with their lines
+_LEAST_CONTEXT = 8
 _LEAST_WINDOWS = 12  # of the context in a data set
 _OVERHEAD = 1.1  # validation, previews and checkpoints, as measured with the presets
 
@@ -84,7 +85,7 @@ def fit_to_data(preset: Preset, dataset: Dataset | None, given: Mapping[str, Any
     chosen = {"lr": _LR, **preset.values} | {name: value for name, value in given.items() if _is_size(value)}
     tokens = token_estimate(dataset, "auto")
     fitting = max(_power_of_two(tokens / 40), _whole_text(dataset, tokens) if given.get("attributes", True) else 0)
-    context = min(int(chosen["context"]), max(8, fitting))
+    context = min(int(chosen["context"]), max(_LEAST_CONTEXT, fitting))
     held = _restraint({**chosen, "context": context}, tokens)
     every = max(20, int(chosen["steps"]) // 10)
     return {"dropout": held.dropout, "weight_decay": held.weight_decay, "patience": held.patience,
@@ -143,7 +144,11 @@ def _estimate(
         shown = tokens * (1 + lines_share(dataset)) if config.attributes and names_of(dataset) else tokens
         epochs = config.steps * config.batch_size * config.context / max(1.0, shown)
         if shown < _LEAST_WINDOWS * config.context:
-            draft.problems.append(Problem(_("Too little text for this context; choose a smaller one."), "context"))
+            smaller = shown >= _LEAST_WINDOWS * _LEAST_CONTEXT
+            draft.problems.append(
+                Problem(_("Too little text for this context; choose a smaller one."), "context") if smaller
+                else Problem(_("This is too little text; add more."), "dataset")
+            )  # fmt: skip
         notes.append(_("Each text is seen about {epochs:.1f} times.").format(epochs=epochs))
         if config.attributes and names_of(dataset):
             notes.append(_("It learns to follow: {names}.").format(names=", ".join(names_of(dataset))))

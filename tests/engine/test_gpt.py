@@ -243,6 +243,12 @@ def test_the_time_of_a_plan_grows_with_the_steps(workspace):
     assert ten == pytest.approx(10 * one)
 
 
+def test_where_no_context_is_small_enough_more_text_is_asked_for(workspace):
+    dataset = text_dataset(workspace, ["one", "two"])
+    plan = PLAN({"dataset": dataset.id}, "XS", dataset, LAPTOP)
+    assert [(problem.field, "add more" in problem.message) for problem in plan.problems] == [("dataset", True)]
+
+
 def test_a_few_steps_promise_no_good_result(workspace):
     """A good result takes what the preset advises, however few steps are chosen to try it out."""
     dataset = text_dataset(workspace, POEMS * 10)
