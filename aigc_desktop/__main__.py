@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from aigc_desktop.core.run import Run
 
-COMMANDS = {"data", "models", "train", "generate", "evaluate", "runs", "rehearse", "edit", "palette"}
+COMMANDS = {"data", "models", "train", "generate", "evaluate", "explore", "runs", "rehearse", "edit", "palette"}
+FLAGS = {"--workspace": 2, "--language": 2, "--json": 1}  # of every command, and how many words they are
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,6 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for plugins reads all metadata
+    arguments = command_first(arguments)
     first = arguments[0] if arguments else ""
     if first == "--worker":
         from aigc_desktop.worker import main as start
@@ -45,6 +47,14 @@ def main(arguments: list[str] | None = None) -> int:
 
         return window(arguments)
     return start()
+
+
+def command_first(arguments: list[str]) -> list[str]:
+    """Return the arguments with flags that stand before a command after it; without a command they stay."""
+    at = 0
+    while at < len(arguments) and (name := arguments[at].partition("="))[0] in FLAGS:
+        at += 1 if name[1] else FLAGS[name[0]]
+    return arguments[at:] + arguments[:at] if arguments[at : at + 1] and arguments[at] in COMMANDS else arguments
 
 
 def write_pdf(evaluation: Run, target: Path) -> None:

@@ -6,6 +6,7 @@ import argparse
 import inspect
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from aigc_desktop.__main__ import COMMANDS, command_first
 from aigc_desktop.cli import main
 from aigc_desktop.core.events import Text
 from aigc_desktop.core.report import report_of
@@ -362,6 +364,25 @@ def test_a_data_set_is_labelled_saved_and_learned_from(folder, tmp_path, capsys)
         assert "20 labelled texts" in capsys.readouterr().out
     assert main(["data", "import", str(tmp_path / "labels.jsonl")]) == 0
     assert Workspace(folder).dataset("labels").info.usable == 20
+
+
+def test_flags_of_every_command_may_stand_before_it(tmp_path, capsys, monkeypatch):
+    from aigc_desktop.__main__ import main as start
+
+    monkeypatch.setenv("AIGC_DESKTOP_WORKSPACE", str(tmp_path / "another"))
+    for language in (["--language", "zh_CN"], ["--language=zh_CN"]):
+        assert start([*language, "--workspace", str(tmp_path / "one"), "runs", "nothing"]) == 2
+        assert "没有" in capsys.readouterr().err
+    assert (tmp_path / "one").is_dir() and not (tmp_path / "another").exists()
+    assert command_first(["--workspace", "one", "picture.png"]) == ["--workspace", "one", "picture.png"]
+    assert command_first(["--workspace"]) == ["--workspace"]
+
+
+def test_the_entry_knows_all_commands(capsys):
+    with pytest.raises(SystemExit):
+        main(["?"])
+    offered = capsys.readouterr().err.rpartition("(")[2]
+    assert set(re.findall(r"'(\w+)'", offered)) == COMMANDS
 
 
 def test_an_evaluation_is_written_as_html_and_pdf_and_kept(folder, texts, tmp_path, capsys, qapp):

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from aigc_desktop.engine.metrics.features import EfficientNetLite0
+from aigc_desktop.engine.metrics.features import EfficientNetLite0, feature_network
 
 FEATURE_SIZE = 64  # pixels; half of that of the metrics is four times as quick
 FEATURE_BLOCKS = (0, 2, 4)  # whose outputs are compared: 16, 24 and 40 channels
@@ -37,6 +37,11 @@ class FeatureMaps(nn.Module):
     def example(self) -> tuple[Tensor]:
         """Return inputs for one picture."""
         return (torch.zeros(1, 3, self.size, self.size),)
+
+
+def eyes_of(weight: float, size: int, device: torch.device) -> FeatureMaps | None:
+    """Return a network that compares pictures of `size` pixels, no part of any model; None where it has no weight."""
+    return FeatureMaps(feature_network(str(device)), max(FEATURE_SIZE, size)) if weight else None
 
 
 def feature_distance(first: list[Tensor], second: list[Tensor]) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from aigc_desktop.core.config import again, param
 from aigc_desktop.core.dataset import Dataset
-from aigc_desktop.core.family import Plan, Problem
+from aigc_desktop.core.family import Plan
 from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.machine import Machine
@@ -15,24 +15,25 @@ from aigc_desktop.engine.nn.hinted import HINTS
 from aigc_desktop.engine.nn.resnet import GROUPS
 from aigc_desktop.engine.nn.spatial import SIDE, SpatialEncoder
 from aigc_desktop.engine.nn.unet import Unet, UnetShape
-from aigc_desktop.engine.picture_plan import automatic_size, cost_of, seconds_per_gigaflop
+from aigc_desktop.engine.picture_plan import Cost, automatic_size, cost_of, seconds_per_gigaflop
 from aigc_desktop.engine.picture_setup import (
     PATIENCE,
     LabelledConfig,
     best_version_notes,
     class_notes,
+    classes_of,
     plain_notes,
     preset,
     size_notes,
 )
 from aigc_desktop.engine.planning import Draft, choose_preset, training_megabytes
-from aigc_desktop.engine.vae_setup import PRESETS as VAE_PRESETS
-from aigc_desktop.engine.vae_setup import ImageVaeConfig, widths_of
+from aigc_desktop.engine.vae_setup import FEATURE_WEIGHT, ImageVaeConfig, code_cost, widths_of
 
-GRID = "cpugrid64"  # the preset for codes of a VAE on a processor, and that for the VAE
+GRID = "cpugrid64"  # the preset for codes on a processor
+CODE_CHANNELS = {32: 2, 64: 4, 128: 8}  # numbers of each place of a grid for a size of pictures
+KEPT_INPUTS = 4  # values kept for the gradients per output of a layer: normalisations keep their inputs too
 GROWTH = (1, 2, 3, 4, 4)  # channels of each stage, fine to coarse, in units of the finest
 LEAST_ITEMS = 16
-USUAL_CHANNELS = 4  # of the grids of a VAE; the plan does not open the one that is chosen
 GOOD_IMAGES = {32: 80_000, 64: 400_000, 128: 1_500_000}  # shown to the network until pictures are good
 
 
@@ -40,9 +41,23 @@ class ImageFlowConfig(LabelledConfig):
     """Settings of training an image flow; the presets choose them."""
 
     resolution: Literal["32", "64", "128"] = again(LabelledConfig, "resolution", "32")
+    codes: bool = param(
+        False, N_("Learn codes first"),
+        N_("A small VAE learns a code by place, then the flow writes such codes: whole shapes come much sooner."),
+    )  # fmt: skip
+    code_share: float = param(
+        0.4, N_("Share for the codes"),
+        N_("Share of the steps that learn the codes, before the rest learns to write them; with chosen codes, none."),
+        ge=0.05, le=0.9, advanced=True,
+    )  # fmt: skip
+    code_width: int = param(
+        32, N_("Channels of the VAE"),
+        N_("Channels at its finest stage, a multiple of 8; more copy more exactly and take longer."),
+        ge=8, le=512, advanced=True,
+    )  # fmt: skip
     autoencoder: str = param(
         "", N_("Codes of"),
-        N_("A training of an image VAE with a code by place: the flow writes its grids, which is many times faster."),
+        N_("A training of an image VAE with a code by place, whose codes are written; then none are learned first."),
         kind=FieldKind.RUN, family="image_vae", advanced=True,
     )  # fmt: skip
     augment: float = param(
@@ -69,6 +84,17 @@ class ImageFlowConfig(LabelledConfig):
         ge=0.1, le=4.0, advanced=True,
     )  # fmt: skip
     sample_every: int = again(LabelledConfig, "sample_every", 500)
+
+    def code_steps(self) -> int:
+        """Return how many of the steps learn the codes."""
+        return round(self.code_share * self.steps) if self.codes and not self.autoencoder else 0
+
+    def code_config(self) -> ImageVaeConfig:
+        """Return the settings of the VAE that learns the codes; its pictures come from the batches of the flow."""
+        return ImageVaeConfig(
+            dataset=self.dataset, resolution=self.resolution, batch_size=self.batch_size, width=self.code_width,
+            spatial=True, latent=CODE_CHANNELS[int(self.resolution)] * SIDE**2, feature_weight=FEATURE_WEIGHT,
+        )  # fmt: skip
 
     def shape(self, classes: int) -> UnetShape:
         """Return the size of the network; its coarsest stage has 4 places on a side."""
@@ -97,9 +123,9 @@ PRESETS = [
         resolution="64", width=64, fold="4", batch_size=32, steps=20_000,
     ),
     preset(
-        GRID, N_("Codes of a VAE"),
-        N_("For a machine without graphics card: from the codes of a trained image VAE, whole shapes in half an hour."),
-        resolution="64", width=96, batch_size=64, steps=4000, lr=8e-4,
+        GRID, N_("64 px by way of codes"),
+        N_("For a machine without graphics card: whole shapes in half an hour, without fine detail."),
+        resolution="64", codes=True, width=96, batch_size=64, steps=5000, lr=8e-4,
     ),
     preset(
         "gpu64", N_("64 px on a graphics card"), N_("The usual choice for icons and small pictures."),
@@ -121,38 +147,42 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
     chosen = choose_preset(PRESETS, preset, automatic)
     draft = Draft(ImageFlowConfig, values, chosen)
     draft.check_data(dataset, "image", LEAST_ITEMS)
-    if chosen.name == GRID and not draft.values["autoencoder"]:
-        draft.problems.append(Problem(_("Choose the image VAE whose codes are written."), "autoencoder"))
     config = draft.config
     if config is None:
         return Plan(chosen.name, PRESETS, draft.values, problems=draft.problems, device=machine.device)
-    classes = len(dataset.info.classes) if dataset is not None and config.use_labels else 0
-    shape = config.grid_shape(classes, USUAL_CHANNELS) if config.autoencoder else config.shape(classes)
-    cost = cost_of(lambda: Unet(shape))
-    activations = 4.0 * config.batch_size * 4 * cost.activations  # normalisations keep their inputs too
-    memory, disk = training_megabytes(cost.parameters, cost.parameters, activations)
+    classes = classes_of(config, dataset)
+    coded = config.codes or bool(config.autoencoder)
+    shape = config.grid_shape(classes, CODE_CHANNELS[int(config.resolution)]) if coded else config.shape(classes)
+    cost, learning = cost_of(lambda: Unet(shape)), Cost(0, 0.0, 0)
+    if config.code_steps():
+        learning = code_cost(config.code_config(), classes)
+    parameters = cost.parameters + learning.parameters
+    activations = max(KEPT_INPUTS * cost.activations, learning.activations)
+    memory, disk = training_megabytes(parameters, parameters, 4.0 * config.batch_size * activations)
     draft.check_machine(machine, memory)
-    pace = seconds_per_gigaflop(int(config.resolution), config.width, cost.parameters, config.device, machine)
-    per_image = pace and pace * (3 * cost.gigaflops + _reading(config, machine))
+    pace = seconds_per_gigaflop(int(config.resolution), config.width, parameters, config.device, machine)
+    share = config.code_steps() / config.steps
+    writing = 3 * cost.gigaflops + (_reading(config) if coded else 0.0)
+    per_image = pace and pace * (share * 3 * learning.gigaflops + (1 - share) * writing)
     return Plan(
-        chosen.name, PRESETS, draft.values, cost.parameters, dataset.info.train if dataset is not None else 0,
+        chosen.name, PRESETS, draft.values, parameters, dataset.info.train if dataset is not None else 0,
         config.steps, per_image and per_image * config.steps * config.batch_size,
         per_image and per_image * GOOD_IMAGES[int(config.resolution)], memory, disk,
         machine.device_name or machine.device, draft.problems, _notes(config, dataset),
     )  # fmt: skip
 
 
-def _reading(config: ImageFlowConfig, machine: Machine) -> float:
-    """Return the gigaflops of reading the codes of a picture, by a VAE as the preset for this size makes one."""
-    if not config.autoencoder:
-        return 0.0
-    name = GRID if machine.weak else f"grid{max(64, int(config.resolution))}"
-    usual = next(preset.values for preset in VAE_PRESETS if preset.name == name)
-    vae = ImageVaeConfig(**{**usual, "dataset": config.dataset, "resolution": config.resolution})
+def _reading(config: ImageFlowConfig) -> float:
+    """Return the gigaflops of reading the code of a picture; a chosen VAE is taken to be as large as an own one."""
+    vae = config.code_config()
     return cost_of(lambda: SpatialEncoder(int(vae.resolution), widths_of(vae), vae.blocks, vae.latent)).gigaflops
 
 
 def _notes(config: ImageFlowConfig, dataset: Dataset | None) -> list[str]:
     slow = _("Each picture takes about a second to make on a processor; a GAN is faster, a flow is steadier to train.")
-    return [slow, *size_notes(config, dataset), *plain_notes(dataset), *class_notes(config, dataset),
-            *best_version_notes(dataset)]  # fmt: skip
+    notes = [slow, *size_notes(config, dataset), *plain_notes(dataset), *class_notes(config, dataset),
+             *best_version_notes(dataset)]  # fmt: skip
+    if config.code_steps():
+        first = _("The first {count} steps learn the codes; until then you see copies of held-out pictures.")
+        notes.insert(0, first.format(count=f"{config.code_steps():,}"))
+    return notes

@@ -18,14 +18,16 @@ from aigc_desktop.engine.checkpoint import Card, part, read_model
 from aigc_desktop.engine.nn.spatial import SIDE, SpatialDecoder, SpatialEncoder
 from aigc_desktop.engine.pictures import ResizedSource, shares_of
 from aigc_desktop.engine.vae_model import new_networks
+from aigc_desktop.engine.vae_setup import ImageVaeConfig, widths_of
 
 FAMILY_NAME = "image_vae"
 KEPT = ("resolution", "widths", "blocks", "latent", "classes", "spatial")  # of the card of the VAE
+LEAST, REACH_DECAY = 1e-3, 0.98  # of a deviation; of its running mean, per step
 MOST_SCALED, AT_ONCE = 512, 32  # pictures whose grids say how far grids reach, and how many are read at once
 
 
 class GridSpace(nn.Module):
-    """The frozen networks of a VAE, between pictures (B, 3, R, R) and grids (B, C, 8, 8) of mean 0 and deviation 1."""
+    """The networks of a VAE, between pictures (B, 3, R, R) and grids (B, C, 8, 8) of mean 0 and deviation 1."""
 
     mean: Tensor
     deviation: Tensor
@@ -43,6 +45,15 @@ class GridSpace(nn.Module):
     def channels(self) -> int:
         """Return the channels of the grids."""
         return self.decoder.channels
+
+    def read(self, images: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and log variance of the codes while these are learned, and note how far they reach."""
+        mean, logvar = self.encoder(images, self._known(shares))
+        with torch.no_grad():
+            grids = mean.view(len(images), -1, SIDE, SIDE)
+            self.mean.lerp_(_each_channel(grids.mean((0, 2, 3))), 1 - REACH_DECAY)
+            self.deviation.lerp_(_each_channel(grids.std((0, 2, 3)).clamp(min=LEAST)), 1 - REACH_DECAY)
+        return mean, logvar
 
     def encode(self, images: Tensor, shares: Tensor) -> Tensor:
         """Return the grids of pictures; `shares` (B, K) of the classes that the flow knows."""
@@ -67,8 +78,21 @@ class GridSpace(nn.Module):
                 grids.append(self.encode(source.images(indices), shares_of(source.labels(indices), classes)))
             yield Progress(start + len(indices), count, _("Reading the codes of pictures"))
         together = torch.cat(grids)
-        self.mean.copy_(together.mean((0, 2, 3))[:, None, None])
-        self.deviation.copy_(together.std((0, 2, 3)).clamp(min=1e-3)[:, None, None])
+        self.mean.copy_(_each_channel(together.mean((0, 2, 3))))
+        self.deviation.copy_(_each_channel(together.std((0, 2, 3)).clamp(min=LEAST)))
+
+
+def _each_channel(values: Tensor) -> Tensor:
+    """Return numbers (C,) as (C, 1, 1)."""
+    return values[:, None, None]
+
+
+def new_space(config: ImageVaeConfig, classes: list[str], device: torch.device) -> GridSpace:
+    """Return the space of a VAE that is not trained yet."""
+    return GridSpace({
+        "resolution": int(config.resolution), "widths": list(widths_of(config)), "blocks": config.blocks,
+        "latent": config.latent, "classes": classes, "spatial": True,
+    }).to(device)  # fmt: skip
 
 
 def chosen_space(run: Run, name: str, classes: list[str], device: torch.device) -> GridSpace:

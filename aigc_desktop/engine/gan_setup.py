@@ -16,7 +16,7 @@ from aigc_desktop.engine.metrics.features import INPUT_SIZE, EfficientNetLite0
 from aigc_desktop.engine.nn.convnet import SQUARE, Discriminator, Generator, PictureFormat, stages_of
 from aigc_desktop.engine.nn.projected import ProjectedCritic, input_size
 from aigc_desktop.engine.picture_plan import Cost, automatic_size, cost_of, seconds_per_gigaflop
-from aigc_desktop.engine.picture_setup import LabelledConfig, class_notes, preset, size_notes
+from aigc_desktop.engine.picture_setup import LabelledConfig, class_notes, classes_of, preset, size_notes
 from aigc_desktop.engine.planning import Draft, choose_preset, training_megabytes
 from aigc_desktop.engine.warm_start import shipped_extra
 
@@ -176,7 +176,7 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
     if config.warm_start and not warm_fits(config, picture):
         draft.values["warm_start"] = bool(values.get("warm_start", False))
         config = config.model_copy(update={"warm_start": draft.values["warm_start"]})
-    classes = len(dataset.info.classes) if dataset is not None and config.use_labels else 0
+    classes = classes_of(config, dataset)
     size, widths = int(config.resolution), widths_of(config)
     painter = cost_of(lambda: Generator(size, widths[::-1], config.blocks, config.latent, classes, picture))
     critic, eyes = _critic_costs(config, classes, picture)

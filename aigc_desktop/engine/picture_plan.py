@@ -14,6 +14,8 @@ from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.machine import Machine
 from aigc_desktop.engine.device import autocast, choose_device, choose_precision
+from aigc_desktop.engine.feature_maps import FEATURE_SIZE, FeatureMaps
+from aigc_desktop.engine.metrics.features import EfficientNetLite0
 from aigc_desktop.engine.nn.convnet import Trunk, stages_of
 
 
@@ -34,6 +36,17 @@ def cost_of(build: Callable[[], nn.Module]) -> Cost:
     with torch.device("meta"):
         network = build()
         return _count(network)
+
+
+def eyes_cost(weight: float, size: int) -> Cost:
+    """Return what the network that compares copies of `size` pixels adds to the cost of a picture.
+
+    It does not learn: one pass for the picture and two for the copy, as many as a network has that learns.
+    """
+    if not weight:
+        return Cost(0, 0.0, 0)
+    eyes = cost_of(lambda: FeatureMaps(EfficientNetLite0(), max(FEATURE_SIZE, size)))
+    return Cost(0, eyes.gigaflops, 3 * eyes.activations)
 
 
 def _count(network: nn.Module) -> Cost:

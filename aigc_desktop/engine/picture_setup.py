@@ -65,6 +65,11 @@ def size_notes(config: PictureConfig, dataset: Dataset | None) -> list[str]:
     return [_("The pictures are smaller than {size} px and will be enlarged.").format(size=config.resolution)]
 
 
+def classes_of(config: LabelledConfig, dataset: Dataset | None) -> int:
+    """Return how many classes a training learns apart."""
+    return len(dataset.info.classes) if dataset is not None and config.use_labels else 0
+
+
 def class_notes(config: LabelledConfig, dataset: Dataset | None) -> list[str]:
     """Return what the plan tells of classes with few pictures."""
     if dataset is None or not config.use_labels or not dataset.info.classes:

@@ -17,9 +17,8 @@ from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.checkpoint import Card, part, read_model
 from aigc_desktop.engine.data import to_pictures
-from aigc_desktop.engine.feature_maps import FEATURE_SIZE, FeatureMaps, feature_distance
-from aigc_desktop.engine.metrics.features import feature_network
-from aigc_desktop.engine.nn.diffaugment import shift
+from aigc_desktop.engine.feature_maps import FeatureMaps, feature_distance
+from aigc_desktop.engine.nn.diffaugment import moved
 from aigc_desktop.engine.nn.picture_tokenizer import PictureTokenizer, TokenizerShape
 from aigc_desktop.engine.pictures import Pictures, ResizedSource
 from aigc_desktop.engine.step import Step
@@ -49,21 +48,6 @@ def chosen_tokenizer(run: Run, name: str, device: torch.device) -> PictureTokeni
 def write_tokenizer(tokenizer: PictureTokenizer) -> dict[str, Any]:
     """Return what a card tells of a tokenizer."""
     return {**tokenizer.shape.__dict__, "levels": list(tokenizer.shape.levels)}
-
-
-def moved(images: Tensor, reach: int) -> Tensor:
-    """Return pictures moved by up to `reach` pixels, each in its own way."""
-    if not reach:
-        return images
-    offsets = torch.randint(-reach, reach + 1, (len(images), 2), device=images.device)
-    return shift(images, offsets, reach, "replicate")
-
-
-def eyes_of(config: TokenizerConfig, size: int, device: torch.device) -> FeatureMaps | None:
-    """Return the network whose features of copies are compared, no part of the model; None where they do not count."""
-    if not config.feature_weight:
-        return None
-    return FeatureMaps(feature_network(str(device)), max(FEATURE_SIZE, size))
 
 
 def learn_tokens(

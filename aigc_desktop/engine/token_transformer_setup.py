@@ -20,6 +20,7 @@ from aigc_desktop.engine.picture_setup import (
     LabelledConfig,
     best_version_notes,
     class_notes,
+    classes_of,
     plain_notes,
     preset,
     size_notes,
@@ -117,6 +118,7 @@ PRESETS = [
     preset(
         "cpu64", N_("Medium, 64 px"), N_("For a machine without graphics card and a night."),
         resolution="64", channels=32, width=192, layers=6, heads=6, batch_size=32, steps=25_000,
+        codes="1000", feature_weight=FEATURE_WEIGHT,
     ),
     preset(
         "gpu64", N_("64 px on a graphics card"), N_("The usual choice for icons and small pictures."),
@@ -146,7 +148,7 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
     if config is None:
         return Plan(chosen.name, PRESETS, draft.values, problems=draft.problems, device=machine.device)
     reading = config.tokenizer_shape()
-    shape = config.shape(reading, int(config.codes), _classes(config, dataset))
+    shape = config.shape(reading, int(config.codes), classes_of(config, dataset))
     tokenizer, writer = reading_cost(config), cost_of(lambda: TokenTransformer(shape))
     parameters = tokenizer.parameters + writer.parameters
     writing = shape.places * (writer.gigaflops + 2e-9 * shape.codes * shape.width)  # cost_of counts one token
@@ -168,10 +170,6 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
         config.steps, per_image and per_image * config.steps * config.batch_size,
         None, memory, disk, machine.device_name or machine.device, draft.problems, _notes(config, dataset),
     )  # fmt: skip
-
-
-def _classes(config: ImageTransformerConfig, dataset: Dataset | None) -> int:
-    return len(dataset.info.classes) if dataset is not None and config.use_labels else 0
 
 
 def _notes(config: ImageTransformerConfig, dataset: Dataset | None) -> list[str]:

@@ -79,16 +79,23 @@ class VaeModel:
 
     def copied(self, source: ResizedSource, indices: Indices) -> Pictures:
         """Return pictures (2N, H, W, 3): each original followed by what the decoder makes of its mean code."""
-        with torch.inference_mode():
-            pairs = []
-            for index in indices:
-                image, shares = source.images(np.array([index])), self.shares_of(source.labels(np.array([index])))
-                pairs += [image, self.decoder(self.encoder(image, shares)[0], shares)]
-            return to_pictures(torch.cat(pairs))
+        return copied(self.encoder, self.decoder, source, indices, len(self.classes))
 
     def shares_of(self, labels: Tensor) -> Tensor:
         """Return the shares (B, K) of classes (B,); pictures without a label are in the last one."""
         return shares_of(labels, len(self.classes))
+
+
+def copied(
+    encoder: Encoder, decoder: Decoder, source: ResizedSource, indices: Indices, classes: int
+) -> Pictures:
+    """Return pictures (2N, H, W, 3): each original followed by what the decoder makes of its mean code."""
+    with torch.inference_mode():
+        pairs = []
+        for index in indices:
+            image, shares = source.images(np.array([index])), shares_of(source.labels(np.array([index])), classes)
+            pairs += [image, decoder(encoder(image, shares)[0], shares)]
+        return to_pictures(torch.cat(pairs))
 
 
 def load_model(card: Card, weights: dict[str, Tensor], device: torch.device) -> VaeModel:

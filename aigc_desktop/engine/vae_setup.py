@@ -11,18 +11,17 @@ from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.family import Plan
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.machine import Machine
-from aigc_desktop.engine.feature_maps import FEATURE_SIZE, FeatureMaps
-from aigc_desktop.engine.metrics.features import EfficientNetLite0
 from aigc_desktop.engine.nn.convnet import stages_of
 from aigc_desktop.engine.nn.resnet import GROUPS
 from aigc_desktop.engine.nn.spatial import SIDE
-from aigc_desktop.engine.picture_plan import Cost, automatic_size, cost_of, seconds_per_gigaflop
+from aigc_desktop.engine.picture_plan import Cost, automatic_size, cost_of, eyes_cost, seconds_per_gigaflop
 from aigc_desktop.engine.picture_setup import (
     PATIENCE,
     LabelledConfig,
     PictureConfig,
     best_version_notes,
     class_notes,
+    classes_of,
     plain_notes,
     preset,
     size_notes,
@@ -31,9 +30,10 @@ from aigc_desktop.engine.planning import Draft, choose_preset, training_megabyte
 from aigc_desktop.engine.trainee import TrainConfig
 from aigc_desktop.engine.vae_model import networks
 
+KEPT_INPUTS = 5  # values kept for the gradients per output of a layer: normalisation and SiLU keep theirs too
 GROWTH = (1, 2, 3, 4, 4)  # channels of each stage, fine to coarse, in units of the finest
 LEAST_ITEMS = 16
-FEATURE_WEIGHT = 1.0  # as arXiv:2012.09841 and arXiv:2112.10752 weigh LPIPS; the steps of a processor would double
+FEATURE_WEIGHT = 1.0  # as arXiv:2012.09841 and arXiv:2112.10752 weigh LPIPS; steps take 1.4 times as long
 GOOD_IMAGES = {32: 100_000, 64: 400_000, 128: 800_000}  # shown to the networks until reconstructions are good
 
 
@@ -97,11 +97,13 @@ PRESETS = [
     preset(
         "cpu64", N_("Medium, 64 px"), N_("For a machine without graphics card and an hour or two."),
         resolution="64", width=32, blocks=1, batch_size=32, steps=12_000, latent=96,
+        feature_weight=FEATURE_WEIGHT,
     ),
     preset(
         "cpugrid64", N_("64 px, code by place, without graphics card"),
         N_("Sharp copies in a quarter of an hour, for a flow to build on."),
         resolution="64", spatial=True, width=32, blocks=1, batch_size=32, steps=3000, latent=256,
+        feature_weight=FEATURE_WEIGHT,
     ),
     preset(
         "gpu64", N_("64 px on a graphics card"), N_("The usual choice for icons and small pictures."),
@@ -142,28 +144,30 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
     config = draft.config
     if config is None:
         return Plan(chosen.name, PRESETS, draft.values, problems=draft.problems, device=machine.device)
-    size, widths = int(config.resolution), widths_of(config)
-    classes = len(dataset.info.classes) if dataset is not None and config.use_labels else 0
-    reads, paints = networks(config.spatial)
-    encoder = cost_of(lambda: reads(size, widths, config.blocks, config.latent, classes))
-    decoder = cost_of(lambda: paints(widths[::-1], config.blocks, config.latent, classes))
-    parameters = encoder.parameters + decoder.parameters
-    eyes = Cost(0, 0.0, 0)
-    if config.feature_weight:
-        eyes = cost_of(lambda: FeatureMaps(EfficientNetLite0(), max(FEATURE_SIZE, size)))
-    # normalisation and SiLU keep their inputs too
-    activations = 4.0 * config.batch_size * (5 * (encoder.activations + decoder.activations) + 3 * eyes.activations)
-    memory, disk = training_megabytes(parameters, parameters, activations)
+    size, classes = int(config.resolution), classes_of(config, dataset)
+    cost = code_cost(config, classes)
+    memory, disk = training_megabytes(cost.parameters, cost.parameters, 4.0 * config.batch_size * cost.activations)
     draft.check_machine(machine, memory)
-    pace = seconds_per_gigaflop(size, widths[0], parameters, config.device, machine)
-    # the eyes do not learn: one pass for the picture and two for the copy, and their depthwise layers, which wait for
-    # memory, make these last three times as long
-    per_image = pace and pace * (3 * (encoder.gigaflops + decoder.gigaflops) + 9 * eyes.gigaflops)
+    pace = seconds_per_gigaflop(size, widths_of(config)[0], cost.parameters, config.device, machine)
+    per_image = pace and pace * 3 * cost.gigaflops
     return Plan(
-        chosen.name, PRESETS, draft.values, parameters, dataset.info.train if dataset is not None else 0,
+        chosen.name, PRESETS, draft.values, cost.parameters, dataset.info.train if dataset is not None else 0,
         config.steps, per_image and per_image * config.steps * config.batch_size,
         per_image and per_image * GOOD_IMAGES[size], memory, disk,
         machine.device_name or machine.device, draft.problems, _notes(config, dataset),
+    )  # fmt: skip
+
+
+def code_cost(config: ImageVaeConfig, classes: int) -> Cost:
+    """Return what a picture costs while the codes are learned; `activations` are numbers kept for the gradients."""
+    size, widths = int(config.resolution), widths_of(config)
+    reads, paints = networks(config.spatial)
+    encoder = cost_of(lambda: reads(size, widths, config.blocks, config.latent, classes))
+    decoder = cost_of(lambda: paints(widths[::-1], config.blocks, config.latent, classes))
+    eyes = eyes_cost(config.feature_weight, size)
+    return Cost(
+        encoder.parameters + decoder.parameters, encoder.gigaflops + decoder.gigaflops + eyes.gigaflops,
+        KEPT_INPUTS * (encoder.activations + decoder.activations) + eyes.activations,
     )  # fmt: skip
 
 

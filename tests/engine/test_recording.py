@@ -20,6 +20,8 @@ COMMON = {
 GAN = {"width": 8, "latent": 8, "penalty_every": 2, "copy_share": 0.4}
 FAMILIES = {
     "flow": (image_flow.ImageFlowConfig, image_flow.FlowTrainee, {"width": 8}),
+    "flow on an own vae": (image_flow.ImageFlowConfig, image_flow.FlowTrainee,
+                           {"width": 8, "codes": True, "code_width": 8}),
     "gan": (image_gan.ImageGanConfig, image_gan.GanTrainee, GAN),
     "adaptive gan": (image_gan.ImageGanConfig, image_gan.GanTrainee, {**GAN, "adaptive": True}),
     "projected gan": (image_gan.ImageGanConfig, image_gan.GanTrainee, {**GAN, "projected": True}),

@@ -1,7 +1,8 @@
 """Image flow: a U-Net learns how noise becomes a picture along straight ways (rectified flow, arXiv:2209.03003).
 
 Slower to write than a GAN and steadier to train. The same network varies a given picture, fills a part of it, and goes
-from one new picture to another. On demand it walks among the grids of a trained VAE instead of pictures.
+from one new picture to another. On demand it walks among the grids of a VAE instead of pictures (arXiv:2112.10752),
+which it learns first unless a trained one is chosen.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ from aigc_desktop.core.run import Run
 from aigc_desktop.engine.checkpoint import read_model
 from aigc_desktop.engine.data import Sampler, open_dataset, to_pictures
 from aigc_desktop.engine.device import choose_device
+from aigc_desktop.engine.feature_maps import eyes_of
 from aigc_desktop.engine.flow_model import USUAL_GUIDANCE, USUAL_STEPS, Model, latents, load_model
 from aigc_desktop.engine.flow_setup import ImageFlowConfig, plan
-from aigc_desktop.engine.flow_space import GridSpace, chosen_space
+from aigc_desktop.engine.flow_space import GridSpace, chosen_space, new_space
 from aigc_desktop.engine.making import MakeConfig, stream_samples
 from aigc_desktop.engine.nn.flow import Keep, between, draw_times, keep_known
 from aigc_desktop.engine.nn.hinted import hinted_augment
@@ -53,7 +55,10 @@ from aigc_desktop.engine.pictures import (
     together,
 )
 from aigc_desktop.engine.step import Step
-from aigc_desktop.engine.training import Trainee, begin, fit
+from aigc_desktop.engine.training import begin, fit
+from aigc_desktop.engine.two_parts import TwoPartTrainee
+from aigc_desktop.engine.vae_learning import check_codes, learn_codes
+from aigc_desktop.engine.vae_model import copied
 
 PREVIEW_CELLS = 16
 MOST_VALIDATED, VALIDATED_AT_ONCE = 512, 32
@@ -108,10 +113,10 @@ def train(config: ImageFlowConfig, run: Run) -> EventStream:
     device = begin(config)
     dataset = open_dataset(run, config.dataset, "image")
     classes, _shares = class_names(dataset, config.use_labels)
-    space = chosen_space(run, config.autoencoder, classes, device) if config.autoencoder else None
-    trainee = FlowTrainee(config, dataset, device, space)
-    if space is not None and not run.checkpoints():
-        yield from space.fit_scale(trainee.still, len(classes))
+    chosen = chosen_space(run, config.autoencoder, classes, device) if config.autoencoder else None
+    trainee = FlowTrainee(config, dataset, device, chosen)
+    if chosen is not None and not run.checkpoints():
+        yield from chosen.fit_scale(trainee.still, len(classes))
     yield from fit(config, run, trainee)
 
 
@@ -206,23 +211,31 @@ def sampler(folder: Path, device: str) -> Callable[[int, int], Pictures]:
     return make
 
 
-class FlowTrainee(Trainee):
-    """The network and one step of training."""
+class FlowTrainee(TwoPartTrainee):
+    """The network and one step of training: of the codes first, if any are to be learned, then of the flow."""
 
-    family, unit = "image_flow", N_("pictures")
+    family, unit, first = "image_flow", N_("pictures"), "codes"
 
     def __init__(
-        self, config: ImageFlowConfig, dataset: Dataset, device: torch.device, space: GridSpace | None = None
+        self, config: ImageFlowConfig, dataset: Dataset, device: torch.device, chosen: GridSpace | None = None
     ) -> None:
-        self.config, self.device, self.space = config, device, space
-        self.size = int(config.resolution) if space is None else space.encoder.resolution
+        self.config, self.device = config, device
+        self.first_steps, self.warmup = config.code_steps(), config.warmup
         self.classes, self.shares = class_names(dataset, config.use_labels)
         known = len(self.classes)
+        self.code_config = config.code_config()
+        space = new_space(self.code_config, self.classes, device) if self.first_steps else chosen
+        self.space = space
+        self.size = int(config.resolution) if space is None else space.encoder.resolution
         self.shape = config.shape(known) if space is None else config.grid_shape(known, space.channels)
         self.network = Unet(self.shape).to(device)
         self.modules = {"network": self.network} if space is None else {"network": self.network, "space": space}
         self.generates = tuple(self.modules)
         self.optimizers = {"network": adamw([self.network], config.lr, config.weight_decay)}
+        self.eyes = None
+        if self.first_steps and space is not None:
+            self.optimizers["codes"] = adamw([space], self.code_config.lr, self.code_config.weight_decay)
+            self.eyes = eyes_of(self.code_config.feature_weight, self.size, device)
         self.pictures = ResizedSource(dataset, "train", device, self.size, config.flip)
         self.still = ResizedSource(dataset, "train", device, self.size)
         self.held_out = ResizedSource(dataset, "validation", device, self.size)
@@ -230,11 +243,18 @@ class FlowTrainee(Trainee):
         self.units_per_step = config.batch_size
 
     def recordable(self, number: int) -> str:
-        """Return that all steps are alike."""
-        return "step" if self.pictures.kept else ""
+        """Return what is learned in a step; the first step on codes is unlike the others."""
+        if not self.pictures.kept or (self.first_steps and not number):
+            return ""
+        return "codes" if number < self.first_steps else "step"
 
     def train_step(self, step: Step) -> dict[str, Tensor]:
-        """Take one step on the mean squared error of the velocity."""
+        """Take one step on the bound of the VAE while codes are learned, then on the squared error of the velocity."""
+        if self.space is not None and step.number < self.first_steps:
+            return learn_codes(
+                self.space.read, self.space.decoder, self.optimizers["codes"], self.pictures, len(self.classes),
+                self.code_config, step, self.eyes, self.first_steps / self.config.steps,
+            )  # fmt: skip
         total: Tensor | None = None
         for indices in step.micro_batches():
             images, hints = self.pictures.images(indices), None
@@ -271,7 +291,10 @@ class FlowTrainee(Trainee):
         return torch.where(labels < 0, len(self.classes) - 1, labels)
 
     def validate(self, models: Mapping[str, nn.Module]) -> Generator[None, None, dict[str, float]]:
-        """Return the error of held-out pictures at the same times and noises each time."""
+        """Return the bound of held-out pictures, or once codes are frozen, the error at the same times and noises."""
+        if self.taken <= self.first_steps and self.space is not None:
+            space = cast(GridSpace, models["space"])
+            return (yield from check_codes(space.encoder, space.decoder, self.held_out, len(self.classes)))
         network, count = cast(Unet, models["network"]), min(MOST_VALIDATED, len(self.held_out))
         generator, total = seeded(self.config.seed), 0.0
         for start in range(0, count, VALIDATED_AT_ONCE):
@@ -287,8 +310,14 @@ class FlowTrainee(Trainee):
         return {"val_loss": total / count} if count else {}
 
     def preview(self, step: int, models: Mapping[str, nn.Module]) -> Iterable[Event]:
-        """Give pictures of the same seeds, made as usual, so that each can be made again."""
+        """Give copies of held-out pictures while codes are learned, then new ones of the same seeds, made as usual."""
         space = cast(GridSpace, models["space"]) if self.space is not None else None
+        if space is not None and step <= self.first_steps:
+            source = self.held_out if len(self.held_out) else self.still
+            pairs = np.arange(min(PREVIEW_CELLS, len(source)))
+            copies = copied(space.encoder, space.decoder, source, pairs, len(self.classes))
+            yield Sample(step, copies, role="reconstruction")
+            return
         model = Model(cast(Unet, models["network"]), self.classes, self.shares, space)
         seeds = range(self.config.seed, self.config.seed + PREVIEW_CELLS)
         labels: list[int] = []

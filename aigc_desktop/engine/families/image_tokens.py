@@ -20,12 +20,12 @@ from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.data import Sampler, open_dataset
+from aigc_desktop.engine.feature_maps import eyes_of
 from aigc_desktop.engine.nn.picture_tokenizer import PictureTokenizer
 from aigc_desktop.engine.optim import adamw
 from aigc_desktop.engine.picture_tokens import (
     check_tokens,
     copies_beside,
-    eyes_of,
     learn_tokens,
     load_tokenizer,
     write_tokenizer,
@@ -83,7 +83,7 @@ class TokensTrainee(Trainee):
         self.still = ResizedSource(dataset, "train", device, shape.size)
         self.sampler = Sampler(len(self.pictures), config.batch_size, config.seed)
         self.units_per_step = config.batch_size
-        self.eyes = eyes_of(config, shape.size, device)
+        self.eyes = eyes_of(config.feature_weight, shape.size, device)
 
     def recordable(self, number: int) -> str:
         """Return that all steps are alike."""

@@ -28,7 +28,9 @@ from aigc_desktop.core.run import Run
 from aigc_desktop.engine.checkpoint import Card, part, read_model
 from aigc_desktop.engine.data import Sampler, open_dataset, to_pictures
 from aigc_desktop.engine.device import choose_device
+from aigc_desktop.engine.feature_maps import eyes_of
 from aigc_desktop.engine.making import MakeConfig, stream_samples
+from aigc_desktop.engine.nn.diffaugment import moved
 from aigc_desktop.engine.nn.language_model import NO_TARGET
 from aigc_desktop.engine.nn.picture_tokenizer import PictureTokenizer
 from aigc_desktop.engine.nn.token_drawing import Drawing, draw_masked, draw_tokens, hide, mask_shares
@@ -38,10 +40,8 @@ from aigc_desktop.engine.picture_tokens import (
     check_tokens,
     chosen_tokenizer,
     copies_beside,
-    eyes_of,
     learn_tokens,
     load_tokenizer,
-    moved,
     write_tokenizer,
 )
 from aigc_desktop.engine.pictures import (
@@ -61,11 +61,11 @@ from aigc_desktop.engine.pictures import (
 )
 from aigc_desktop.engine.step import Step
 from aigc_desktop.engine.token_transformer_setup import ImageTransformerConfig, plan
-from aigc_desktop.engine.training import Trainee, begin, fit
+from aigc_desktop.engine.training import begin, fit
+from aigc_desktop.engine.two_parts import TwoPartTrainee
 
 PREVIEW_CELLS, PREVIEW_PAIRS = 16, 16
 MOST_VALIDATED, VALIDATED_AT_ONCE = 512, 32
-TOKENS_LAST_RATE = 0.02  # of the learning rate, when the tokens are frozen
 
 
 class WriteConfig(MakeConfig):
@@ -225,10 +225,11 @@ def sampler(folder: Path, device: str) -> Callable[[int, int], Pictures]:
     )
 
 
-class WriterTrainee(Trainee):
+class WriterTrainee(TwoPartTrainee):
     """Tokenizer and Transformer, and one step of training: of the tokens first, then of writing them."""
 
     family, unit, generates = "image_transformer", N_("pictures"), ("tokenizer", "transformer")
+    first = "tokenizer"
 
     def __init__(
         self, config: ImageTransformerConfig, dataset: Dataset, device: torch.device,
@@ -250,34 +251,18 @@ class WriterTrainee(Trainee):
         self.still = ResizedSource(dataset, "train", device, reading.size)
         self.sampler = Sampler(len(self.pictures), config.batch_size, config.seed)
         self.units_per_step = config.batch_size
-        self.token_steps = config.tokenizer_steps()
-        self.eyes = eyes_of(config, reading.size, device) if self.token_steps else None
-        self._count(0)
-
-    def _count(self, taken: int) -> None:
-        """Note how many steps were taken, which says what is learned now."""
-        self.taken, self.may_end = taken, taken > self.token_steps
-
-    def begin_step(self, number: int) -> None:
-        """Count the steps."""
-        self._count(number + 1)
-
-    def rate_factor(self, optimizer: str, number: int) -> float:
-        """Return the fall of the rate while tokens are learned, and a warm-up of its own for the Transformer."""
-        if optimizer == "tokenizer":
-            done = min(1.0, number / max(1, self.token_steps))
-            return max(TOKENS_LAST_RATE, 0.5 + 0.5 * math.cos(math.pi * done))
-        return min(1.0, max(0, number - self.token_steps + 1) / (self.config.warmup + 1))
+        self.first_steps, self.warmup = config.tokenizer_steps(), config.warmup
+        self.eyes = eyes_of(config.feature_weight, reading.size, device) if self.first_steps else None
 
     def recordable(self, number: int) -> str:
         """Return what is learned in a step."""
         if not self.pictures.kept:
             return ""
-        return "tokens" if number < self.token_steps else "writing"
+        return "tokens" if number < self.first_steps else "writing"
 
     def train_step(self, step: Step) -> dict[str, Tensor]:
         """Take one step on the copies while the tokens are learned, then one on the cross-entropy of the tokens."""
-        if step.number < self.token_steps:
+        if step.number < self.first_steps:
             optimizer = self.optimizers["tokenizer"]
             return learn_tokens(self.tokenizer, optimizer, self.pictures, self.config, step, self.eyes)
         optimizer = self.optimizers["transformer"]
@@ -322,7 +307,7 @@ class WriterTrainee(Trainee):
         The same places are hidden each time.
         """
         tokenizer = cast(PictureTokenizer, models["tokenizer"])
-        if self.taken <= self.token_steps:
+        if self.taken <= self.first_steps:
             return (yield from check_tokens(tokenizer, self.held_out))
         network, count = cast(TokenTransformer, models["transformer"]), min(MOST_VALIDATED, len(self.held_out))
         generator, total = seeded(self.config.seed), 0.0
@@ -340,7 +325,7 @@ class WriterTrainee(Trainee):
     def preview(self, step: int, models: Mapping[str, nn.Module]) -> Iterable[Event]:
         """Give held-out pictures beside their copies while tokens are learned, then pictures of the same seeds."""
         tokenizer = cast(PictureTokenizer, models["tokenizer"])
-        if step <= self.token_steps:
+        if step <= self.first_steps:
             source = self.held_out if len(self.held_out) else self.still
             pairs = np.arange(min(PREVIEW_PAIRS, len(source)))
             yield Sample(step, copies_beside(tokenizer, source, pairs), role="reconstruction")
@@ -349,14 +334,6 @@ class WriterTrainee(Trainee):
         seeds = range(self.config.seed, self.config.seed + PREVIEW_CELLS)
         pictures, labels = _several(model, seeds, lambda seed: model.paint(seed, -1, Drawing()))
         yield Sample(step, pictures, tuple(seeds), labels)
-
-    def state(self) -> dict[str, Tensor]:
-        """Return how many steps were taken."""
-        return {"taken": torch.tensor(self.taken)}
-
-    def load_state(self, tensors: dict[str, Tensor]) -> None:
-        """Take back what `state` gave."""
-        self._count(int(tensors["taken"]))
 
     def card(self) -> dict[str, Any]:
         """Return what `load_model` needs."""

@@ -9,7 +9,6 @@ A code may also be a grid: what lies between its places an image flow learns bet
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,12 +28,10 @@ from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.checkpoint import read_card, read_model
 from aigc_desktop.engine.data import Sampler, open_dataset
 from aigc_desktop.engine.device import choose_device
-from aigc_desktop.engine.feature_maps import FEATURE_SIZE, FeatureMaps, feature_distance
+from aigc_desktop.engine.feature_maps import eyes_of
 from aigc_desktop.engine.latent import LatentModel
 from aigc_desktop.engine.making import MakeConfig, stream_samples
-from aigc_desktop.engine.metrics.features import feature_network
-from aigc_desktop.engine.nn.diffaugment import shift
-from aigc_desktop.engine.nn.variational import between, bits_per_dimension, draw, kl_per_dimension, reconstruction_nats
+from aigc_desktop.engine.nn.variational import between, draw
 from aigc_desktop.engine.optim import adamw
 from aigc_desktop.engine.pictures import (
     CHUNK,
@@ -50,15 +47,12 @@ from aigc_desktop.engine.pictures import (
 )
 from aigc_desktop.engine.step import Step
 from aigc_desktop.engine.training import Trainee, begin, fit
+from aigc_desktop.engine.vae_learning import BATCH, check_codes, learn_codes
 from aigc_desktop.engine.vae_model import VaeModel, first_of_each_class, load_model, model_of, new_modules
 from aigc_desktop.engine.vae_setup import ImageVaeConfig, plan, widths_of
 
 PREVIEW_CELLS, PREVIEW_PAIRS = 32, 16
 MOST_CODES = 4000  # training pictures that the density is fitted to
-MOST_VALIDATED = 2000
-BATCH = 64  # pictures encoded between two chances to stop
-ERROR_DECAY = 0.98  # of the running error, per step
-ACTIVE = 0.01  # variance of the means above which a latent number says something (arXiv:1509.00519)
 
 
 class GenerateConfig(MakeConfig):
@@ -183,11 +177,8 @@ class VaeTrainee(Trainee):
         self.still = ResizedSource(dataset, "train", device, self.size)
         self.sampler = Sampler(len(self.pictures), config.batch_size, config.seed)
         self.units_per_step = config.batch_size
-        self.dimensions = 3 * self.size**2
         self.density_is_fresh = False
-        self.eyes: FeatureMaps | None = None  # no part of the model: neither trained nor saved
-        if config.feature_weight:
-            self.eyes = FeatureMaps(feature_network(str(device)), max(FEATURE_SIZE, self.size))
+        self.eyes = eyes_of(config.feature_weight, self.size, device)
 
     def begin_step(self, number: int) -> None:
         """Note that the codes change, which the density was fitted to."""
@@ -199,46 +190,10 @@ class VaeTrainee(Trainee):
 
     def train_step(self, step: Step) -> dict[str, Tensor]:
         """Take one step on the negative evidence lower bound, per colour value, and the distance in features."""
-        values: dict[str, Tensor | None] = {}
-        encoder, decoder = self.model.encoder, self.model.decoder
-        rise = self.config.kl_warmup
-        weight = step.along(lambda progress: min(1.0, progress / rise) if rise else 1.0)
-        for indices in step.micro_batches():
-            images = self._moved(self.pictures.images(indices))
-            shares = self.model.shares_of(self.pictures.labels(indices))
-            with step.autocast():
-                mean, logvar = encoder(images, shares)
-            with step.autocast():
-                copies = decoder(draw(mean, logvar), shares)
-            error = (copies - images).square().mean()
-            per_dimension = kl_per_dimension(mean, logvar).mean(0)  # (Z,)
-            nats = reconstruction_nats(error, self.dimensions)
-            loss = (nats + weight * per_dimension.clamp(min=self.config.free_bits).sum()) / self.dimensions
-            shown = {
-                "recon": nats, "psnr": -10 * torch.log10(error / 4), "kl": per_dimension.sum(), "sigma": error.sqrt(),
-            }  # fmt: skip
-            if self.eyes is not None:
-                with step.autocast():
-                    shown["feature_distance"] = self._apart(self.eyes, images, copies)
-                loss = loss + self.config.feature_weight * shown["feature_distance"]
-            step.backward(loss)
-            values = {name: step.mean(values.get(name), value) for name, value in shown.items()}
-            with torch.no_grad():
-                decoder.error.lerp_(error.detach(), 1 - ERROR_DECAY if step.number else 1.0)
-        step.optimize(self.optimizers["vae"])
-        return {name: value for name, value in values.items() if value is not None}
-
-    def _apart(self, eyes: FeatureMaps, images: Tensor, copies: Tensor) -> Tensor:
-        with torch.no_grad():
-            wanted = eyes(images)
-        return feature_distance(eyes(copies), wanted)
-
-    def _moved(self, images: Tensor) -> Tensor:
-        reach = self.config.shift
-        if not reach:
-            return images
-        offsets = torch.randint(-reach, reach + 1, (len(images), 2), device=self.device)
-        return shift(images, offsets, reach, "replicate")
+        return learn_codes(
+            self.model.encoder, self.model.decoder, self.optimizers["vae"], self.pictures, len(self.classes),
+            self.config, step, self.eyes,
+        )  # fmt: skip
 
     def validate(self, models: Mapping[str, nn.Module]) -> Generator[None, None, dict[str, float]]:
         """Return the negative ELBO of held-out pictures in bits per colour value, under the trained variance.
@@ -247,29 +202,7 @@ class VaeTrainee(Trainee):
         """
         yield from self._fit_density(models)
         model = self._model(models)
-        error = kl = 0.0
-        means = []
-        count = min(MOST_VALIDATED, len(self.held_out))
-        for start in range(0, count, BATCH):
-            indices = np.arange(start, min(count, start + BATCH))
-            images, shares = self.held_out.images(indices), model.shares_of(self.held_out.labels(indices))
-            with torch.no_grad():
-                mean, logvar = model.encoder(images, shares)
-                copies = model.decoder(draw(mean, logvar), shares)
-            error += float((copies - images).square().mean((1, 2, 3)).sum()) / count
-            kl += float(kl_per_dimension(mean, logvar).sum()) / count
-            means.append(mean)
-            yield
-        if not means:
-            return {}
-        variance = float(model.decoder.error)
-        nats = 0.5 * self.dimensions * (math.log(2 * math.pi * variance) + error / variance)
-        active = int((torch.cat(means).var(0) > ACTIVE).sum()) if count > 1 else 0
-        return {
-            "validation_bits": bits_per_dimension(nats + kl, self.dimensions),
-            "validation_psnr": -10 * math.log10(max(error, 1e-8) / 4),
-            "active_units": float(active),
-        }
+        return (yield from check_codes(model.encoder, model.decoder, self.held_out, len(self.classes)))
 
     def _fit_density(self, models: Mapping[str, nn.Module]) -> Iterator[None]:
         """Fit the density to the codes of now, unless no step was taken since the last time."""

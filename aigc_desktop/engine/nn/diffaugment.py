@@ -44,6 +44,14 @@ def shift(images: Tensor, offsets: Tensor, reach: int, mode: str = "constant") -
     return padded[item, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
+def moved(images: Tensor, reach: int) -> Tensor:
+    """Return pictures (B, C, H, W) moved by up to `reach` pixels, each in its own way, their borders drawn out."""
+    if not reach:
+        return images
+    offsets = torch.randint(-reach, reach + 1, (len(images), 2), device=images.device)
+    return shift(images, offsets, reach, "replicate")
+
+
 def _translation(images: Tensor, probability: float | Tensor) -> Tensor:
     """Move each picture by up to 1/8 of its height; what comes in is 0, so a shift can be told from content."""
     reach = images.shape[2] // 8

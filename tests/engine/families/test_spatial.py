@@ -1,5 +1,7 @@
 """A VAE whose code is a grid, and an image flow that learns to write such grids."""
 
+from contextlib import closing
+
 import numpy as np
 import pytest
 import torch
@@ -114,8 +116,64 @@ def test_a_chosen_vae_has_a_preset_of_its_own_on_a_processor(story):
     assert plan({"dataset": dataset.id}, "auto", dataset, machine).preset == "cpu32"
     chosen = plan({"dataset": dataset.id, "autoencoder": vae.id}, "auto", dataset, machine)
     assert chosen.preset == GRID and not chosen.problems
-    (problem,) = plan({"dataset": dataset.id}, GRID, dataset, machine).problems
-    assert problem.field == "autoencoder"
+
+
+@pytest.fixture(scope="module")
+def learned(story):
+    """Return a flow that learned its codes in the first 60 of 100 steps."""
+    workspace = story[0]
+    told = {**COMMON, "dataset": workspace.datasets()[0].id, "width": 16, "lr": 3e-3, "dropout": 0.0, "codes": True}
+    values = {**told, "code_width": 16, "code_share": 0.6, "steps": 100, "validate_every": 20, "sample_every": 60}
+    return workspace, values, *started(workspace, image_flow, ImageFlowConfig(**values))
+
+
+def test_a_flow_learns_its_codes_first(learned):
+    _workspace, _values, run, events = learned
+    metrics = [event for event in events if isinstance(event, Metric)]
+    copying = [event.values["psnr"] for event in metrics if "psnr" in event.values]
+    writing = [event.step for event in metrics if "loss" in event.values]
+    assert len(copying) == 60 and writing == list(range(61, 101)) and copying[-1] > copying[0] + 4
+    checks = [next(iter(event.values)) for event in metrics if any("val" in name for name in event.values)]
+    assert checks == 3 * ["validation_bits"] + 2 * ["val_loss"]
+    assert [event.role for event in events if isinstance(event, Sample)] == ["reconstruction", "samples"]
+    assert int(run.info.best) > 60, "the best version of another task is none of this one"
+
+
+def test_codes_that_were_learned_have_mean_zero_and_deviation_one(learned):
+    workspace, _values, run, events = learned
+    model = image_flow.load_model(*read_model(run.checkpoint("last")), torch.device("cpu"))
+    source = image_flow.ResizedSource(workspace.datasets()[0], "train", torch.device("cpu"), 32)
+    indices = np.arange(len(source))
+    grids = model.space.encode(source.images(indices), shares_of(source.labels(indices), len(model.classes)))
+    assert grids.mean((0, 2, 3)).abs().max() < 0.3 and (grids.std((0, 2, 3)) - 1).abs().max() < 0.3
+    shown = next(event for event in events if isinstance(event, Sample) and event.seeds)
+    config = image_flow.GenerateConfig(run=run.id, checkpoint="last", count=1, seed=shown.seeds[3], device="cpu")
+    assert pictures(image_flow.generate(config, run)).shape == (1, 32, 32, 3)
+
+
+def test_a_flow_stopped_while_it_learns_codes_or_writes_them_ends_with_the_same_weights(learned):
+    workspace, values, _run, _events = learned
+    config = ImageFlowConfig(**{**values, "width": 8, "code_width": 8, "code_share": 0.5, "steps": 12})
+    straight, _events = started(workspace, image_flow, config)
+    again = workspace.new_run("image_flow.train", config.model_dump(mode="json"))
+    for stopped in (3, 6, 9):
+        with closing(image_flow.train(config, again)) as events:
+            next(event for event in events if isinstance(event, Progress) and event.step == stopped)
+    list(image_flow.train(config, again))
+    (_card, first), (_card, second) = (read_model(each.checkpoint("last")) for each in (straight, again))
+    assert first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_the_plan_of_a_flow_that_learns_codes_counts_both_parts(story):
+    dataset, machine = story[0].datasets()[0], Machine(cores=4, memory=16 * 2**30, processor="x")
+    told = {"dataset": dataset.id, "resolution": "64"}
+    pixels, codes, chosen = (
+        plan({**told, **more}, "cpu64", dataset, machine)
+        for more in ({}, {"codes": True}, {"codes": True, "autoencoder": "any"})
+    )
+    assert not codes.problems and codes.parameters > chosen.parameters and codes.seconds > chosen.seconds
+    assert "The first 8,000 steps learn the codes" in codes.notes[0] and codes.notes[1:] == pixels.notes
+    assert chosen.notes == pixels.notes
 
 
 def test_the_flow_needs_the_vae_no_more_once_it_is_trained(story, tmp_path):
