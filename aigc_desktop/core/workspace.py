@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from aigc_desktop.core.model import Model
 
 FOLDERS = ("datasets", "runs", "results", "evaluations", "library", "models", "queue", "recipes", "trash")
+_LONGEST_NAME = 200  # bytes; every system takes so many
+_SHOWN = 80  # letters of what is no name
 
 
 class Workspace:
@@ -157,13 +159,18 @@ class Workspace:
         os.replace(trashed, folder)
 
     def _member(self, parent: str, name: str) -> Path:
-        if not name or Path(name).name != name:  # ids come from files and command lines: never leave the workspace
-            raise UserError(_("“{name}” is not a name in this workspace.").format(name=name))
+        if not is_name(name):
+            raise UserError(_("“{name}” is not a name in this workspace.").format(name=name[:_SHOWN]))
         return self.folder / parent / name
 
     def _newest_first(self, pattern: str) -> list[Path]:
         found = [path for path in self.folder.glob(pattern) if path.parent.suffix != PARTIAL]
         return sorted(found, key=lambda path: path.parent.stat().st_ctime_ns, reverse=True)
+
+
+def is_name(text: str) -> bool:
+    """Return whether a text can be the id of something: those of files and command lines never leave the workspace."""
+    return bool(text) and Path(text).name == text and len(os.fsencode(text)) < _LONGEST_NAME and "\0" not in text
 
 
 @contextlib.contextmanager
