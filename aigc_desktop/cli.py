@@ -16,9 +16,11 @@ from typing import Any, TypeAlias
 
 from aigc_desktop import __version__
 from aigc_desktop.core import paths
+from aigc_desktop.core.config import check, describe
 from aigc_desktop.core.errors import UserError, readable_size
 from aigc_desktop.core.events import Failed, Result
-from aigc_desktop.core.family import Plan
+from aigc_desktop.core.family import Family, Plan
+from aigc_desktop.core.fields import ConfigError
 from aigc_desktop.core.i18n import LANGUAGES, _, language, set_language
 from aigc_desktop.core.machine import THREADS_VARIABLE, usable_cores
 from aigc_desktop.core.offline import go_offline
@@ -65,13 +67,21 @@ def train(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> in
     if options.resume:
         run = workspace.run(options.resume)
         return shell.drive(JobRequest(run.info.task, run.config_values, str(workspace.folder), str(run.folder)))
+    if not options.family:
+        raise UserError(
+            _("Name the kind of model to train."),
+            _("Choose one of: {names}.").format(names=", ".join(options.families)),
+        )
     task = f"{options.family}.train"
     plan = make_plan(task, given(options), options.preset, workspace)
+    presets = ["auto", *(preset.name for preset in plan.presets)]
+    if options.preset not in presets:
+        raise UserError(
+            _("There is no preset “{name}” for this kind of model.").format(name=options.preset),
+            _("Choose one of: {names}.").format(names=", ".join(presets)),
+        )
     if plan.problems:
-        for problem in plan.problems:
-            flag = f"--{problem.field.replace('_', '-')}: " if problem.field else ""
-            shell.complain(f"{flag}{problem.message}", "")
-        return WRONG
+        return _refuse({problem.field: problem.message for problem in plan.problems}, shell)
     shell.card(plan)
     run = workspace.new_run(task, plan.values, options.title or "")
     shell.say(_("Run: {id}").format(id=run.id))
@@ -80,22 +90,44 @@ def train(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> in
 
 def generate(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
     """Make works with a trained model and export them."""
+    from aigc_desktop.engine.catalog import load_families
+    from aigc_desktop.export.export import format_named
     from aigc_desktop.export.piece import labelled
-    from aigc_desktop.export.results import export_result
+    from aigc_desktop.export.results import export_result, pieces_of
 
-    field, family = _maker(workspace, options.run)
-    task = f"{family}.{options.task}"
+    field, name = _maker(workspace, options.run)
+    family, task = load_families()[name], f"{name}.{options.task}"
+    names = [each.name for each in family.tasks if each.group == "create"]
+    if options.task not in names:
+        raise UserError(
+            _("A model of this kind has no task “{name}”.").format(name=options.task),
+            _("Choose one of: {names}.").format(names=", ".join(names)),
+        )
     values = {**given(options), field: options.run}
+    try:
+        check(family.task(options.task).config, values)
+    except ConfigError as error:
+        return _refuse(error.problems, shell)
+    out = Path(options.out) if options.out else None
+    if out is not None and family.kind != "any":
+        format_named(options.format, family.kind)  # a wrong one is told before the work, which may take hours
     result = workspace.new_run(task, values, parent="results")
     code = shell.drive(JobRequest(task, values, str(workspace.folder), str(result.folder)))
-    out = Path(options.out) if options.out else None
     if out is not None:
         look = replace(labelled(options.picture_label, options.text_label), least=options.least_size)
         for file in export_result(result, out, look, options.format):
             shell.row({"file": str(file)}, str(file))
-    else:
+    elif code == DONE or any(pieces_of(result)):
         shell.row({"folder": str(result.folder)}, str(result.folder))
     return code
+
+
+def _refuse(problems: dict[str, str], shell: Shell) -> int:
+    """Say what is wrong with each setting, by its flag."""
+    for name, text in problems.items():
+        flag = f"--{name.replace('_', '-')}: " if name else ""
+        shell.complain(f"{flag}{text}", "")
+    return WRONG
 
 
 def _maker(workspace: Workspace, name: str) -> tuple[str, str]:
@@ -305,6 +337,7 @@ def _add_families(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> 
     summaries = "\n".join(f"  {name}: {_(family.summary)}" for name, family in families.items())
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = summaries
+    parser.set_defaults(families=list(families))
     parser.add_argument("family", nargs="?", choices=list(families), metavar="FAMILY")
     parser.add_argument("--resume", metavar="RUN", help=_("go on with this run"))
     parser.add_argument(
@@ -319,16 +352,36 @@ def _add_families(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> 
 
 
 def _add_generate_fields(parser: argparse.ArgumentParser, arguments: Sequence[str], folder: Path) -> None:
-    """Add the fields of the family of the named model; without a name there are none to show."""
+    """Add the fields of the family of the named model; without a name there are none to show.
+
+    UserError when what stands where the model belongs is none: its flags would be called unknown.
+    """
     from aigc_desktop.engine.catalog import load_families
 
     seen = {"run", "model"}
+    at = arguments.index("generate") + 1
+    if at < len(arguments) and not arguments[at].startswith("-") and not {"-h", "--help"} & set(arguments):
+        _maker(Workspace(folder), arguments[at])
     for name in arguments:
         places = (folder / "runs" / name / "run.json", folder / "models" / name / "model.json")
         if any(place.is_file() for place in places):
             field, family_name = _maker(Workspace(folder), name)
             family = load_families()[family_name]
             seen |= {"checkpoint"} if field == "model" else set()
+            parser.formatter_class = argparse.RawDescriptionHelpFormatter
+            parser.description = _tasks_of(family)
             for task in family.tasks:
                 if task.group == "create":
                     seen |= set(add_fields(parser, task.config, skip=seen))
+
+
+def _tasks_of(family: Family) -> str:
+    """Return a line for each task that makes something, with the flags that not all of them have."""
+    tasks = [task for task in family.tasks if task.group == "create"]
+    fields = {task.name: [spec.name for spec in describe(task.config)] for task in tasks}
+    lines = []
+    for task in tasks:
+        own = [name for name in fields[task.name] if not all(name in others for others in fields.values())]
+        flags = " ".join(f"--{name.replace('_', '-')}" for name in own)
+        lines.append(f"  --task {task.name}: {_(task.title)}" + (f" ({flags})" if flags else ""))
+    return "\n".join(lines)

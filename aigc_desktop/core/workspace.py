@@ -118,7 +118,7 @@ class Workspace:
         if not (folder / "run.json").is_file():
             raise UserError(
                 _("There is no trained model “{name}” in this workspace.").format(name=run_id),
-                _("Choose another one on the Create page."),
+                _("Choose another one: the Runs page, or the command “runs”, lists them."),
             )
         return Run(folder, self.folder)
 
