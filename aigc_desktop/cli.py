@@ -81,7 +81,7 @@ def train(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> in
             _("Choose one of: {names}.").format(names=", ".join(presets)),
         )
     if plan.problems:
-        return _refuse({problem.field: problem.message for problem in plan.problems}, shell)
+        return shell.refuse({problem.field: problem.message for problem in plan.problems})
     shell.card(plan)
     run = workspace.new_run(task, plan.values, options.title or "")
     shell.say(_("Run: {id}").format(id=run.id))
@@ -107,7 +107,7 @@ def generate(options: argparse.Namespace, workspace: Workspace, shell: Shell) ->
     try:
         check(family.task(options.task).config, values)
     except ConfigError as error:
-        return _refuse(error.problems, shell)
+        return shell.refuse(error.problems)
     out = Path(options.out) if options.out else None
     if out is not None and family.kind != "any":
         format_named(options.format, family.kind)  # a wrong one is told before the work, which may take hours
@@ -120,14 +120,6 @@ def generate(options: argparse.Namespace, workspace: Workspace, shell: Shell) ->
     elif code == DONE or any(pieces_of(result)):
         shell.row({"folder": str(result.folder)}, str(result.folder))
     return code
-
-
-def _refuse(problems: dict[str, str], shell: Shell) -> int:
-    """Say what is wrong with each setting, by its flag."""
-    for name, text in problems.items():
-        flag = f"--{name.replace('_', '-')}: " if name else ""
-        shell.complain(f"{flag}{text}", "")
-    return WRONG
 
 
 def _maker(workspace: Workspace, name: str) -> tuple[str, str]:

@@ -129,6 +129,22 @@ def test_a_model_says_what_it_can_do_before_anything_is_made(folder, tmp_path, c
     assert re.search(r"--task fill: Paint a part anew \(.*--mask", capsys.readouterr().out)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["map", "no_such_run"], "no_such_run"),
+        (["path", "starter_emoji64", "--places", "[1, 2]", "--fps", "100"], "50"),
+        (["decode", "starter_emoji64"], "--places: "), (["map", "starter_emoji64", "--format", "docx"], "png"),
+    ],
+)  # fmt: skip
+def test_exploring_refuses_before_it_makes_a_result(folder, capsys, arguments, word):
+    bring_in(Workspace.open(folder), "emoji64")
+    assert main(["explore", *arguments]) == 2
+    told = capsys.readouterr()
+    assert word in told.err and not told.out
+    assert not list((folder / "results").iterdir())
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["data", "import", "--help"], ["train", "gpt", "--help"]])
 def test_help_comes_from_the_fields(arguments, capsys):
     with pytest.raises(SystemExit) as left:
@@ -246,7 +262,7 @@ def test_a_model_is_explored(tmp_path, folder, capsys):
     assert main(["explore", "project", run, "--picture", str(tmp_path / "绿.png"), "--steps", "2", "--json"]) == 0
     assert json_lines(capsys)[-1]["psnr"] > 0
     assert main(["explore", "decode", run, "--places", "no places"]) == 1
-    assert main(["explore", "path", "no_such_run", "--places", "[1, 2]"]) == 1
+    assert main(["explore", "path", "no_such_run", "--places", "[1, 2]"]) == 2
 
 
 def test_pictures_are_tokens_that_a_transformer_writes(tmp_path, folder, capsys):
