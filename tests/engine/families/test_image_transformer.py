@@ -168,6 +168,14 @@ def test_a_mask_of_another_form_is_refused(story, tmp_path):
         made(image_transformer.fill, config, workspace)
 
 
+def test_a_picture_that_is_not_there_is_told_in_own_words(story, tmp_path):
+    workspace, _run, _events, writer, _written = story
+    config = image_transformer.FillConfig(**base(writer, picture=tmp_path / "gone.png", mask=photo(tmp_path)))
+    with pytest.raises(UserError, match=r"“gone\.png” is not there") as told:
+        made(image_transformer.fill, config, workspace)
+    assert "import" not in told.value.message + told.value.hint
+
+
 def test_only_a_training_of_tokens_can_give_tokens(story):
     workspace, _run, _events, writer, _written = story
     config = ImageTransformerConfig(**WRITER, dataset=workspace.datasets()[0].id, steps=2, tokens=writer.id)
