@@ -16,9 +16,11 @@ from typing import Any, TypeAlias
 
 from aigc_desktop import __version__
 from aigc_desktop.core import paths
+from aigc_desktop.core.config import check, describe
 from aigc_desktop.core.errors import UserError, readable_size
 from aigc_desktop.core.events import Failed, Result
-from aigc_desktop.core.family import Plan
+from aigc_desktop.core.family import Plan, Task
+from aigc_desktop.core.fields import ConfigError
 from aigc_desktop.core.i18n import LANGUAGES, _, language, set_language
 from aigc_desktop.core.machine import THREADS_VARIABLE, usable_cores
 from aigc_desktop.core.offline import go_offline
@@ -79,20 +81,20 @@ def train(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> in
         run = workspace.run(options.resume)
         return shell.drive(JobRequest(run.info.task, run.config_values, str(workspace.folder), str(run.folder)))
     if not options.family:
-        raise UserError(_("Name what is to be trained."), _("`train --help` lists the families."))
+        raise UserError(
+            _("Name the kind of model to train."),
+            _("Choose one of: {names}.").format(names=", ".join(options.families)),
+        )
     task = f"{options.family}.train"
     plan = make_plan(task, given(options), options.preset, workspace)
-    names = [preset.name for preset in plan.presets]
-    if options.preset not in ("auto", *names):
+    presets = ["auto", *(preset.name for preset in plan.presets)]
+    if options.preset not in presets:
         raise UserError(
-            _("There is no preset “{name}”.").format(name=options.preset),
-            _("Choose one of: {names}.").format(names=", ".join(["auto", *names])),
+            _("There is no preset “{name}” for this kind of model.").format(name=options.preset),
+            _("Choose one of: {names}.").format(names=", ".join(presets)),
         )
     if plan.problems:
-        for problem in plan.problems:
-            flag = f"--{problem.field.replace('_', '-')}: " if problem.field else ""
-            shell.complain(f"{flag}{problem.message}", "")
-        return WRONG
+        return shell.refuse({problem.field: problem.message for problem in plan.problems})
     shell.card(plan)
     run = workspace.new_run(task, plan.values, options.title or "")
     shell.say(_("Run: {id}").format(id=run.id))
@@ -101,7 +103,6 @@ def train(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> in
 
 def generate(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
     """Make works with a trained model and export them."""
-    from aigc_desktop.core.config import check
     from aigc_desktop.engine.catalog import load_families
     from aigc_desktop.export.export import format_named
     from aigc_desktop.export.piece import labelled
@@ -110,7 +111,7 @@ def generate(options: argparse.Namespace, workspace: Workspace, shell: Shell) ->
     field, name = _maker(workspace, options.run)
     family = load_families()[name]
     making = {task.name: task for task in family.tasks if task.group == "create"}
-    chosen = options.task or next(name for name in making)
+    chosen = options.task or next(iter(making))
     if chosen not in making:
         raise UserError(
             _("{title} does not do “{task}”.").format(title=_(family.title), task=chosen),
@@ -119,9 +120,12 @@ def generate(options: argparse.Namespace, workspace: Workspace, shell: Shell) ->
     if options.format and not options.out:
         raise UserError(_("--format is for exported works, so it needs --out."), _("Name a folder with --out."))
     if family.kind != "any":
-        format_named(options.format, family.kind)  # before the work, not after it
+        format_named(options.format, family.kind)  # a wrong one is told before the work, which may take hours
     values = {**given(options), field: options.run}
-    check(making[chosen].config, values)
+    try:
+        check(making[chosen].config, values)
+    except ConfigError as error:
+        return shell.refuse(error.problems)
     task = f"{name}.{chosen}"
     result = workspace.new_run(task, values, parent="results")
     code = shell.drive(JobRequest(task, values, str(workspace.folder), str(result.folder)))
@@ -133,7 +137,7 @@ def generate(options: argparse.Namespace, workspace: Workspace, shell: Shell) ->
         look = replace(labelled(options.picture_label, options.text_label), least=options.least_size)
         for file in export_result(result, out, look, options.format):
             shell.row({"file": str(file)}, str(file))
-    else:
+    elif code == DONE or any(pieces_of(result)):
         shell.row({"folder": str(result.folder)}, str(result.folder))
     return code
 
@@ -346,6 +350,7 @@ def _add_families(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> 
     summaries = "\n".join(f"  {name}: {_(family.summary)}" for name, family in families.items())
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = summaries
+    parser.set_defaults(families=list(families))
     parser.add_argument("family", nargs="?", choices=list(families), metavar="FAMILY")
     parser.add_argument("--resume", metavar="RUN", help=_("go on with this run"))
     parser.add_argument(
@@ -360,7 +365,10 @@ def _add_families(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> 
 
 
 def _add_generate_fields(parser: argparse.ArgumentParser, arguments: Sequence[str], folder: Path) -> None:
-    """Add the fields of the family of the named model; without a name there are none to show."""
+    """Add the fields of the family of the named model; without a name there are none to show.
+
+    UserError when what stands where the model belongs is none: its flags would be called unknown.
+    """
     from aigc_desktop.engine.catalog import load_families
 
     seen = {"run", "model"}
@@ -371,7 +379,18 @@ def _add_generate_fields(parser: argparse.ArgumentParser, arguments: Sequence[st
             family = load_families()[family_name]
             making = [task for task in family.tasks if task.group == "create"]
             parser.formatter_class = argparse.RawDescriptionHelpFormatter
-            parser.description = _("Tasks:") + "".join(f"\n  {task.name}: {_(task.title)}" for task in making)
+            parser.description = _tasks_of(making)
             seen |= {"checkpoint"} if field == "model" else set()
             for task in making:
                 seen |= set(add_fields(parser, task.config, skip=seen))
+
+
+def _tasks_of(tasks: Sequence[Task]) -> str:
+    """Return a line for each task that makes something, with the flags that not all of them have."""
+    fields = {task.name: [spec.name for spec in describe(task.config)] for task in tasks}
+    lines = []
+    for task in tasks:
+        own = [name for name in fields[task.name] if not all(name in others for others in fields.values())]
+        flags = " ".join(f"--{name.replace('_', '-')}" for name in own)
+        lines.append(f"  --task {task.name}: {_(task.title)}" + (f" ({flags})" if flags else ""))
+    return "\n".join(lines)

@@ -109,6 +109,13 @@ class Shell:
         else:
             print(f"{message}\n{hint}".strip(), file=sys.stderr, flush=True)
 
+    def refuse(self, problems: dict[str, str]) -> int:
+        """Say what is wrong with each setting, by its flag, and return the exit code for that."""
+        for name, text in problems.items():
+            flag = f"--{name.replace('_', '-')}: " if name else ""
+            self.complain(f"{flag}{text}", "")
+        return WRONG
+
     def card(self, plan: Plan) -> None:
         """Print what will happen: the card before the start."""
         if self.as_json:

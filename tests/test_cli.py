@@ -19,6 +19,7 @@ from aigc_desktop.__main__ import COMMANDS, command_first
 from aigc_desktop.cli import main
 from aigc_desktop.core.events import Text
 from aigc_desktop.core.report import report_of
+from aigc_desktop.core.starters import bring_in
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.pretrained.tiny import write_tiny_model
 from aigc_desktop.flags import WORDS
@@ -122,6 +123,54 @@ def test_wrong_settings_are_refused_before_anything_starts(folder, texts, capsys
     assert main(["train", "gpt", "--dataset", "poems", "--steps", "-5"]) == 2
     assert Workspace(folder).runs() == []
     assert "steps" in capsys.readouterr().err.lower()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["train", "--dataset", "poems"], "image_gan"),
+        (["train", "gpt", "--dataset", "poems", "--preset", "no_such_preset"], "no_such_preset"),
+        (["train", "gpt", "--dataset", "poems", "--teacher", "no_such_run"], "--teacher: "),
+        (["generate", "no_such_run", "--count", "3"], "no_such_run"),
+    ],
+)
+def test_what_names_nothing_is_told_before_a_run_is_made(folder, texts, capsys, arguments, word):
+    assert main(["data", "import", str(texts), "--title", "poems"]) == 0
+    assert main(arguments) == 2
+    assert word in capsys.readouterr().err
+    assert Workspace(folder).runs() == []
+
+
+def test_a_model_says_what_it_can_do_before_anything_is_made(folder, tmp_path, capsys):
+    run = bring_in(Workspace.open(folder), "emoji64")
+    out = str(tmp_path / "out")
+    for arguments, word in [
+        (["--task", "no_such_task"], "interpolate"), (["--task", "vary"], "--picture: "),
+        (["--count", "0"], "--count: "), (["--format", "docx", "--out", out], "svg"),
+    ]:  # fmt: skip
+        assert main(["generate", run.id, *arguments]) == 2
+        told = capsys.readouterr()
+        assert word in told.err and not told.out
+    assert not list((folder / "results").iterdir())
+    with pytest.raises(SystemExit):
+        main(["generate", run.id, "--help"])
+    assert re.search(r"--task fill: Paint a part anew \(.*--mask", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["map", "no_such_run"], "no_such_run"),
+        (["path", "starter_emoji64", "--places", "[1, 2]", "--fps", "100"], "50"),
+        (["decode", "starter_emoji64"], "--places: "), (["map", "starter_emoji64", "--format", "docx"], "png"),
+    ],
+)  # fmt: skip
+def test_exploring_refuses_before_it_makes_a_result(folder, capsys, arguments, word):
+    bring_in(Workspace.open(folder), "emoji64")
+    assert main(["explore", *arguments]) == 2
+    told = capsys.readouterr()
+    assert word in told.err and not told.out
+    assert not list((folder / "results").iterdir())
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["data", "import", "--help"], ["train", "gpt", "--help"]])
@@ -251,7 +300,7 @@ def test_a_model_is_explored(tmp_path, folder, capsys):
     assert main(["explore", "project", run, "--picture", str(tmp_path / "绿.png"), "--steps", "2", "--json"]) == 0
     assert json_lines(capsys)[-1]["psnr"] > 0
     assert main(["explore", "decode", run, "--places", "no places"]) == 1
-    assert main(["explore", "path", "no_such_run", "--places", "[1, 2]"]) == 1
+    assert main(["explore", "path", "no_such_run", "--places", "[1, 2]"]) == 2
 
 
 def test_pictures_are_tokens_that_a_transformer_writes(tmp_path, folder, capsys):

@@ -37,6 +37,7 @@ PROBLEMS: dict[str, tuple[str, str]] = {
         N_("“{name}” has the same content as an earlier item, but the label “{label}” in place of “{other}”."),
         N_("The first one is used; decide on a label and import again."),
     ),
+    "missing": (N_("“{name}” is not there."), N_("Check the spelling, or whether it was moved.")),
     "unreadable": (
         N_("“{name}” cannot be read: {reason}."), N_("Check its permissions and the disk, then import again."),
     ),
@@ -91,7 +92,7 @@ NOTES: dict[str, str] = {
 TITLES: dict[str, str] = {
     "empty": N_("empty"), "truncated": N_("cut off"), "corrupt": N_("damaged"), "unsupported": N_("wrong kind"),
     "too_small": N_("too small"), "too_large": N_("too large"), "duplicate": N_("duplicate"),
-    "unreadable": N_("unreadable"), "special": N_("no ordinary file"), "link": N_("link"),
+    "missing": N_("gone"), "unreadable": N_("unreadable"), "special": N_("no ordinary file"), "link": N_("link"),
     "archive": N_("archive inside"),
     "about": N_("read-me or licence"), "not_text": N_("not a text"), "bad_bytes": N_("wrong encoding"),
     "encoding": N_("unknown encoding"),
