@@ -101,7 +101,7 @@ def test_json_events_end_with_finished(folder, texts, capsys):
         (["train", "gpt", "--dataset", "nothing"], 2, "nothing"),
         (["generate", "no_such_run", "--prompt", "a long text " * 30], 2, "no trained model “no_such_run”"),
         (["generate", "a long text " * 30], 2, "is not a name"),
-        (["train"], 2, "Name what is to be trained"),
+        (["train"], 2, "Name the kind of model"),
         (["models", "import", "/no/such/model"], 1, "“/no/such/model” is not there"),
         (["generate", "no_such_run"], 2, "no_such_run"),
         (["generate", "no_such_run", "--prompt", "x"], 2, "no trained model “no_such_run”"),
