@@ -110,7 +110,7 @@ def adapter_planner(config_type: type[AdapterConfig], whole: bool, need: Callabl
         if problem and draft.config is not None:
             draft.problems.append(Problem(problem, "encoder"))
         result = Plan(preset.name, PRESETS, draft.values, items=dataset.info.train if dataset else 0,
-                      device=machine.device_name or machine.processor)  # fmt: skip
+                      device=machine.device_name or machine.device)  # fmt: skip
         if draft.config is None or encoder is None:
             return replace(result, problems=draft.problems)
         return _estimate(result, draft, encoder, parameters, dataset, machine, whole)

@@ -91,7 +91,7 @@ def sentence_planner(
         draft = Draft(config_type, values, preset)
         draft.check_data(dataset, "text", LEAST_TEXTS)
         result = Plan(preset.name, presets, draft.values, items=dataset.info.train if dataset else 0,
-                      device=machine.device_name or machine.processor)  # fmt: skip
+                      device=machine.device_name or machine.device)  # fmt: skip
         config = draft.config
         if config is None:
             return replace(result, problems=draft.problems)

@@ -16,7 +16,6 @@ from PySide6.QtWidgets import (
     QListWidgetItem,
     QScrollArea,
     QSizePolicy,
-    QStackedLayout,
     QVBoxLayout,
     QWidget,
 )
@@ -26,6 +25,7 @@ from aigc_desktop.core.i18n import N_, _, ngettext
 from aigc_desktop.ui.label_keys import LABEL_KEYS
 from aigc_desktop.ui.page import Page
 from aigc_desktop.ui.widgets.controls import button
+from aigc_desktop.ui.widgets.fitted_stack import FittedStack
 from aigc_desktop.ui.widgets.side_by_side import SideBySide
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class DataPage(Page):
         theme = self.services.theme
         self.selected: Dataset | None = None
         self.setAcceptDrops(True)
-        self.stack = QStackedLayout()
+        self.stack = FittedStack()
         main = QWidget()
         main.setLayout(self.stack)
         box = QHBoxLayout(self)
