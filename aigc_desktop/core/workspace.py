@@ -26,13 +26,10 @@ if TYPE_CHECKING:
     from aigc_desktop.core.model import Model
 
 FOLDERS = ("datasets", "runs", "results", "evaluations", "library", "models", "queue", "recipes", "trash")
-<<<<<<< HEAD
 _LONGEST_NAME = 200  # bytes; every system takes so many
 _SHOWN = 80  # letters of what is no name
-=======
 _DATE = "%Y-%m-%d_%H%M%S"
 _DATED = re.compile(r"\d{4}-\d\d-\d\d_\d{6}")
->>>>>>> eyes
 
 
 class Workspace:
