@@ -8,6 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from aigc_desktop.core.config import check
+from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.fields import ConfigError
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.workspace import Workspace
@@ -15,6 +18,7 @@ from aigc_desktop.flags import add_fields, given
 from aigc_desktop.terminal import DONE, Shell
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+FASTEST = 50  # frames in a second; programs that show a GIF take shorter frames for longer ones
 PICTURES = {
     "map": N_("pictures by chance, similar ones side by side"), "decode": N_("the pictures at places"),
     "path": N_("a film from picture to picture"),
@@ -60,17 +64,27 @@ def _add(
 
 def explore_pictures(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
     """Make pictures or a film as a result of the workspace, and export them."""
+    from aigc_desktop.engine.exploring import JOBS
+    from aigc_desktop.export.export import format_named
     from aigc_desktop.export.piece import labelled
     from aigc_desktop.export.results import export_result
 
     task, values = f"explore.{options.task}", {**given(options), "run": options.run}
+    workspace.run(options.run)
+    format_named(options.format, "image")
+    if not 1 <= options.fps <= FASTEST:
+        raise UserError(_("--fps takes a number from 1 to {most}.").format(most=FASTEST))
+    try:
+        check(JOBS.task(options.task).config, values)
+    except ConfigError as error:
+        return shell.refuse(error.problems)
     result = workspace.new_run(task, values, parent="results")
     told = shell.run(JobRequest(task, values, str(workspace.folder), str(result.folder)))
     if options.out and shell.code == DONE:
-        look = replace(labelled("auto", "end"), least=options.least_size, fps=min(50.0, max(1.0, options.fps)))
+        look = replace(labelled("auto", "end"), least=options.least_size, fps=options.fps)
         for file in export_result(result, Path(options.out), look, options.format):
             shell.row({"file": str(file)}, str(file))
-    else:
+    elif shell.code == DONE:
         shell.row({"folder": str(result.folder), **(told or {})}, str(result.folder))
     return shell.code
 

@@ -109,6 +109,13 @@ class Shell:
         else:
             print(f"{message}\n{hint}".strip(), file=sys.stderr, flush=True)
 
+    def refuse(self, problems: dict[str, str]) -> int:
+        """Say what is wrong with each setting, by its flag, and return the exit code for that."""
+        for name, text in problems.items():
+            flag = f"--{name.replace('_', '-')}: " if name else ""
+            self.complain(f"{flag}{text}", "")
+        return WRONG
+
     def card(self, plan: Plan) -> None:
         """Print what will happen: the card before the start."""
         if self.as_json:
@@ -152,8 +159,9 @@ def event_line(event: Event) -> str:
         case Checkpoint(step, name, best):
             text = _("Saved version {name} (best so far)") if best else _("Saved version {name}")
             return text.format(name=name)
-        case Text(items=items, partial=False, role="samples"):
-            return "\n".join(f"  | {line}" for item in items for line in item.splitlines()[:8])
+        case Text(items=items, partial=False, role=role) if role != "real":
+            lines = "\n".join(f"  | {line}" for item in items for line in item.splitlines()[:8])
+            return _("Likelihood model") + f":\n{lines}" if role == "baseline" else lines
         case Stopped():
             return _("Stopped; what was made is saved.")
         case Failed(message=message, hint=hint):

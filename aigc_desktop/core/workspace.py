@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from aigc_desktop.core.model import Model
 
 FOLDERS = ("datasets", "runs", "results", "evaluations", "library", "models", "queue", "recipes", "trash")
+_LONGEST_NAME = 200  # bytes; every system takes so many
+_SHOWN = 80  # letters of what is no name
 _DATE = "%Y-%m-%d_%H%M%S"
 _DATED = re.compile(r"\d{4}-\d\d-\d\d_\d{6}")
 
@@ -121,7 +123,7 @@ class Workspace:
         if not (folder / "run.json").is_file():
             raise UserError(
                 _("There is no trained model “{name}” in this workspace.").format(name=run_id),
-                _("Choose another one on the Create page."),
+                _("Choose another one: the Runs page, or the command “runs”, lists them."),
             )
         return Run(folder, self.folder)
 
@@ -160,8 +162,8 @@ class Workspace:
         os.replace(trashed, folder)
 
     def _member(self, parent: str, name: str) -> Path:
-        if not name or Path(name).name != name:  # ids come from files and command lines: never leave the workspace
-            raise UserError(_("“{name}” is not a name in this workspace.").format(name=name))
+        if not is_name(name):
+            raise UserError(_("“{name}” is not a name in this workspace.").format(name=name[:_SHOWN]))
         return self.folder / parent / name
 
     def _newest_first(self, pattern: str) -> list[Path]:
@@ -174,6 +176,11 @@ def _made(folder: Path) -> tuple[str, int]:
     changed = folder.stat().st_ctime_ns
     dated = _DATED.match(folder.name)
     return dated.group() if dated else datetime.fromtimestamp(changed / 1e9).astimezone().strftime(_DATE), changed
+
+
+def is_name(text: str) -> bool:
+    """Return whether a text can be the id of something: those of files and command lines never leave the workspace."""
+    return bool(text) and Path(text).name == text and len(os.fsencode(text)) < _LONGEST_NAME and "\0" not in text
 
 
 @contextlib.contextmanager

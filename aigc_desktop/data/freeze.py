@@ -242,7 +242,7 @@ def _freeze_pictures(
                 return item, ItemProblem("changed")
             return item, cut_picture(data, width, height, info.channels == 4)
         except ItemProblem as problem:
-            return item, ItemProblem("changed") if problem.code in ("unreadable", "empty") else problem
+            return item, ItemProblem("changed") if problem.code in ("missing", "unreadable", "empty") else problem
 
     with ArrayWriter(folder / "images.npy", np.dtype(np.uint8), (height, width, info.channels)) as images:
         for result in ordered_map(prepare, chosen):

@@ -69,7 +69,7 @@ class PictureFacts:
 
 
 def read_file(path: str | Path, limit: int = MAX_BYTES) -> bytes:
-    """Return a file's content; ItemProblem for empty, too large, special and unreadable ones. It never hangs."""
+    """Return a file's content; ItemProblem for missing, empty, too large, special, unreadable ones. It never hangs."""
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         with open(handle, "rb") as f:
@@ -79,6 +79,8 @@ def read_file(path: str | Path, limit: int = MAX_BYTES) -> bytes:
             if facts.st_size > limit:
                 raise ItemProblem("too_large", size=readable_size(facts.st_size), limit=readable_size(limit))
             data = f.read(limit)
+    except FileNotFoundError as error:
+        raise ItemProblem("missing") from error
     except OSError as error:
         raise ItemProblem("unreadable", reason=error.strerror or str(error)) from error
     if not data:

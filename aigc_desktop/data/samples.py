@@ -73,6 +73,11 @@ class MadePicture:
         """Return whether it was made but did not pass."""
         return self.role == "rejected"
 
+    @property
+    def original(self) -> bool:
+        """Return whether it was not made but given: beside it stands the copy that was made of it."""
+        return self.role in ("reconstruction", "copies") and self.index % 2 == 0
+
 
 def write_sheet(folder: Path, name: str, sample: Sample) -> None:
     """Write a Sample as `name`.png and then `name`.json, which says that the sheet is complete."""

@@ -174,7 +174,8 @@ def _estimate(
     if config.method == "lora":
         notes.append(_("{count} of {all} weights learn.").format(count=f"{learned:,}", all=f"{parameters:,}"))
     return replace(
-        plan, parameters=parameters, steps=config.steps, seconds=seconds, good_after_s=seconds, memory_mb=memory,
+        plan, parameters=parameters, steps=config.steps, seconds=seconds,
+        good_after_s=draft.good_after(seconds, config.steps), memory_mb=memory,
         disk_mb=disk, problems=draft.problems, notes=notes,
     )  # fmt: skip
 

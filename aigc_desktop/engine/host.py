@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from aigc_desktop.core.config import TaskConfig, check
+from aigc_desktop.core.config import TaskConfig, check, describe
+from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Event, EventStream, Result
+from aigc_desktop.core.family import Plan, Problem
+from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import set_language
 from aigc_desktop.core.job import run_job
 from aigc_desktop.core.request import JobRequest
@@ -51,5 +54,22 @@ def _make_plan(request: JobRequest, run: Run) -> EventStream:
     if task.plan is None:
         raise ValueError(f"{request.task} has no plan")
     dataset_id: Any = request.values.get("dataset")
-    dataset = Workspace(run.workspace).dataset(dataset_id) if dataset_id else None
-    yield Result("plan", {"plan": task.plan(request.values, request.preset, dataset, describe_machine())})
+    workspace = Workspace(run.workspace)
+    dataset = workspace.dataset(dataset_id) if dataset_id else None
+    plan = task.plan(request.values, request.preset, dataset, describe_machine())
+    plan.problems.extend(_missing_runs(task.config, plan, workspace))
+    yield Result("plan", {"plan": plan})
+
+
+def _missing_runs(config: type[TaskConfig], plan: Plan, workspace: Workspace) -> Iterator[Problem]:
+    """Yield a problem for each training that the settings name and that is not in the workspace.
+
+    Planners do not see the workspace; without this a run would be made that fails at once.
+    """
+    for spec in describe(config):
+        name = plan.values.get(spec.name)
+        if spec.kind == FieldKind.RUN and isinstance(name, str) and name:
+            try:
+                workspace.run(name)
+            except UserError as error:
+                yield Problem(error.message, spec.name)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,12 +20,13 @@ from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.data.pictures import cut_picture, read_file
+from aigc_desktop.data.pictures import cut_picture, inspect_picture, read_file
 from aigc_desktop.data.problems import ItemProblem, describe_problem, shown_name
 from aigc_desktop.engine.alpha import on_colour, opaque, premultiplied, straight
 from aigc_desktop.engine.checkpoint import Card, read_model
 from aigc_desktop.engine.data import ImageSource, Indices, to_model, to_pictures
 from aigc_desktop.engine.device import DEVICES, choose_device, set_up
+from aigc_desktop.engine.masks import need_same_form
 from aigc_desktop.engine.metrics.features import iter_image_features
 from aigc_desktop.engine.metrics.image import quick_kid
 from aigc_desktop.engine.metrics.random_features import random_features, standardised
@@ -246,15 +248,17 @@ def open_picture(path: Path, size: int | tuple[int, int]) -> Tensor:
     `size` is the side of a square, or (height, width).
     """
     height, width = (size, size) if isinstance(size, int) else size
-    try:
+    with _told(path):
         return to_model(torch.from_numpy(cut_picture(read_file(path), width, height).copy())[None])
-    except ItemProblem as problem:
-        sentence = describe_problem(problem.code, shown_name(path.name), **problem.values)
-        raise UserError(sentence, _("Choose another picture.")) from problem
 
 
-def open_mask(path: Path, size: int) -> Tensor:
-    """Return a mask file as (1, 1, size, size), 1 where it is white; UserError when it marks nothing."""
+def open_mask(path: Path, size: int, picture: Path | None = None) -> Tensor:
+    """Return a mask file as (1, 1, size, size), 1 where it is white; UserError when it marks nothing.
+
+    It must have the form of `picture`: of each the middle is cut out, and other middles are other places.
+    """
+    if picture is not None:
+        need_same_form(_size(path), _size(picture))
     mask = (open_picture(path, size).mean(1, keepdim=True) > 0).float()
     if not mask.any():
         raise UserError(
@@ -262,3 +266,19 @@ def open_mask(path: Path, size: int) -> Tensor:
             _("Paint what is to change white, and the rest black."),
         )
     return mask
+
+
+def _size(path: Path) -> tuple[int, int]:
+    with _told(path):
+        facts = inspect_picture(read_file(path))
+    return facts.width, facts.height
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Say what is wrong with a picture file as a UserError."""
+    try:
+        yield
+    except ItemProblem as problem:
+        sentence = describe_problem(problem.code, shown_name(path.name), **problem.values)
+        raise UserError(sentence, _("Choose another picture.")) from problem

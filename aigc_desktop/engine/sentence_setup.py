@@ -123,7 +123,8 @@ def _estimate(
         per_epoch = max(1.0, dataset.info.train / config.batch_size)
         notes = [*notes, _("Each text is seen about {epochs:.1f} times.").format(epochs=config.steps / per_epoch)]
     return replace(
-        plan, parameters=parameters, steps=config.steps, seconds=seconds, good_after_s=seconds, memory_mb=memory,
+        plan, parameters=parameters, steps=config.steps, seconds=seconds,
+        good_after_s=draft.good_after(seconds, config.steps), memory_mb=memory,
         disk_mb=disk, problems=draft.problems, notes=notes,
     )  # fmt: skip
 

@@ -66,10 +66,10 @@ def origin_of(result: Run) -> Origin:
 
 
 def pieces_of(result: Run) -> Iterator[Piece]:
-    """Yield what a result made, in the order it came, without what was rejected as it was made."""
+    """Yield what a result made, in the order it came, without what was rejected at once and the originals of copies."""
     origin = origin_of(result)
     for picture in read_pictures(result):
-        if picture.rejected:
+        if picture.rejected or picture.original:
             continue
         title = work_title(origin.model_title, picture.seed, picture.label, picture.index)
         told = origin.of(picture.seed, picture.label, picture.rating)

@@ -46,6 +46,16 @@ def test_pictures_become_pieces_with_their_origin(workspace, model):
     assert (origin["seed"], origin["checkpoint"], origin["dataset_hash"]) == (6, "000500", "ab12")
 
 
+def test_originals_beside_their_copies_are_not_exported_as_made(workspace, model, tmp_path):
+    images = np.random.default_rng(0).integers(0, 255, (4, 16, 16, 3), dtype=np.uint8)
+    sheet = Sample(0, images, role="reconstruction")
+    result = _made(workspace, "image_vae.reconstruct", {"run": model.id}, sheet, sheet)
+    pieces = list(pieces_of(result))
+    assert len(pieces) == 4
+    assert all(np.array_equal(piece.pixels, images[2 * (i % 2) + 1]) for i, piece in enumerate(pieces))
+    assert len(export_result(result, tmp_path / "out", Options())) == 4
+
+
 def test_a_removed_model_does_not_take_its_works_along(workspace, model):
     _images, result = _pictures(workspace, model)
     workspace.trash(model.folder)

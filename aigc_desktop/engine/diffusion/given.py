@@ -13,9 +13,9 @@ from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.i18n import _
 from aigc_desktop.data.pictures import fit_picture, read_file
 from aigc_desktop.data.problems import ItemProblem, describe_problem, shown_name
+from aigc_desktop.engine.masks import need_same_form
 
 LARGEST = 4096
-_LIKE = 0.02  # by so much the forms of mask and picture may differ: rounding to whole pixels
 
 Picture = npt.NDArray[np.uint8]
 
@@ -53,14 +53,7 @@ def fitted(picture: Picture, width: int, height: int) -> Picture:
 def open_mask_for(path: Path, picture: Picture, width: int, height: int) -> npt.NDArray[np.bool_]:
     """Return (height, width), true where the mask is white; UserError when its form is another or it marks nothing."""
     mask = open_whole(path)
-    form, wanted = mask.shape[1] / mask.shape[0], picture.shape[1] / picture.shape[0]
-    if abs(form / wanted - 1) > _LIKE:
-        raise UserError(
-            _("The mask is {mask} pixels, the picture {picture}: they must have the same form.").format(
-                mask=_by(mask), picture=_by(picture)
-            ),
-            _("Paint the mask over a copy of the picture."),
-        )
+    need_same_form((mask.shape[1], mask.shape[0]), (picture.shape[1], picture.shape[0]))
     marked = cast("npt.NDArray[np.bool_]", fitted(mask, width, height).mean(2) > 127.5)
     if not marked.any():
         raise UserError(
@@ -68,7 +61,3 @@ def open_mask_for(path: Path, picture: Picture, width: int, height: int) -> npt.
             _("Paint what is to change white, and the rest black."),
         )
     return marked
-
-
-def _by(picture: Picture) -> str:
-    return f"{picture.shape[1]} × {picture.shape[0]}"

@@ -165,7 +165,7 @@ def fill(config: FillConfig, run: Run) -> EventStream:
             _("Choose one that was trained with “Draw many places at once”."),
         )
     picture = open_picture(config.picture, shape.size).to(model.device)
-    mask = open_mask(config.mask, shape.size).to(model.device)
+    mask = open_mask(config.mask, shape.size, config.picture).to(model.device)
     patch = shape.size // shape.side
     anew = F.max_pool2d(mask, patch)  # (1, 1, side, side)
     with torch.inference_mode():

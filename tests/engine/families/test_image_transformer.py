@@ -160,6 +160,22 @@ def test_a_filled_picture_keeps_what_lies_outside_the_squares_of_the_mask(story,
     assert not np.array_equal(pictures[0][squares], pictures[1][squares])
 
 
+def test_a_mask_of_another_form_is_refused(story, tmp_path):
+    workspace, _run, _events, writer, _written = story
+    Image.new("L", (32, 48), 255).save(tmp_path / "mask.png")
+    config = image_transformer.FillConfig(**base(writer, picture=photo(tmp_path), mask=tmp_path / "mask.png"))
+    with pytest.raises(UserError, match="32 × 48 pixels, the picture 32 × 32"):
+        made(image_transformer.fill, config, workspace)
+
+
+def test_a_picture_that_is_not_there_is_told_in_own_words(story, tmp_path):
+    workspace, _run, _events, writer, _written = story
+    config = image_transformer.FillConfig(**base(writer, picture=tmp_path / "gone.png", mask=photo(tmp_path)))
+    with pytest.raises(UserError, match=r"“gone\.png” is not there") as told:
+        made(image_transformer.fill, config, workspace)
+    assert "import" not in told.value.message + told.value.hint
+
+
 def test_only_a_training_of_tokens_can_give_tokens(story):
     workspace, _run, _events, writer, _written = story
     config = ImageTransformerConfig(**WRITER, dataset=workspace.datasets()[0].id, steps=2, tokens=writer.id)
