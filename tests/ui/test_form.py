@@ -182,6 +182,7 @@ def test_a_needed_model_is_chosen_and_an_optional_one_can_be_none(services: Serv
     made = ConfigForm(describe(OnModels), services)
     qtbot.addWidget(made)
     assert "encoder" not in made.values()
+    assert "Models page" in made.problems()[0].message, "there is nothing to choose here"
     name = add_tiny_encoder(services.workspace, ["a b"])
     made.refresh()
     assert made.values() == {"encoder": name, "teacher": ""}

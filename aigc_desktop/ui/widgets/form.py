@@ -291,7 +291,7 @@ class FieldRow(QFrame):
         except ValueError as error:
             return str(error)
         if value is None:
-            return "" if started or not self.spec.required else _("must be chosen")
+            return "" if started or not self.spec.required else self.input.unchosen()
         if self.spec.minimum is not None and value < self.spec.minimum:
             return _("must be at least {limit}").format(limit=readable_number(self.spec.minimum))
         if self.spec.maximum is not None and value > self.spec.maximum:

@@ -54,6 +54,10 @@ class FieldInput(QWidget):
         """Show a value without telling that it changed."""
         raise NotImplementedError
 
+    def unchosen(self) -> str:
+        """Return what is wrong while there is no value though one is needed."""
+        return _("must be chosen")
+
 
 class SwitchInput(FieldInput):
     """Yes or no."""
@@ -160,10 +164,10 @@ class ParagraphInput(FieldInput):
 
 
 class ChoiceInput(FieldInput):
-    """One of several values, each (value, text to show)."""
+    """One of several values, each (value, text to show); `way_out` says what to do while there is none."""
 
-    def __init__(self, choices: Choices, missing: str = "") -> None:
-        self.box = QComboBox()
+    def __init__(self, choices: Choices, missing: str = "", way_out: str = "") -> None:
+        self.box, self.way_out = QComboBox(), way_out
         super().__init__(self.box)
         self.box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.box.setMinimumContentsLength(8)
@@ -180,6 +184,9 @@ class ChoiceInput(FieldInput):
             self.box.addItem(text, value)
         self.box.setEnabled(bool(choices))
         self.show_value(shown)
+
+    def unchosen(self) -> str:
+        return self.way_out if self.way_out and not self.box.count() else super().unchosen()
 
     def value(self) -> str | None:
         chosen = self.box.currentData()
@@ -236,7 +243,8 @@ def make_input(spec: FieldSpec, theme: Theme, choices: Choices) -> FieldInput:
         case FieldKind.RUN | FieldKind.CHECKPOINT:
             return ChoiceInput(choices, _("No trained model yet") if not choices else "")
         case FieldKind.MODEL | FieldKind.ENCODER | FieldKind.ADAPTER | FieldKind.DIFFUSION | FieldKind.LORA:
-            return ChoiceInput(choices, _("No imported model yet") if not choices else "")
+            way_out = _("none is imported yet; bring one in on the Models page")
+            return ChoiceInput(choices, _("No imported model yet") if not choices else "", way_out)
         case FieldKind.PATH | FieldKind.FILE:
             return PathInput(spec, theme)
         case FieldKind.CLASS:
