@@ -66,6 +66,12 @@ def train(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> in
     """Train a family, or go on with an earlier run."""
     if options.resume:
         run = workspace.run(options.resume)
+        if changed := given(options):
+            flags = ", ".join(f"--{name.replace('_', '-')}" for name in changed)
+            raise UserError(
+                _("A training goes on with the settings it began with."),
+                _("Leave out {flags}, or train a new model.").format(flags=flags),
+            )
         return shell.drive(JobRequest(run.info.task, run.config_values, str(workspace.folder), str(run.folder)))
     if not options.family:
         raise UserError(

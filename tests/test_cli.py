@@ -97,6 +97,12 @@ def test_wrong_settings_are_refused_before_anything_starts(folder, texts, capsys
     assert "steps" in capsys.readouterr().err.lower()
 
 
+def test_a_training_that_goes_on_takes_no_other_settings(folder, capsys):
+    run = bring_in(Workspace.open(folder), "emoji64")
+    assert main(["train", "image_flow", "--resume", run.id, "--steps", "20000"]) == 2
+    assert "--steps" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
