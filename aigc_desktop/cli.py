@@ -19,7 +19,7 @@ from aigc_desktop.core import paths
 from aigc_desktop.core.config import check, describe
 from aigc_desktop.core.errors import UserError, readable_size
 from aigc_desktop.core.events import Failed, Result
-from aigc_desktop.core.family import Family, Plan
+from aigc_desktop.core.family import Plan, Task
 from aigc_desktop.core.fields import ConfigError
 from aigc_desktop.core.i18n import LANGUAGES, _, language, set_language
 from aigc_desktop.core.machine import THREADS_VARIABLE, usable_cores
@@ -27,13 +27,13 @@ from aigc_desktop.core.offline import go_offline
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.settings import load_preferences
 from aigc_desktop.core.starters import bring_in, starters
-from aigc_desktop.core.workspace import Workspace
+from aigc_desktop.core.workspace import Workspace, is_name
 from aigc_desktop.data_commands import add_data_commands
 from aigc_desktop.edit_commands import add_edit_commands, take_steps
 from aigc_desktop.explore_commands import add_explore_commands
 from aigc_desktop.flags import add_fields, given, say_in_our_language
 from aigc_desktop.measuring import Writer, evaluate_run
-from aigc_desktop.terminal import DONE, WRONG, Shell
+from aigc_desktop.terminal import DONE, FAILED, WRONG, Shell
 
 
 def main(arguments: Sequence[str], write_pdf: Writer | None = None) -> int:
@@ -48,7 +48,12 @@ def main(arguments: Sequence[str], write_pdf: Writer | None = None) -> int:
     try:
         arguments, steps = take_steps(arguments)
         given_here = argparse.Namespace(write_pdf=write_pdf, steps=steps)
-        options = _parser(arguments, folder).parse_args(arguments, given_here)
+        parser = _parser(arguments, folder)
+        options, unknown = parser.parse_known_args(arguments, given_here)
+        if unknown and options.command is generate:
+            _maker(Workspace(folder), options.run)  # its flags are not known where there is no such model: say that
+        if unknown:
+            parser.error(_("unrecognized arguments: %s") % " ".join(unknown))
         code: int = options.command(options, Workspace.open(folder), shell)
     except UserError as error:
         shell.complain(error.message, error.hint)
@@ -65,13 +70,15 @@ def main(arguments: Sequence[str], write_pdf: Writer | None = None) -> int:
 def train(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
     """Train a family, or go on with an earlier run."""
     if options.resume:
-        run = workspace.run(options.resume)
-        if changed := given(options):
-            flags = ", ".join(f"--{name.replace('_', '-')}" for name in changed)
+        changed = ["--" + name.replace("_", "-") for name in given(options)]
+        if changed:
             raise UserError(
-                _("A training goes on with the settings it began with."),
-                _("Leave out {flags}, or train a new model.").format(flags=flags),
+                _("A training goes on with the settings it began with, so {flags} cannot be given.").format(
+                    flags=", ".join(changed)
+                ),
+                _("Leave them out, or begin a new training."),
             )
+        run = workspace.run(options.resume)
         return shell.drive(JobRequest(run.info.task, run.config_values, str(workspace.folder), str(run.folder)))
     if not options.family:
         raise UserError(
@@ -102,23 +109,30 @@ def generate(options: argparse.Namespace, workspace: Workspace, shell: Shell) ->
     from aigc_desktop.export.results import export_result, pieces_of
 
     field, name = _maker(workspace, options.run)
-    family, task = load_families()[name], f"{name}.{options.task}"
-    names = [each.name for each in family.tasks if each.group == "create"]
-    if options.task not in names:
+    family = load_families()[name]
+    making = {task.name: task for task in family.tasks if task.group == "create"}
+    chosen = options.task or next(iter(making))
+    if chosen not in making:
         raise UserError(
-            _("A model of this kind has no task “{name}”.").format(name=options.task),
-            _("Choose one of: {names}.").format(names=", ".join(names)),
+            _("{title} does not do “{task}”.").format(title=_(family.title), task=chosen),
+            _("Choose one of: {names}.").format(names=", ".join(making)),
         )
+    if options.format and not options.out:
+        raise UserError(_("--format is for exported works, so it needs --out."), _("Name a folder with --out."))
+    if family.kind != "any":
+        format_named(options.format, family.kind)  # a wrong one is told before the work, which may take hours
     values = {**given(options), field: options.run}
     try:
-        check(family.task(options.task).config, values)
+        check(making[chosen].config, values)
     except ConfigError as error:
         return shell.refuse(error.problems)
-    out = Path(options.out) if options.out else None
-    if out is not None and family.kind != "any":
-        format_named(options.format, family.kind)  # a wrong one is told before the work, which may take hours
+    task = f"{name}.{chosen}"
     result = workspace.new_run(task, values, parent="results")
     code = shell.drive(JobRequest(task, values, str(workspace.folder), str(result.folder)))
+    if code == FAILED and next(pieces_of(result), None) is None:
+        workspace.trash(result.folder)
+        return code
+    out = Path(options.out) if options.out else None
     if out is not None:
         look = replace(labelled(options.picture_label, options.text_label), least=options.least_size)
         for file in export_result(result, out, look, options.format):
@@ -130,7 +144,7 @@ def generate(options: argparse.Namespace, workspace: Workspace, shell: Shell) ->
 
 def _maker(workspace: Workspace, name: str) -> tuple[str, str]:
     """Return the field a trained or imported model is named in, and the family whose tasks it does."""
-    if (workspace.folder / "models" / name / "model.json").is_file() and Path(name).name == name:
+    if is_name(name) and (workspace.folder / "models" / name / "model.json").is_file():
         return "model", "diffusion" if workspace.model(name).info.kind == "diffusion" else "language_model"
     return "run", workspace.run(name).info.task.split(".")[0]
 
@@ -278,7 +292,8 @@ def _parser(arguments: Sequence[str], folder: Path) -> argparse.ArgumentParser:
 def _add_generate(parser: argparse.ArgumentParser) -> None:
     """Add what all families are asked in the same way."""
     parser.add_argument("run", metavar="RUN", help=_("the model, as `runs` or `models list` shows it"))
-    parser.add_argument("--task", default="generate", help=_("generate, or another task of the family"))
+    which = _("one of the tasks that --help lists for the model; the first when left out")
+    parser.add_argument("--task", default="", help=which)
     parser.add_argument("--out", metavar="FOLDER", help=_("export the works to this folder"))
     parser.add_argument(
         "--format", default="", help=_("file format of the export: png, jpeg, webp, svg, txt, jsonl, csv, docx")
@@ -357,25 +372,21 @@ def _add_generate_fields(parser: argparse.ArgumentParser, arguments: Sequence[st
     from aigc_desktop.engine.catalog import load_families
 
     seen = {"run", "model"}
-    at = arguments.index("generate") + 1
-    if at < len(arguments) and not arguments[at].startswith("-") and not {"-h", "--help"} & set(arguments):
-        _maker(Workspace(folder), arguments[at])
-    for name in arguments:
+    for name in arguments:  # texts among them, of any length
         places = (folder / "runs" / name / "run.json", folder / "models" / name / "model.json")
-        if any(place.is_file() for place in places):
+        if is_name(name) and any(place.is_file() for place in places):
             field, family_name = _maker(Workspace(folder), name)
             family = load_families()[family_name]
-            seen |= {"checkpoint"} if field == "model" else set()
+            making = [task for task in family.tasks if task.group == "create"]
             parser.formatter_class = argparse.RawDescriptionHelpFormatter
-            parser.description = _tasks_of(family)
-            for task in family.tasks:
-                if task.group == "create":
-                    seen |= set(add_fields(parser, task.config, skip=seen))
+            parser.description = _tasks_of(making)
+            seen |= {"checkpoint"} if field == "model" else set()
+            for task in making:
+                seen |= set(add_fields(parser, task.config, skip=seen))
 
 
-def _tasks_of(family: Family) -> str:
+def _tasks_of(tasks: Sequence[Task]) -> str:
     """Return a line for each task that makes something, with the flags that not all of them have."""
-    tasks = [task for task in family.tasks if task.group == "create"]
     fields = {task.name: [spec.name for spec in describe(task.config)] for task in tasks}
     lines = []
     for task in tasks:

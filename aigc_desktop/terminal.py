@@ -159,8 +159,9 @@ def event_line(event: Event) -> str:
         case Checkpoint(step, name, best):
             text = _("Saved version {name} (best so far)") if best else _("Saved version {name}")
             return text.format(name=name)
-        case Text(items=items, partial=False, role="samples"):
-            return "\n".join(f"  | {line}" for item in items for line in item.splitlines()[:8])
+        case Text(items=items, partial=False, role=role) if role != "real":
+            lines = "\n".join(f"  | {line}" for item in items for line in item.splitlines()[:8])
+            return _("Likelihood model") + f":\n{lines}" if role == "baseline" else lines
         case Stopped():
             return _("Stopped; what was made is saved.")
         case Failed(message=message, hint=hint):

@@ -17,11 +17,13 @@ from PIL import Image
 
 from aigc_desktop.__main__ import COMMANDS, command_first
 from aigc_desktop.cli import main
+from aigc_desktop.core.events import Text
 from aigc_desktop.core.report import report_of
 from aigc_desktop.core.starters import bring_in
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.pretrained.tiny import write_tiny_model
 from aigc_desktop.flags import WORDS
+from aigc_desktop.terminal import event_line
 
 QUICK_GPT = ["--steps", "3", "--layers", "1", "--width", "32", "--heads", "2", "--context", "32", "--batch-size", "2"]
 
@@ -57,6 +59,19 @@ def test_the_whole_job_on_texts(folder, texts, tmp_path, capsys):
     assert main(["generate", *arguments, "--out", str(out), "--format", "jsonl"]) == 0
     files = [Path(line) for line in capsys.readouterr().out.splitlines() if line.startswith(str(out))]
     assert files and all(file.is_file() for file in files)
+    assert main(["generate", *arguments, "--prompt", "a long text " * 30]) == 0  # longer than a file's name
+    assert "a long text a long text" in capsys.readouterr().out
+    made = list((folder / "results").iterdir())
+    for wrong, word in (
+        (["--task", "paint"], "“paint”"), (["--count", "0"], "at least 1"), (["--format", "txt"], "--out"),
+        (["--out", str(out), "--format", "png"], "“png”"), (["--task", "infill"], "fill gaps"),
+    ):  # fmt: skip
+        assert main(["generate", run.id, *wrong]) != 0
+        assert word in capsys.readouterr().err
+    assert list((folder / "results").iterdir()) == made  # nothing stays of what made nothing
+    with pytest.raises(SystemExit):
+        main(["generate", run.id, "--help"])
+    assert "infill: Fill a gap" in capsys.readouterr().out
     assert main(["runs", "--json"]) == 0
     assert json_lines(capsys)[0]["id"] == run.id
     assert main(["evaluate", run.id, "--count", "16", "--sweep", "0", "--json"]) == 0
@@ -64,6 +79,12 @@ def test_the_whole_job_on_texts(folder, texts, tmp_path, capsys):
     report = report_of(result["data"])
     assert 0 < report.figure("Different texts").value <= 1 and report.training["val_bpb"] > 0
     assert report.figure("Bits per byte").value > 0
+
+
+def test_copies_and_the_texts_of_the_likelihood_model_are_shown_too():
+    assert event_line(Text(0, ("tea\n→ tee",), role="reconstruction")) == "  | tea\n  | → tee"
+    assert event_line(Text(0, ("tea",), role="baseline")) == "Likelihood model:\n  | tea"
+    assert event_line(Text(0, ("tea",), role="real")) == event_line(Text(0, ("t",), partial=True)) == ""
 
 
 def test_json_events_end_with_finished(folder, texts, capsys):
@@ -78,7 +99,12 @@ def test_json_events_end_with_finished(folder, texts, capsys):
     [
         (["data", "import", "/no/such/folder"], 1, "/no/such/folder"),
         (["train", "gpt", "--dataset", "nothing"], 2, "nothing"),
+        (["generate", "no_such_run", "--prompt", "a long text " * 30], 2, "no trained model “no_such_run”"),
+        (["generate", "a long text " * 30], 2, "is not a name"),
+        (["train"], 2, "Name the kind of model"),
+        (["models", "import", "/no/such/model"], 1, "“/no/such/model” is not there"),
         (["generate", "no_such_run"], 2, "no_such_run"),
+        (["generate", "no_such_run", "--prompt", "x"], 2, "no trained model “no_such_run”"),
         (["evaluate", "../../etc"], 2, "../../etc"),
         (["runs", "no_such_run"], 2, "no_such_run"),
     ],
@@ -92,15 +118,11 @@ def test_what_is_wrong_is_said_with_its_exit_code(folder, capsys, arguments, cod
 
 def test_wrong_settings_are_refused_before_anything_starts(folder, texts, capsys):
     assert main(["data", "import", str(texts), "--title", "poems"]) == 0
+    assert main(["train", "gpt", "--dataset", "poems", "--preset", "XXS"]) == 2
+    assert "no preset “XXS”" in capsys.readouterr().err
     assert main(["train", "gpt", "--dataset", "poems", "--steps", "-5"]) == 2
     assert Workspace(folder).runs() == []
     assert "steps" in capsys.readouterr().err.lower()
-
-
-def test_a_training_that_goes_on_takes_no_other_settings(folder, capsys):
-    run = bring_in(Workspace.open(folder), "emoji64")
-    assert main(["train", "image_flow", "--resume", run.id, "--steps", "20000"]) == 2
-    assert "--steps" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -189,18 +211,28 @@ def test_help_and_version_need_no_engine():
 def test_interrupt_saves_and_a_resume_goes_on(folder, texts, capsys):
     assert main(["data", "import", str(texts), "--title", "poems"]) == 0
     steps = ["--steps", "100000", *QUICK_GPT[2:]]
-    command = [sys.executable, "-m", "aigc_desktop", "train", "gpt", "--dataset", "poems", "--json", *steps]
+    interrupted("train", "gpt", "--dataset", "poems", *steps)
+    run = Workspace(folder).runs()[0]
+    step = run.info.step
+    assert run.info.status == "stopped" and step > 0 and run.checkpoints()[-1] == f"{step:06d}"
+    capsys.readouterr()
+    assert main(["train", "--resume", run.id, "--steps", "5"]) == 2  # would do nothing
+    assert "--steps cannot be given" in capsys.readouterr().err
+    first = interrupted("train", "--resume", run.id)
+    assert first["step"] > step and Workspace(folder).runs()[0].info.step >= first["step"]
+
+
+def interrupted(*arguments: str) -> dict:
+    """Run a training until its first figures, stop it as Ctrl+C does, and return them."""
+    command = [sys.executable, "-m", "aigc_desktop", *arguments, "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ}) as training:
-        for line in training.stdout:
-            if json.loads(line).get("event") == "Metric":
-                break
+        told = (json.loads(line) for line in training.stdout)
+        first = next(event for event in told if event.get("event") == "Metric")
         training.send_signal(signal.SIGINT)
         rest = training.stdout.read().splitlines()
         assert training.wait(timeout=20) == 130
     assert json.loads(rest[-1])["event"] == "Stopped"
-    run = Workspace(folder).runs()[0]
-    step = run.info.step
-    assert run.info.status == "stopped" and step > 0 and run.checkpoints()[-1] == f"{step:06d}"
+    return first
 
 
 def test_an_import_names_what_cannot_be_used(folder, tmp_path, capsys):

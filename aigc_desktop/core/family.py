@@ -92,7 +92,8 @@ class Family:
     makes with default settings, images uint8 (N, H, W, C) or a list of texts; None where nothing is sampled.
     `baseline` is the same for a model in the checkpoint that the results have to be compared with. With `tempered`
     these functions also take a temperature. `likelihood` gives a function from texts to the nats of each, summed over
-    its tokens and its end; `likelihood_note` is a message that says what is special about these. `latents` is for
+    its tokens and its end, or None for a checkpoint that has none of plain texts; `likelihood_note` is a message that
+    says what is special about these. `latents` is for
     exploring: (checkpoint folder, device name) -> a LatentModel (engine/latent.py).
     """
 
@@ -104,7 +105,7 @@ class Family:
     sampler: Callable[[Path, str], Callable[[int, int], Any]] | None = None
     baseline: Callable[[Path, str], Callable[[int, int], Any]] | None = None
     tempered: bool = False
-    likelihood: Callable[[Path, str], Likelihood] | None = None
+    likelihood: Callable[[Path, str], Likelihood | None] | None = None
     baseline_likelihood: Callable[[Path, str], Likelihood] | None = None
     likelihood_note: str = ""
     latents: Callable[[Path, str], Any] | None = None

@@ -70,13 +70,18 @@ class FieldSpec:
     """Of the runs that a field offers; empty for any, or for the family of the task where that is known."""
 
 
+def field_problem(title: str, text: str) -> str:
+    """Return what is wrong with a field, with the field's name before it."""
+    return _("{field}: {problem}").format(field=title, problem=text)
+
+
 class ConfigError(UserError):
     """Values that were refused; `problems` maps each field ("" for the whole) to a sentence."""
 
     def __init__(self, fields: list[FieldSpec], problems: dict[str, str]) -> None:
         self.problems = problems
         titles = {spec.name: _(spec.title) for spec in fields}
-        lines = [f"{titles.get(name, name)}: {text}" if name else text for name, text in problems.items()]
+        lines = [field_problem(titles.get(name, name), text) if name else text for name, text in problems.items()]
         super().__init__("\n".join(lines), _("Correct the marked fields."), kind="ConfigError")
 
 

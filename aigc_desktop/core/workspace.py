@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from aigc_desktop.core.model import Model
 
 FOLDERS = ("datasets", "runs", "results", "evaluations", "library", "models", "queue", "recipes", "trash")
+_LONGEST_NAME = 200  # bytes; every system takes so many
+_SHOWN = 80  # letters of what is no name
+_DATE = "%Y-%m-%d_%H%M%S"
+_DATED = re.compile(r"\d{4}-\d\d-\d\d_\d{6}")
 
 
 class Workspace:
@@ -133,7 +138,7 @@ class Workspace:
         one, "runs" for training.
         """
         now = datetime.now().astimezone()
-        name = f"{now:%Y-%m-%d_%H%M%S}_{task.split('.')[0]}"
+        name = f"{now.strftime(_DATE)}_{task.split('.')[0]}"
         folder = _unused(self.folder / parent / name)
         folder.mkdir(parents=True)
         info = RunInfo(task, title or name, now.isoformat(timespec="seconds"), dataset=str(config.get("dataset", "")))
@@ -157,13 +162,25 @@ class Workspace:
         os.replace(trashed, folder)
 
     def _member(self, parent: str, name: str) -> Path:
-        if not name or Path(name).name != name:  # ids come from files and command lines: never leave the workspace
-            raise UserError(_("“{name}” is not a name in this workspace.").format(name=name))
+        if not is_name(name):
+            raise UserError(_("“{name}” is not a name in this workspace.").format(name=name[:_SHOWN]))
         return self.folder / parent / name
 
     def _newest_first(self, pattern: str) -> list[Path]:
         found = [path for path in self.folder.glob(pattern) if path.parent.suffix != PARTIAL]
-        return sorted(found, key=lambda path: path.parent.stat().st_ctime_ns, reverse=True)
+        return sorted(found, key=lambda path: _made(path.parent), reverse=True)
+
+
+def _made(folder: Path) -> tuple[str, int]:
+    """Return what sorts folders by when they were made: the time in the name, which a copied workspace keeps."""
+    changed = folder.stat().st_ctime_ns
+    dated = _DATED.match(folder.name)
+    return dated.group() if dated else datetime.fromtimestamp(changed / 1e9).astimezone().strftime(_DATE), changed
+
+
+def is_name(text: str) -> bool:
+    """Return whether a text can be the id of something: those of files and command lines never leave the workspace."""
+    return bool(text) and Path(text).name == text and len(os.fsencode(text)) < _LONGEST_NAME and "\0" not in text
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from aigc_desktop.data.encodings import open_text
 from aigc_desktop.data.problems import ItemProblem
-from aigc_desktop.data.spans import from_tags, is_tag
+from aigc_desktop.data.spans import from_tags, is_tag, one_each
 from aigc_desktop.data.texts import TextItem, TextOptions, checked, numbered_lines
 
 MOST_WORDS = 5000
@@ -45,11 +45,12 @@ def read_conll(path: Path | str, encoding: str, options: TextOptions) -> Iterato
 def _item(sentence: list[Line], encoding: str, iob1: bool) -> TextItem:
     row = sentence[0][0]
     tokens = [cells[0] for _row, cells in sentence]
+    tags, several = one_each([cells[-1] if len(cells) > 1 else "" for _row, cells in sentence])
     try:
-        text, marks = from_tags(tokens, [cells[-1] if len(cells) > 1 else "" for _row, cells in sentence], iob1)
+        text, marks = from_tags(tokens, tags, iob1)
     except ItemProblem as problem:
         return TextItem(row, problem=problem.code, values=problem.values)
-    return checked(TextItem(row, text, marks=marks.line()), encoding)
+    return checked(TextItem(row, text, marks=marks.line(), note="several" if several else ""), encoding)
 
 
 def _lines(stream: object, options: TextOptions) -> Iterator[Line]:

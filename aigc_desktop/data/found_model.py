@@ -29,7 +29,8 @@ Tensors = Mapping[str, tuple[int, ...]]
 class FoundModel:
     """A model on disk: `weights` and `beside` are its files below `folder`, `tensors` the shapes in them by name.
 
-    `beside` are the small files, configurations among them. `parts` names the class of each part of a pipeline.
+    `beside` are the small files, configurations among them; `index` says in which of several files a weight is, so it
+    belongs to these files alone. `parts` names the class of each part of a pipeline.
     """
 
     kind: ModelKind
@@ -41,6 +42,12 @@ class FoundModel:
     tensors: Tensors = field(repr=False, default_factory=dict)
     licence: str = ""
     parts: dict[str, str] = field(default_factory=dict)
+    index: tuple[Path, ...] = ()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Return all files of the model."""
+        return (*self.weights, *self.index, *self.beside)
 
     @property
     def bytes(self) -> int:

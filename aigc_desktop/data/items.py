@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import fields, replace
@@ -17,7 +18,7 @@ from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.marks import read_marks
 from aigc_desktop.data import attributes
-from aigc_desktop.data.problems import describe_note, describe_problem
+from aigc_desktop.data.problems import describe_note, describe_problem, shown_name
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _encode_ascii = json.JSONEncoder(separators=(",", ":")).encode
@@ -63,7 +64,7 @@ def read_items(path: Path) -> Iterator[ItemRecord]:
 class ItemWriter:
     """Writes the items of a scan and counts them; finds exact duplicates by the hash of the content.
 
-    It remembers 16 bytes of hash per usable item, so a million items take about 100 MB.
+    It remembers 16 bytes of hash per usable item, so a million items take about 110 MB.
     """
 
     def __init__(self, path: Path, remove_duplicates: bool) -> None:
@@ -79,7 +80,7 @@ class ItemWriter:
         self.attributes: Counter[str] = Counter()  # how many items have each, in the order of their first item
         self.span_classes: Counter[str] = Counter()
         self.first_problems: list[dict[str, str]] = []
-        self._seen: set[bytes] = set()
+        self._seen: dict[bytes, str] = {}  # the label of each content
 
     def __enter__(self) -> ItemWriter:
         return self
@@ -97,10 +98,15 @@ class ItemWriter:
         digest = bytes.fromhex(record.sha256[:32])
         if digest in self._seen:
             if self.remove_duplicates:
-                self.refuse(replace(record, offset=0), "duplicate")  # its text is not kept a second time
+                label, other = record.label, self._seen[digest]
+                bare = replace(record, offset=0)  # its text is not kept a second time
+                if label == other:
+                    self.refuse(bare, "duplicate")
+                else:
+                    self.refuse(bare, "contradiction", label=shown_name(label), other=shown_name(other))
                 return False
             record = replace(record, note="duplicate", detail=describe_note("duplicate", record.name))
-        self._seen.add(digest)
+        self._seen[digest] = sys.intern(record.label)
         if record.note:
             self.notes[record.note] += 1
         if record.label:

@@ -12,6 +12,7 @@ from typing import Literal
 from aigc_desktop.core.errors import BadInput
 from aigc_desktop.core.i18n import _
 from aigc_desktop.data.found_model import (
+    INDEX,
     LICENCES,
     PICKLED,
     FoundModel,
@@ -97,7 +98,8 @@ def _model(folder: Path) -> FoundModel:
             _("Copy the whole folder again from where it came."),
         )  # fmt: skip
     group: Literal["language", "encoder"] = "language" if kind in LANGUAGE else "encoder"
-    return FoundModel(group, str(kind), folder, config, weights, beside, tensors, licence_of(folder))
+    index = small_files(folder, (INDEX,))
+    return FoundModel(group, str(kind), folder, config, weights, beside, tensors, licence_of(folder), index=index)
 
 
 def _adapter(folder: Path) -> FoundModel:

@@ -33,6 +33,10 @@ PROBLEMS: dict[str, tuple[str, str]] = {
         N_("“{name}” has the same content as an earlier item."),
         N_("Nothing to do: one of them is used. Switch off “Remove duplicates” to use both."),
     ),
+    "contradiction": (
+        N_("“{name}” has the same content as an earlier item, but the label “{label}” in place of “{other}”."),
+        N_("The first one is used; decide on a label and import again."),
+    ),
     "missing": (N_("“{name}” is not there."), N_("Check the spelling, or whether it was moved.")),
     "unreadable": (
         N_("“{name}” cannot be read: {reason}."), N_("Check its permissions and the disk, then import again."),
@@ -82,6 +86,7 @@ NOTES: dict[str, str] = {
     "animated": N_("“{name}” has several pictures; only the first one is used."),
     "split": N_("“{name}” is very long and was cut into pieces of at most {limit} characters."),
     "duplicate": N_("“{name}” has the same content as an earlier item; both are used."),
+    "several": N_("“{name}” has words with several labels; one that fits is used."),
 }
 
 TITLES: dict[str, str] = {
@@ -94,7 +99,8 @@ TITLES: dict[str, str] = {
     "ragged": N_("wrong number of cells"), "bad_json": N_("not valid JSON"), "no_text": N_("no text"),
     "labels": N_("labels that do not fit"),
     "changed": N_("changed since"), "mislabelled": N_("wrong ending"), "animated": N_("animated"),
-    "split": N_("cut into pieces"),
+    "split": N_("cut into pieces"), "several": N_("several labels of a word"),
+    "contradiction": N_("same content with another label"),
 }  # fmt: skip
 """Short names of all codes, for counts and filters."""
 

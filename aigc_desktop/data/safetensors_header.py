@@ -43,13 +43,13 @@ def check_header(path: Path) -> dict[str, Any]:
 def _parse(path: Path, text: bytes) -> dict[str, Any]:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len({name for name, _value in pairs}) < len(pairs):
-            raise ValueError("a name is given twice")
+            raise damaged_weights(path, _("a name is given twice"))
         return dict(pairs)
 
     try:
         header = json.loads(text.decode("utf-8"), object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
-        raise damaged_weights(path, str(error)) from error
+        raise damaged_weights(path, _("its header cannot be read")) from error
     if not isinstance(header, dict):
         raise damaged_weights(path, _("its header is not a table"))
     metadata = header.pop("__metadata__", {})

@@ -88,7 +88,7 @@ def _read_file(
         if item.problem:
             items.refuse(record, item.problem, **item.values)
         else:
-            note = "split" if item.piece and item.row != last_split else ""
+            note = "split" if item.piece and item.row != last_split else item.note
             last_split = item.row if item.piece else last_split
             _write(record, item.text, note, items, out)
         count += 1
@@ -110,7 +110,7 @@ def _write(record: ItemRecord, text: str, note: str, items: ItemWriter, out: IO[
     data = text.encode()
     written = ItemRecord(
         record.name, record.source, hashlib.sha256(data).hexdigest(), length=len(text), label=record.label, note=note,
-        detail=describe_note("split", record.name, limit=len(text)) if note else "", offset=out.tell(),
+        detail=describe_note(note, record.name, limit=len(text)) if note else "", offset=out.tell(),
         size=len(data), attributes=record.attributes, marks=record.marks,
     )  # fmt: skip
     if items.add(written):

@@ -53,6 +53,37 @@ def from_tags(tokens: Sequence[Any], tags: Sequence[Any], iob1: bool = False) ->
     return text, Marks(tuple(_spans_of(tags, words, iob1)), tuple(words))
 
 
+def one_each(tags: Sequence[str]) -> tuple[list[str], bool]:
+    """Return tags of which some words have several, parted by commas, with one for each, and whether any had.
+
+    Annotators who disagree leave such tags. Of the classes that begin a name the first that goes on longest is taken.
+    """
+    several = [_alternatives(tag) for tag in tags]
+    chosen: list[str] = []
+    for place, choices in enumerate(several):
+        open_name = chosen[-1][2:] if chosen else ""
+        goes_on = [tag for tag in choices if open_name and tag[:1] in tuple("IEL") and tag[2:] == open_name]
+        begins = [tag for tag in choices if tag[:1] in tuple("BSU")]
+        chosen.append((goes_on or [_longest(begins, several[place + 1 :])] if begins or goes_on else choices)[0])
+    return chosen, any(len(choices) > 1 for choices in several)
+
+
+def _alternatives(tag: str) -> list[str]:
+    parts = tag.split(",")
+    return parts if len(parts) > 1 and all(map(is_tag, parts)) else [tag]
+
+
+def _longest(begins: Sequence[str], following: Sequence[Sequence[str]]) -> str:
+    """Return the tag whose name goes on for most of the words that follow."""
+    left = list(begins)
+    for choices in following:
+        still = [tag for tag in left if any(other[:1] in tuple("IEL") and other[2:] == tag[2:] for other in choices)]
+        if not still:
+            break
+        left = still
+    return left[0]
+
+
 def join_words(tokens: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
     """Return tokens as one text with spaces, none between Chinese characters, and where each token stands in it."""
     parts, words, length = list[str](), list[tuple[int, int]](), 0

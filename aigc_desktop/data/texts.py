@@ -27,7 +27,8 @@ _PROBE_LINES = 2000
 class TextItem:
     """One text; `row` counts from 1. `problem` is a code of data/problems.py and `values` what its sentence needs.
 
-    `marks` are the names marked in it, as a line of core/marks.py; "" where nobody looked for names.
+    `marks` are the names marked in it, as a line of core/marks.py; "" where nobody looked for names. `note` is a code
+    of NOTES.
     """
 
     row: int
@@ -36,6 +37,7 @@ class TextItem:
     marks: str = ""
     problem: str = ""
     piece: bool = False
+    note: str = ""
     values: dict[str, Any] = field(default_factory=dict)
     attributes: dict[str, str] = field(default_factory=dict)
 

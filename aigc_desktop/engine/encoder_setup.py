@@ -110,7 +110,7 @@ def adapter_planner(config_type: type[AdapterConfig], whole: bool, need: Callabl
         if problem and draft.config is not None:
             draft.problems.append(Problem(problem, "encoder"))
         result = Plan(preset.name, PRESETS, draft.values, items=dataset.info.train if dataset else 0,
-                      device=machine.device_name or machine.processor)  # fmt: skip
+                      device=machine.device_name or machine.device)  # fmt: skip
         if draft.config is None or encoder is None:
             return replace(result, problems=draft.problems)
         return _estimate(result, draft, encoder, parameters, dataset, machine, whole)
@@ -174,7 +174,8 @@ def _estimate(
     if config.method == "lora":
         notes.append(_("{count} of {all} weights learn.").format(count=f"{learned:,}", all=f"{parameters:,}"))
     return replace(
-        plan, parameters=parameters, steps=config.steps, seconds=seconds, good_after_s=seconds, memory_mb=memory,
+        plan, parameters=parameters, steps=config.steps, seconds=seconds,
+        good_after_s=draft.good_after(seconds, config.steps), memory_mb=memory,
         disk_mb=disk, problems=draft.problems, notes=notes,
     )  # fmt: skip
 

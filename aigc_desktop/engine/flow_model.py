@@ -18,7 +18,8 @@ from aigc_desktop.engine.nn.unet import Unet, UnetShape
 from aigc_desktop.engine.pictures import known_class, seeded, shares_of
 
 USUAL_STEPS = 12  # from noise to a picture
-USUAL_GUIDANCE = 2.0  # of those tried it gave the least KID, and as many different pictures as none
+USUAL_GUIDANCE = 3.0  # of those tried it gave the least KID, and as many different pictures as none
+GUIDED = (0.05, 0.5)  # from when to when it pushes: before it costs variety, after it gains nothing (arXiv:2404.07724)
 QUICK_STEPS = 2  # of a picture that is shown while the pointer is dragged
 INVERSION_STEPS = 32  # from a picture back to its noise
 COARSE_NOISE = 8  # places a side; finer noise decides details, which no direction is made of
@@ -82,7 +83,9 @@ class Model:
         if classes is None or not self.classes:
             return self.network(x, times)
         told = self.network(x, times, classes)
-        return told if guidance == 1 else guided(told, self.network(x, times), guidance)
+        if guidance == 1 or not GUIDED[0] <= time < GUIDED[1]:
+            return told
+        return guided(told, self.network(x, times), guidance)
 
 
 def load_model(card: Card, weights: dict[str, Tensor], device: torch.device) -> Model:

@@ -24,7 +24,7 @@ from aigc_desktop.engine.sampling import Sampling, write_texts
 from aigc_desktop.engine.text_fields import LABEL, parse, unknown_name
 from aigc_desktop.engine.text_marks import MarkedTokenizer, infill_prompt, text_prompt
 from aigc_desktop.engine.tokenizer import END, Tokenizer, load_tokenizer
-from aigc_desktop.engine.writing import WriteConfig, decoded, stream_texts
+from aigc_desktop.engine.writing import WriteConfig, decoded, not_read, stream_texts
 
 
 def _attributes() -> Any:
@@ -160,7 +160,9 @@ def generate(config: GenerateConfig, run: Run) -> EventStream:
     """Write texts; what there is so far streams in as partial Text events."""
     yield Progress(0, config.count, _("Loading the model"))
     loaded = load_run(config, run)
-    prompt = plain_prompt(loaded.tokenizer, config.prompt, loaded.values(config.attributes, config.label))
+    told = loaded.values(config.attributes, config.label)
+    prompt = plain_prompt(loaded.tokenizer, config.prompt, told)
+    yield from not_read(loaded.tokenizer, [config.prompt, *told.values()])
     states = write_texts(loaded.model, prompt, config.seeds, END, config.sampling(config.length))
     yield from stream_texts(states, loaded.tokenizer, config.count, config.prompt)
 
@@ -177,6 +179,7 @@ def infill(config: InfillConfig, run: Run) -> EventStream:
     told = loaded.values(config.attributes, config.label)
     room = context - min(config.length, context // 2)
     prompt, cut = infill_prompt(loaded.tokenizer, told, config.before, config.after, room)
+    yield from not_read(loaded.tokenizer, [config.before, config.after, *told.values()])
     if cut:
         yield Note(_("Only what stands nearest to the gap is read: {count} tokens at most.").format(count=room))
     sampling = config.sampling(max(1, min(config.length, context - len(prompt))))

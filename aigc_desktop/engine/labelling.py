@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ import numpy as np
 from aigc_desktop.core.config import TaskConfig, param
 from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.errors import UserError
-from aigc_desktop.core.events import EventStream, Progress, Result, Text
+from aigc_desktop.core.events import EventStream, Note, Progress, Result, Text
 from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.report import Section, Table
@@ -29,6 +29,7 @@ LABELS = "labels.jsonl"
 AT_ONCE = 32
 WORST = 10
 _LETTERS = 300  # of a text that is shown as an example
+_CLASSES = 12  # that are named in a sentence
 
 
 class UseConfig(TaskConfig):
@@ -198,9 +199,22 @@ def measured_dataset(config: MeasureConfig, run: Run) -> tuple[Dataset, tuple[Li
     return dataset, ("validation",)
 
 
-def nothing_to_measure() -> UserError:
-    """Return the error for data without a text whose labels are known."""
+def nothing_to_measure(known: Sequence[str], found: Sequence[str]) -> UserError:
+    """Return the error for data without a text whose labels are known; `found` are the classes of the data."""
+    if found and not set(known) & set(found):
+        return UserError(
+            _("The model knows none of the classes of these data: {names}.").format(names=", ".join(found[:_CLASSES])),
+            _("It knows: {names}.").format(names=", ".join(known[:_CLASSES])),
+        )
     return UserError(
         _("There are no texts with known labels to measure on."),
         _("Freeze the data set with a validation share above 0, or choose a data set with labels."),
     )
+
+
+def strangers(known: Sequence[str], found: Sequence[str]) -> Iterator[Note]:
+    """Yield a Note on classes of the data that the model does not know."""
+    names = [name for name in found if name not in known]
+    if names and len(names) < len(found):
+        text = _("The model does not know these classes; it is not measured on them: {names}.")
+        yield Note(text.format(names=", ".join(names[:_CLASSES])), "warning")

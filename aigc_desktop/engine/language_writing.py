@@ -11,7 +11,7 @@ from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import EventStream, Note, Progress
 from aigc_desktop.core.i18n import N_, _, ngettext
 from aigc_desktop.engine.pretrained.decoding import Ask, Memory, Rules, decode
-from aigc_desktop.engine.pretrained.demands import TOKENS_PER_LETTER, Demands, Guides, meets
+from aigc_desktop.engine.pretrained.demands import Demands, Guides, meets
 from aigc_desktop.engine.pretrained.load import LanguageModel, Words
 from aigc_desktop.engine.sampling import Sampling, Written
 from aigc_desktop.engine.writing import DrawConfig, stream_texts
@@ -167,12 +167,13 @@ class Writer:
     def write_to(self, demands: Demands) -> Iterator[Written]:
         """Yield texts that are held to the demands; one that is not whole at its end is left out of the last state.
 
-        A text gets the tokens that its letters may need, whatever the length in tokens says, if there is `room`.
+        Where a limit is demanded, it says how long a text gets, not the length in tokens; else a text ends after so
+        many tokens as soon as it is whole. All within the `room`.
         """
-        letters = demands.letters(otherwise=min(self.room, self.config.length))
-        guides = Guides(demands, self.loaded, letters)
+        length = min(self.room, self.config.length)
+        guides = Guides(demands, self.loaded, demands.letters(length), 0 if demands.most else length)
         rules = Rules(self._sampling(), self.loaded.end, self.words.met, guides.allowed)
-        for asks in self._blocks(min(self.room, max(self.config.length, letters * TOKENS_PER_LETTER + 1))):
+        for asks in self._blocks(min(self.room, demands.tokens(length))):
             for state in decode(self.loaded.network, asks, rules, self.prompts):
                 yield Written(self._whole(state.tokens, guides, demands), True) if state.done else state
             guides.forget()

@@ -14,7 +14,7 @@ from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Event, EventStream, Note, Progress, Result
 from aigc_desktop.core.family import Family, Task
 from aigc_desktop.core.fields import FieldKind
-from aigc_desktop.core.files import atomic_folder, need_space, write_json
+from aigc_desktop.core.files import atomic_folder, need_space, readable_path, write_json
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.model import Model, ModelInfo
 from aigc_desktop.core.run import Run
@@ -45,6 +45,11 @@ def import_model(config: ImportModelConfig, run: Run) -> EventStream:
     """Check a model on disk and copy it into the workspace; ends with one Result "model" {"id"}."""
     workspace = Workspace(run.workspace)
     yield Progress(0, 0, _("Checking"))
+    if not config.source.exists():
+        raise UserError(
+            _("“{path}” is not there.").format(path=readable_path(config.source)),
+            _("Check the spelling, or choose a folder or file that exists."),
+        )
     found = find_model(config.source)
     if isinstance(found, Path):
         gguf = read_gguf(found)
@@ -57,6 +62,8 @@ def import_model(config: ImportModelConfig, run: Run) -> EventStream:
             yield from finish_import(partial, find_model(partial), title, found, workspace, licence)
     else:
         _check(found)
+        if found.kind == "adapter":
+            base_of(found, workspace)  # before it is copied, and by the name that the user knows
         need_space(workspace.folder, found.bytes)
         title = config.title or (found.weights[0].stem if found.kind == "lora" else found.folder.resolve().name)
         folder = workspace.new_model_folder(title)
@@ -83,7 +90,7 @@ def _convert(gguf: Gguf, folder: Path) -> Iterator[Event]:
 
 def _copy(found: FoundModel, folder: Path) -> Iterator[Event]:
     """Copy the files in pieces, so that a stop takes effect between two of them."""
-    names = [*found.weights, *found.beside]
+    names = found.files
     total = sum(path.stat().st_size for path in names)
     done = 0
     for path in names:
@@ -104,7 +111,7 @@ def finish_import(
     _check(found)
     base = base_of(found, workspace) if found.kind == "adapter" else ""
     hashes: dict[str, str] = {}
-    for path in (*found.weights, *found.beside):
+    for path in found.files:
         digest = hashlib.sha256()
         with path.open("rb") as f:
             while piece := f.read(_CHUNK):

@@ -41,13 +41,12 @@ def cost_of(build: Callable[[], nn.Module]) -> Cost:
 def eyes_cost(weight: float, size: int) -> Cost:
     """Return what the network that compares copies of `size` pixels adds to the cost of a picture.
 
-    It does not learn: one pass for the picture and two for the copy, where a network that learns has three; and its
-    depthwise layers, which wait for memory, make these last three times as long.
+    It does not learn: one pass for the picture and two for the copy, as many as a network has that learns.
     """
     if not weight:
         return Cost(0, 0.0, 0)
     eyes = cost_of(lambda: FeatureMaps(EfficientNetLite0(), max(FEATURE_SIZE, size)))
-    return Cost(0, 3 * eyes.gigaflops, 3 * eyes.activations)
+    return Cost(0, eyes.gigaflops, 3 * eyes.activations)
 
 
 def _count(network: nn.Module) -> Cost:

@@ -23,12 +23,17 @@ class Draft(Generic[ConfigT]):
     def __init__(self, config: type[ConfigT], values: dict[str, Any], preset: Preset) -> None:
         defaults = {field.name: field.default for field in describe(config) if not field.required}
         self.values = {**defaults, **preset.values, **values}
+        self.advised_steps = {**defaults, **preset.values}.get("steps", 0)
         self.problems: list[Problem] = []
         self.config: ConfigT | None = None
         try:
             self.config = check(config, self.values)
         except ConfigError as error:
             self.problems = [Problem(text, name) for name, text in error.problems.items()]
+
+    def good_after(self, seconds: float | None, steps: int) -> float | None:
+        """Return when a good result is there, from the seconds of so many steps: not before the preset's are done."""
+        return None if seconds is None else seconds * max(1.0, self.advised_steps / max(1, steps))
 
     def check_data(self, dataset: Dataset | None, kind: str, least: int) -> None:
         """Note a problem unless `dataset` is frozen, of this kind, and has `least` items to train on."""

@@ -91,7 +91,7 @@ def sentence_planner(
         draft = Draft(config_type, values, preset)
         draft.check_data(dataset, "text", LEAST_TEXTS)
         result = Plan(preset.name, presets, draft.values, items=dataset.info.train if dataset else 0,
-                      device=machine.device_name or machine.processor)  # fmt: skip
+                      device=machine.device_name or machine.device)  # fmt: skip
         config = draft.config
         if config is None:
             return replace(result, problems=draft.problems)
@@ -123,7 +123,8 @@ def _estimate(
         per_epoch = max(1.0, dataset.info.train / config.batch_size)
         notes = [*notes, _("Each text is seen about {epochs:.1f} times.").format(epochs=config.steps / per_epoch)]
     return replace(
-        plan, parameters=parameters, steps=config.steps, seconds=seconds, good_after_s=seconds, memory_mb=memory,
+        plan, parameters=parameters, steps=config.steps, seconds=seconds,
+        good_after_s=draft.good_after(seconds, config.steps), memory_mb=memory,
         disk_mb=disk, problems=draft.problems, notes=notes,
     )  # fmt: skip
 

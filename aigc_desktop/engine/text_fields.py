@@ -50,12 +50,17 @@ def lines_of(dataset: Dataset, split: Split) -> Iterator[str]:
 
 def lines_share(dataset: Dataset) -> float:
     """Return about how many characters of lines training sees for each character of text."""
+    return _SHOWN * all_lines_share(dataset)
+
+
+def all_lines_share(dataset: Dataset) -> float:
+    """Return about how many characters the lines of a text have, all of them, for each character of the text."""
     pairs = zip(told_of(dataset, "train"), dataset.texts("train"), strict=True)
     lines = texts = 0
     for told, text in itertools.islice(pairs, _PROBED):
         lines += sum(len(line(name, value)) for name, value in told.items())
         texts += len(text)
-    return _SHOWN * lines / max(1, texts)
+    return lines / max(1, texts)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from aigc_desktop.engine.nn.language_model import LanguageModel, Shape
 from aigc_desktop.engine.planning import Draft, choose_preset, training_megabytes
 from aigc_desktop.engine.small_data import Restraint, restraint
 from aigc_desktop.engine.text_data import choose_tokenizer
-from aigc_desktop.engine.text_fields import lines_share, names_of
+from aigc_desktop.engine.text_fields import all_lines_share, lines_share, names_of
 
 if TYPE_CHECKING:
     from aigc_desktop.engine.gpt_setup import GPTConfig
@@ -41,6 +41,9 @@ _BYTES_PER_PIECE = 3.6  # of text per token of learned pieces, where the data se
 _TRIAL_FLOPS = 6e9  # of one trial step: about a tenth of a second on two cores
 _LR = 0.02  # of presets that do not name one
 _MANY_EPOCHS = 16  # after about so many, repetition teaches little that is new: arXiv:2305.16264
+_LONGER = 1.2  # few texts of a data set are longer than so many times the mean, with their lines
+_LEAST_CONTEXT = 8
+_LEAST_WINDOWS = 12  # of the context in a data set
 _OVERHEAD = 1.1  # validation, previews and checkpoints, as measured with the presets
 
 
@@ -81,11 +84,27 @@ def fit_to_data(preset: Preset, dataset: Dataset | None, given: Mapping[str, Any
         return {}
     chosen = {"lr": _LR, **preset.values} | {name: value for name, value in given.items() if _is_size(value)}
     tokens = token_estimate(dataset, "auto")
-    context = min(int(chosen["context"]), max(8, 2 ** int(tokens / 40).bit_length() // 2))
+    fitting = max(_power_of_two(tokens / 40), _whole_text(dataset, tokens) if given.get("attributes", True) else 0)
+    context = min(int(chosen["context"]), max(_LEAST_CONTEXT, fitting))
     held = _restraint({**chosen, "context": context}, tokens)
     every = max(20, int(chosen["steps"]) // 10)
     return {"dropout": held.dropout, "weight_decay": held.weight_decay, "patience": held.patience,
             "context": context, "validate_every": every, "sample_every": every}  # fmt: skip
+
+
+def _power_of_two(size: float) -> int:
+    """Return the greatest power of two that is no larger, at least 1."""
+    return int(2 ** max(0, int(size).bit_length() - 1))
+
+
+def _whole_text(dataset: Dataset, tokens: float) -> int:
+    """Return a context that holds a text with all its lines, which have half of it; 0 for texts without lines."""
+    if not names_of(dataset):
+        return 0
+    text = tokens / max(1, dataset.info.train)
+    lines = text * all_lines_share(dataset)
+    most = tokens * (1 + lines_share(dataset)) / _LEAST_WINDOWS
+    return min(2 * _power_of_two(_LONGER * max(2 * lines, lines + text)), _power_of_two(most))
 
 
 def _restraint(values: Mapping[str, Any], tokens: float) -> Restraint:
@@ -122,11 +141,14 @@ def _estimate(
     notes = []
     if dataset is not None:
         tokens = token_estimate(dataset, config.tokenizer, config.vocab)
-        epochs = config.steps * config.batch_size * config.context / max(1.0, tokens)
-        if config.attributes and names_of(dataset):
-            epochs /= 1 + lines_share(dataset)
-        if tokens < 12 * config.context:
-            draft.problems.append(Problem(_("Too little text for this context; choose a smaller one."), "context"))
+        shown = tokens * (1 + lines_share(dataset)) if config.attributes and names_of(dataset) else tokens
+        epochs = config.steps * config.batch_size * config.context / max(1.0, shown)
+        if shown < _LEAST_WINDOWS * config.context:
+            smaller = shown >= _LEAST_WINDOWS * _LEAST_CONTEXT
+            draft.problems.append(
+                Problem(_("Too little text for this context; choose a smaller one."), "context") if smaller
+                else Problem(_("This is too little text; add more."), "dataset")
+            )  # fmt: skip
         notes.append(_("Each text is seen about {epochs:.1f} times.").format(epochs=epochs))
         if config.attributes and names_of(dataset):
             notes.append(_("It learns to follow: {names}.").format(names=", ".join(names_of(dataset))))
@@ -143,7 +165,8 @@ def _estimate(
             draft.problems.append(Problem(_("Not enough memory: choose a smaller model."), "width"))
     return replace(
         plan, parameters=config.ensemble * shape.parameters, steps=config.steps, seconds=seconds,
-        good_after_s=seconds, memory_mb=memory, disk_mb=disk, problems=draft.problems, notes=notes,
+        good_after_s=draft.good_after(seconds, config.steps), memory_mb=memory, disk_mb=disk,
+        problems=draft.problems, notes=notes,
     )  # fmt: skip
 
 

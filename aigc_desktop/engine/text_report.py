@@ -105,12 +105,26 @@ def _likelihood(job: TextJob) -> Generator[Event, str | None, list[Section]]:
             chosen.append(text)
         if size > MEASURED_BYTES:
             break
-    found = yield from _bits(family.likelihood(job.folder, job.device), chosen) if chosen else _nothing()
+    if not chosen:
+        yield from _nothing()
+        return []
+    likelihood = family.likelihood(job.folder, job.device)
+    if likelihood is None:
+        yield Note(_("Bits per byte are not available: this model answers requests, and texts alone have none."))
+        return []
+    found, unread = yield from _bits(likelihood, chosen)
+    if unread:
+        text = ngettext(
+            "{count} held-out text has characters that the model does not know; bits per byte leave it out.",
+            "{count} held-out texts have characters that the model does not know; bits per byte leave them out.",
+            unread,
+        )  # fmt: skip
+        yield Note(text.format(count=unread), "warning")
     if found is None:
         return []
     twin = None
     if family.baseline_likelihood is not None:
-        twin = yield from _bits(family.baseline_likelihood(job.folder, job.device), chosen)
+        twin, _unread = yield from _bits(family.baseline_likelihood(job.folder, job.device), chosen)
     if family.likelihood_note:
         yield Note(_("Bits per byte: {note}").format(note=_(family.likelihood_note)))
     bits = figure(
@@ -125,7 +139,8 @@ def _nothing() -> Generator[Event, str | None, None]:
     yield Progress(0, 0, _("Measuring {name}").format(name=_("Bits per byte")))
 
 
-def _bits(likelihood: Likelihood, texts: list[str]) -> Generator[Event, str | None, Estimate | None]:
+def _bits(likelihood: Likelihood, texts: list[str]) -> Generator[Event, str | None, tuple[Estimate | None, int]]:
+    """Return the bits per byte of texts, and how many the model cannot read."""
     nats, sizes, unread = [], [], 0
     for number, (text, value) in enumerate(zip(texts, likelihood(texts), strict=True)):
         if math.isfinite(value):
@@ -134,14 +149,7 @@ def _bits(likelihood: Likelihood, texts: list[str]) -> Generator[Event, str | No
         else:
             unread += 1
         yield Progress(number + 1, len(texts), _("Measuring {name}").format(name=_("Bits per byte")))
-    if unread:
-        text = ngettext(
-            "{count} held-out text has characters that the model does not know; bits per byte leave it out.",
-            "{count} held-out texts have characters that the model does not know; bits per byte leave them out.",
-            unread,
-        )  # fmt: skip
-        yield Note(text.format(count=unread), "warning")
-    return bits_per_byte(nats, sizes) if nats else None
+    return (bits_per_byte(nats, sizes) if nats else None), unread
 
 
 def _words(

@@ -22,7 +22,7 @@ from aigc_desktop.engine.sampling import Sampling, Written, write_texts
 from aigc_desktop.engine.sentences import Sentences, rows_of_texts
 from aigc_desktop.engine.text_vae_setup import TextVaeConfig
 from aigc_desktop.engine.tokenizer import END, Tokenizer, load_tokenizer
-from aigc_desktop.engine.writing import WriteConfig
+from aigc_desktop.engine.writing import WriteConfig, not_read
 
 
 class Model:
@@ -83,6 +83,10 @@ class Loaded:
             raise UserError(_("There is no text to begin from."), _("Write or paste a text into the field."))
         return [int(i) for i in self.tokenizer.encode(text.strip())]
 
+    def not_read(self, *texts: str) -> Iterator[Event]:
+        """Yield Notes on what the model cannot read of given texts."""
+        return not_read(self.tokenizer, [text.strip() for text in texts], self.model.length)
+
     def direction(self, name: str) -> Tensor:
         """Return the way (Z,) towards a class; UserError when the data had no such class."""
         if len(self.class_names) < 2:
@@ -90,11 +94,11 @@ class Loaded:
                 _("The data of this model has no classes to move between."),
                 _("Import texts with a label column or one folder for each class, and train on them."),
             )
+        choose = _("Choose one of: {names}.").format(names=", ".join(self.class_names))
+        if not name.strip():
+            raise UserError(_("There is no class to move to."), choose)
         if name not in self.class_names:
-            raise UserError(
-                _("This model has not learned the class “{name}”.").format(name=name),
-                _("Choose one of: {names}.").format(names=", ".join(self.class_names)),
-            )
+            raise UserError(_("This model has not learned the class “{name}”.").format(name=name), choose)
         return self.class_means.direction(self.class_names.index(name))
 
 

@@ -84,6 +84,7 @@ def vary(config: VaryConfig, run: Run) -> EventStream:
     yield Progress(0, config.count, _("Loading the model"))
     loaded = load(config, run)
     mean, deviation = loaded.model.encode(loaded.ids(config.text))
+    yield from loaded.not_read(config.text)
     codes = {}
     for seed in range(config.seed, config.seed + config.count):
         noise = torch.randn(len(mean), generator=torch.Generator().manual_seed(seed))
@@ -96,6 +97,7 @@ def interpolate(config: InterpolateConfig, run: Run) -> EventStream:
     yield Progress(0, config.count, _("Loading the model"))
     loaded = load(config, run)
     start, end = (loaded.model.encode(loaded.ids(text))[0] for text in (config.text, config.to_text))
+    yield from loaded.not_read(config.text, config.to_text)
     codes = {config.seed + i: between(start, end, i / (config.count - 1)) for i in range(config.count)}
     states = loaded.model.write(codes, loaded.sampling(config))
     yield from stream_texts(states, loaded.tokenizer, config.count, alone=False)
@@ -107,6 +109,7 @@ def steer(config: SteerConfig, run: Run) -> EventStream:
     loaded = load(config, run)
     direction = loaded.direction(config.label)
     code, _deviation = loaded.model.encode(loaded.ids(config.text))
+    yield from loaded.not_read(config.text)
     shares = np.linspace(-config.strength, config.strength, config.count)
     codes = {config.seed + i: code + float(share) * direction for i, share in enumerate(shares)}
     states = loaded.model.write(codes, loaded.sampling(config))

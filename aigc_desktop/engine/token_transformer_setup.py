@@ -118,6 +118,7 @@ PRESETS = [
     preset(
         "cpu64", N_("Medium, 64 px"), N_("For a machine without graphics card and a night."),
         resolution="64", channels=32, width=192, layers=6, heads=6, batch_size=32, steps=25_000,
+        codes="1000", feature_weight=FEATURE_WEIGHT,
     ),
     preset(
         "gpu64", N_("64 px on a graphics card"), N_("The usual choice for icons and small pictures."),

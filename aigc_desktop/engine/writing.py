@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Literal, Protocol
 
 from aigc_desktop.core.config import TaskConfig, param
-from aigc_desktop.core.events import Event, Progress, Text
+from aigc_desktop.core.events import Event, Note, Progress, Text
 from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.engine.device import DEVICES
 from aigc_desktop.engine.sampling import Written
+from aigc_desktop.engine.tokenizer import UNKNOWN, CharTokenizer, Tokenizer
 
 SHOWN_EVERY_S = 0.1
+_LETTERS = 30  # new characters that are told
 
 
 class Decoder(Protocol):
@@ -73,6 +75,18 @@ def stream_texts(
             texts = decoded(tokenizer, state.tokens, block, not state.done, prompt)
             yield Text(0, texts, block if alone else (), partial=not state.done)
         yield Progress(finished, count, _("Writing"), length / (now - started), N_("tokens"))
+
+
+def not_read(tokenizer: Tokenizer, texts: Collection[str], most: int = 0) -> Iterator[Note]:
+    """Yield Notes on what a model cannot read of given texts: new characters, and what lies behind `most` tokens."""
+    characters = getattr(tokenizer, "inner", tokenizer)
+    whole = "".join(texts) if isinstance(characters, CharTokenizer) else ""
+    new = sorted(letter for letter in set(whole) if characters.encode(letter)[0] == UNKNOWN)
+    if new:
+        text = _("The model never saw these characters and cannot tell them apart: {letters}")
+        yield Note(text.format(letters=" ".join(new[:_LETTERS])), "warning")
+    if most and any(len(tokenizer.encode(text)) > most for text in texts):
+        yield Note(_("Only the first {count} tokens of a given text are read.").format(count=most), "warning")
 
 
 def decoded(

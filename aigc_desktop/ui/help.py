@@ -64,6 +64,7 @@ class HelpDialog(QDialog):
         self.search.setToolTip(_("Topics that hold all these words"))
         self.search.setClearButtonEnabled(True)
         self.list = QListWidget()
+        self.list.setProperty("padded", True)
         self.list.setAccessibleName(_("Topics"))
         self.list.setToolTip(_("Topics"))
         self.list.setFixedWidth(theme.px(240))

@@ -15,7 +15,7 @@ from aigc_desktop.ui.widgets.controls import ButtonKind
 def ask_stop(handle: JobHandle, services: Services, parent: QWidget) -> ChoiceDialog:
     """Ask whether to stop a job; a run can also be given up, which Undo takes back."""
     if handle.request.run:
-        sentence = _("What it has learnt or made so far is kept, and training can go on from there later.")
+        sentence = _("“Stop and save” keeps what it has learnt or made so far; training can go on from there later.")
         choices: list[tuple[str, str, ButtonKind]] = [
             ("save", _("Stop and save"), "primary"), ("discard", _("Stop and discard"), "danger"),
         ]  # fmt: skip

@@ -21,6 +21,15 @@ def test_two_runs_in_one_second_get_two_folders(workspace):
     assert workspace.new_run("gpt.train", {}).folder != workspace.new_run("gpt.train", {}).folder
 
 
+def test_a_copied_workspace_keeps_the_order_of_its_runs(workspace):
+    names = [f"2026-11-2{day}_120000_gpt" for day in (1, 2, 3)]
+    for name in (names[1], names[2], names[0]):  # a copy is made in any order
+        folder = workspace.folder / "runs" / name
+        folder.mkdir()
+        write_json(folder / "run.json", {})
+    assert [run.id for run in workspace.runs()] == names[::-1]
+
+
 def test_only_complete_checkpoints_count(workspace):
     run = workspace.new_run("gpt.train", {})
     for name in ("000010", "000020"):

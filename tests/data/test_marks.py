@@ -16,7 +16,7 @@ from aigc_desktop.data.items import read_items
 from aigc_desktop.data.jobs import import_dataset
 from aigc_desktop.data.problems import ItemProblem
 from aigc_desktop.data.scan import ScanConfig
-from aigc_desktop.data.spans import from_tags, join_words, marked_text
+from aigc_desktop.data.spans import from_tags, join_words, marked_text, one_each
 
 KEYS = ["text", "spans", "tokens", "tags", "start", "end", "label"]
 IOB2 = "Ann\tB-per\nLee\tI-per\nsleeps\tO\n\t\nOslo\tB-loc\n\n"
@@ -86,6 +86,17 @@ def test_labels_that_do_not_fit_are_listed_with_the_reason(workspace, sentence, 
     dataset = bring_in(workspace, "a.conll", f"{IOB2}{sentence}\n")
     ((name, detail),) = problems(dataset)
     assert name == "a.conll:7" and said in detail and dataset.info.usable == 2
+
+
+def test_of_several_labels_of_a_word_the_one_that_goes_on_is_taken_and_told(workspace):
+    """As in the test part of WNUT-17, where annotators disagreed."""
+    rows = [
+        "At O", "Big B-group,B-place", "Ben I-place", "Apple B-company,B-product", "pie I-person,I-company", "now O",
+    ]  # fmt: skip
+    dataset = bring_in(workspace, "a.conll", IOB2 + "\n".join(rows) + "\n")
+    assert named(dataset)["At Big Ben Apple pie now"] == [("Big Ben", "place"), ("Apple pie", "company")]
+    assert dataset.info.span_classes == ["company", "loc", "per", "place"] and dataset.info.notes == {"several": 1}
+    assert one_each(["B-a,b", "O"]) == (["B-a,b", "O"], False)  # a class with a comma in its name
 
 
 def test_spans_of_jsonl_in_their_usual_forms(workspace):

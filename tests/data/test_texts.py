@@ -239,6 +239,13 @@ def test_duplicates_are_found_or_kept(do_scan: Import, source: Path) -> None:
     assert kept.texts() == ["one", "two", "one"]
 
 
+def test_the_same_text_with_another_label_is_told_apart_from_a_duplicate(do_scan: Import, source: Path) -> None:
+    (source / "a.csv").write_text("text,mood\nfine,glad\nfine,glad\nfine,sad\n", encoding="utf-8")
+    found = do_scan(source, labels="column", label_column="mood")
+    assert found["a.csv:3"].problem == "duplicate" and found.texts() == ["fine"]
+    assert_told(found["a.csv:4"], "contradiction", "label “sad” in place of “glad”")
+
+
 def random_bytes(rng: random.Random) -> bytes:
     codec = rng.choice(["utf-8", "utf-16", "utf-16-le", "gb18030", "big5", "cp932", "cp1252"])
     data = bytearray(rng.choice([ZH, JA, FR, "a,b\n1,2\n"]).encode(codec, "replace") * rng.randint(1, 3))

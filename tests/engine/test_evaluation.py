@@ -184,6 +184,13 @@ def test_known_texts_give_known_figures(workspace):
     assert not [e for e in events if isinstance(e, Note) and e.level == "warning"]
 
 
+def test_a_checkpoint_without_likelihood_says_so(workspace):
+    report, events = told(workspace, text_dataset(workspace, ["a b"] * 6, held_out=2), ["a b", "c d"],
+                          likelihood=lambda *_: None)  # fmt: skip
+    assert "Bits per byte" not in [figure.name for section in report.sections for figure in section.figures]
+    assert any(isinstance(event, Note) and "answers requests" in event.message for event in events)
+
+
 def test_a_family_without_likelihood_says_so(workspace):
     dataset = text_dataset(workspace, ["a b c", "d e f", "g h i"], held_out=1)
     report, _events = told(workspace, dataset, ["a b", "c d"])

@@ -189,8 +189,12 @@ def test_a_text_goes_on_from_its_beginning(writer):
             assert all(item.startswith("床前明") for item in event.items)
 
 
-def test_unknown_letters_in_the_beginning_are_no_problem(writer):
-    assert isinstance(write(writer, count=1, length=8, prompt="zebra 🦓")[-1], Finished)
+def test_unknown_letters_in_the_beginning_are_no_problem_and_told(writer):
+    events = write(writer, count=1, length=8, prompt="床前 zb🦓")
+    assert isinstance(events[-1], Finished)
+    (told,) = [event.message for event in events if isinstance(event, Note)]
+    assert told.endswith("b z 🦓") and "床" not in told
+    assert not [event for event in write(writer, count=1, length=8, prompt="床前") if isinstance(event, Note)]
 
 
 def test_a_damaged_version_is_not_used_to_write(writer):
@@ -237,6 +241,21 @@ def test_the_time_of_a_plan_grows_with_the_steps(workspace):
     dataset = text_dataset(workspace, POEMS * 10)
     one, ten = (PLAN({"dataset": dataset.id, "steps": n}, "XS", dataset, LAPTOP).seconds for n in (100, 1000))
     assert ten == pytest.approx(10 * one)
+
+
+def test_where_no_context_is_small_enough_more_text_is_asked_for(workspace):
+    dataset = text_dataset(workspace, ["one", "two"])
+    plan = PLAN({"dataset": dataset.id}, "XS", dataset, LAPTOP)
+    assert [(problem.field, "add more" in problem.message) for problem in plan.problems] == [("dataset", True)]
+
+
+def test_a_few_steps_promise_no_good_result(workspace):
+    """A good result takes what the preset advises, however few steps are chosen to try it out."""
+    dataset = text_dataset(workspace, POEMS * 10)
+    few = PLAN({"dataset": dataset.id, "steps": 15}, "XS", dataset, LAPTOP)
+    assert few.good_after_s == pytest.approx(100 * few.seconds)
+    all_of_them = PLAN({"dataset": dataset.id}, "XS", dataset, LAPTOP)
+    assert all_of_them.good_after_s == all_of_them.seconds
 
 
 def test_a_model_too_large_for_the_machine_is_a_problem(workspace):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 import torch
 
@@ -142,6 +144,30 @@ def test_a_teacher_that_does_not_fit_is_refused(story, values, said):
     workspace, teacher, _events = story
     last = trained(workspace, teacher=teacher.id, **values)[1][-1]
     assert isinstance(last, Failed) and said in last.message and last.hint
+
+
+@pytest.mark.parametrize(("values", "field", "said"), [
+    ({"ensemble": 2}, "ensemble", "ensemble cannot have a teacher"),
+    ({"context": 32}, "context", "looks back 16 tokens only"),
+    ({"infill": 0.5}, "teacher", "learned other attributes"),
+    ({"teacher": "no_such_run"}, "teacher", "no_such_run"),
+])  # fmt: skip
+def test_the_plan_says_what_a_teacher_stands_in_the_way_of(story, values, field, said):
+    workspace, teacher, _events = story
+    dataset = workspace.datasets()[0]
+    plan = FAMILY.task("train").plan({"dataset": dataset.id, "teacher": teacher.id, **values}, "XS", dataset, LAPTOP)
+    assert [problem.field for problem in plan.problems] == [field] and said in plan.problems[0].message
+
+
+def test_a_plan_looks_back_no_further_than_the_teacher(story, tmp_path):
+    workspace = Workspace.open(tmp_path / "w")
+    shutil.copytree(story[1].folder, workspace.folder / "runs" / story[1].id)
+    dataset = text_dataset(workspace, POEMS * 10)
+    alone, taught = (
+        FAMILY.task("train").plan({"dataset": dataset.id, **values}, "XS", dataset, LAPTOP)
+        for values in ({}, {"teacher": story[1].id})
+    )
+    assert taught.problems == [] and taught.values["context"] == 16 < alone.values["context"]
 
 
 def test_a_run_of_another_family_cannot_teach(story):

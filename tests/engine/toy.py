@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.data import Sampler
 from aigc_desktop.engine.optim import adamw
 from aigc_desktop.engine.training import TrainConfig, Trainee, begin, fit
+from aigc_desktop.engine.weights import read_tensors, write_tensors
 
 
 class ToyConfig(TrainConfig):
@@ -141,6 +143,16 @@ def text_dataset(workspace: Workspace, texts: Sequence[str], name: str = "texts"
     }
     info = {"kind": "text", "characters": sum(map(len, texts)), "bytes": sum(map(len, parts))}
     return write_dataset(workspace, name, info, arrays, b"".join(parts))
+
+
+def cut_in_two(folder: Path) -> None:
+    """Lay the weights of a published model out in two files with an index."""
+    tensors = read_tensors(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    places = {name: f"model-0000{number % 2 + 1}-of-00002.safetensors" for number, name in enumerate(tensors)}
+    for place in set(places.values()):
+        write_tensors(folder / place, {name: tensor for name, tensor in tensors.items() if places[name] == place})
+    write_json(folder / "model.safetensors.index.json", {"metadata": {}, "weight_map": places})
 
 
 def marked_dataset(workspace: Workspace, count: int = 60, name: str = "marked", held_out: int = 12) -> Dataset:

@@ -19,6 +19,8 @@ pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(),
 SMALL = {"resolution": "64", "batch_size": 16, "device": "cuda", "log_every": 50, "validate_every": 0, "steps": 200}
 TRAINEES = {
     "flow": (image_flow.ImageFlowConfig, image_flow.FlowTrainee, {"width": 16}),
+    "flow that learns codes": (image_flow.ImageFlowConfig, image_flow.FlowTrainee,
+                               {"width": 16, "codes": True, "code_width": 16, "code_share": 0.5}),
     "gan": (image_gan.ImageGanConfig, image_gan.GanTrainee, {"width": 16, "copy_share": 0.1, "penalty_every": 2}),
     "tokens": (image_tokens.ImageTokensConfig, image_tokens.TokensTrainee, {"width": 16, "feature_weight": 0.5}),
     "vae": (image_vae.ImageVaeConfig, image_vae.VaeTrainee, {"width": 16, "spatial": True, "latent": 64}),

@@ -45,6 +45,13 @@ GPT = TaskSpec(
 )  # fmt: skip
 
 
+BOLD = TaskSpec(
+    "gpt.bolder", "Write boldly", "create", "gpt", "Text model", "text", "",
+    [*COMMON, FieldSpec("temperature", FieldKind.FLOAT, 0.8, "Temperature", "Daring.", "", 0.0, 5.0),
+     FieldSpec("wildness", FieldKind.FLOAT, 1.0, "Safe … wild", "Bold.", "", 0.0, 2.0)], False,
+)  # fmt: skip
+
+
 @pytest.fixture
 def page(qtbot, services, jobs):
     jobs.catalogue |= {task.key: task for task in (GAN, BLEND, GPT)}
@@ -85,6 +92,13 @@ def test_without_a_model_the_page_says_what_to_do(qtbot, workspace, services, re
     assert page.stack.currentWidget() is page.empty
     page.empty.button.click()
     assert record.places == [("train", {})]
+
+
+def test_the_slider_is_for_wildness_where_there_is_a_temperature_too(page, services, jobs):
+    jobs.catalogue[BOLD.key] = BOLD
+    page.shown(run=_run_id(services, "poem"), task=BOLD.key)
+    assert page.panel.wild.spec.name == "wildness"
+    assert "temperature" in page.panel.form.rows and "wildness" not in page.panel.form.rows
 
 
 def test_generate_asks_for_what_is_chosen_and_names_the_version(page, services, jobs):

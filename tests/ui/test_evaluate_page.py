@@ -90,12 +90,14 @@ def test_an_evaluation_runs_is_stopped_and_leaves_nothing(page, services, jobs, 
     assert values["checkpoint"] == "000200" and handle.run_folder.parent.name == "evaluations"
     handle.feed(Progress(3, 10, "Making samples"))
     assert page.panel.progress.isVisible() and not page.panel.button.isVisible()
+    assert "Press Evaluate" not in shown_texts(page.first), "no call to do what is under way"
     page.evaluate()
     assert len(jobs.requests) == 1, "one at a time"
     page.panel.progress.stop_button.click()
     qtbot.waitUntil(lambda: page.handle is None, timeout=LONG)
     settle(qtbot)
     assert not handle.run_folder.exists() and page.panel.button.isVisible()
+    assert "Press Evaluate" in shown_texts(page.first)
     assert any("Stopped" in text for text, _undo in record.notes)
 
 

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QWidget
 
 from aigc_desktop.ui import pages
 from aigc_desktop.ui.main_window import MainWindow
+from aigc_desktop.ui.widgets.empty_state import EmptyState
 from tests.fakes import FakeJobCenter
 from tests.ui import walks
 
@@ -131,6 +132,23 @@ def test_page_fits_the_width_of_the_smallest_window(place: str, language: str, s
     window.navigate(place)
     settle(qtbot)
     assert window.shell.areas[place].horizontalScrollBar().maximum() == 0
+
+
+@every_page
+@pytest.mark.parametrize("language", ["en", "zh_CN"])
+def test_an_empty_page_shows_its_one_button_without_scrolling(
+    place: str, language: str, make_window: Open, workspace, qtbot
+):
+    window = make_window(language=language, scale=200)
+    for folder in ("runs", "datasets", "models"):
+        for path in (workspace.folder / folder).iterdir():
+            workspace.trash(path)
+    window.resize(1280, 720)
+    window.navigate(place)
+    settle(qtbot)
+    for empty in window.pages[place].findChildren(EmptyState):
+        if empty.isVisible() and hasattr(empty, "button"):
+            assert empty.button.visibleRegion().boundingRect() == empty.button.rect()
 
 
 @every_page

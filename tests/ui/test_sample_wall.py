@@ -48,6 +48,14 @@ def test_the_newest_row_is_on_top_under_the_real_data(wall):
     assert tops[-1] < tops[1] < tops[0]
 
 
+def test_real_pictures_keep_their_shape_before_the_first_sample(wall):
+    wall.add_events([Sample(0, np.zeros((4, 8, 16, 3), np.uint8), role="real")])
+    sizes = {(cell.rect.width(), cell.rect.height()) for cell in wall.canvas.cells()}
+    assert len(sizes) == 1
+    width, height = sizes.pop()
+    assert width == 2 * height
+
+
 def test_arrow_keys_go_through_samples_and_steps(wall):
     wall.add_events([_pictures(step) for step in (0, 10, 20)])
     assert wall.origin() == SampleOrigin("run 1", 20, 100, "a")

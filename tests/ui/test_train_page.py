@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aigc_desktop.core.events import Checkpoint, Failed, Finished, Metric, Note, Progress, Result, Sample
+from aigc_desktop.core.events import Checkpoint, Failed, Finished, Metric, Note, Progress, Result, Sample, Stopped
 from aigc_desktop.core.family import Plan, Preset, Problem
 from aigc_desktop.core.files import write_json
 from aigc_desktop.core.presets import Presets
@@ -361,3 +361,11 @@ def test_curves_are_exported(qtbot, page, services, record, tmp_path):
     assert (tmp_path / "c.csv").read_text(encoding="utf-8").count("\n") == 51
     page.view.export("csv", tmp_path / "nowhere" / "c.csv")
     assert record.failures
+
+
+def test_a_stop_that_had_to_end_the_engine_does_not_claim_to_have_saved(training, ready):
+    training.feed(Stopped(forced=True))
+    card = ready.panel.end_card
+    assert card.title.text() == "Training was interrupted"
+    assert "after the last saved version is lost" in ready.panel.note_text.text()
+    assert ready.panel.note_card.isVisible()

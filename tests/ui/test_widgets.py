@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QColor, QImage
+from PySide6.QtGui import QColor, QImage, QTextLayout
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel, QWidget
 
@@ -172,6 +172,20 @@ def test_an_empty_state_offers_one_thing_to_do(theme: Theme, qtbot):
     with qtbot.waitSignal(state.acted):
         state.button.click()
     assert not state.grab().isNull()
+
+
+def test_no_line_of_chinese_begins_with_a_full_stop(qtbot):
+    text = "训练稳定、变化丰富：生成新图片，变化您的图片，也能重画其中一部分。学习把图片写成一小格一小格的词元！"
+    shown = label(text)
+    qtbot.addWidget(shown)
+    drawn = QLabel.text(shown)
+    for width in range(120, 400, 7):
+        layout = QTextLayout(drawn, shown.font())
+        layout.beginLayout()
+        while (line := layout.createLine()).isValid():
+            line.setLineWidth(width)
+            assert drawn[line.textStart()] not in "。，、：！", width
+        layout.endLayout()
 
 
 def test_a_long_path_breaks_but_is_copied_as_it_is(qtbot):

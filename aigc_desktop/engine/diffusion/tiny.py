@@ -27,7 +27,7 @@ def add_tiny_diffusion(workspace: Workspace, line: str = "sd", title: str = "tin
     folder = workspace.new_model_folder(title)
     write_tiny_pipeline(folder, line, **scheduler)
     found = find_pipeline(folder)
-    files = {path.relative_to(folder).as_posix(): sha256_file(path) for path in (*found.weights, *found.beside)}
+    files = {path.relative_to(folder).as_posix(): sha256_file(path) for path in found.files}
     count = sum(torch.Size(size).numel() for size in found.tensors.values())
     write_json(folder / "model.json", asdict(ModelInfo(
         title, "diffusion", found.architecture, "", "", parameters=count, bytes=found.bytes, files=files,

@@ -87,7 +87,8 @@ def _estimate(
     pace = seconds_per_gigaflop(_PACE_SIZE, _PACE_WIDTH, max(sizes.values()), config.device, machine)
     seconds = None if pace is None else pace * _gigaflops(config, cost) + _OVERHEAD_S * config.steps
     return replace(
-        made, parameters=sum(sizes.values()), steps=config.steps, seconds=seconds, good_after_s=seconds,
+        made, parameters=sum(sizes.values()), steps=config.steps, seconds=seconds,
+        good_after_s=draft.good_after(seconds, config.steps),
         memory_mb=memory / 1e6, disk_mb=4 * 12.0 * cost.learned / 1e6, problems=draft.problems,
         notes=_notes(config, cost, sum(sizes.values()), dataset, size, own),
     )  # fmt: skip

@@ -23,7 +23,7 @@ from aigc_desktop.engine import gpt_tasks as tasks
 from aigc_desktop.engine.data import open_dataset
 from aigc_desktop.engine.gpt_data import GPTData
 from aigc_desktop.engine.gpt_setup import GPTConfig, Model, make_model, make_optimizers, plan
-from aigc_desktop.engine.gpt_teacher import Teacher, find_teacher
+from aigc_desktop.engine.gpt_teacher import Teacher, find_teacher, plan_with_teacher
 from aigc_desktop.engine.sampling import Sampling, write_texts
 from aigc_desktop.engine.step import Step
 from aigc_desktop.engine.text_data import prepare_tokens
@@ -134,7 +134,7 @@ FAMILY = Family(
     N_("Learns the style of your texts and writes new ones (causal Transformer)."),
     "text",
     (
-        Task("train", N_("Train a text writer"), GPTConfig, train, "train", plan),
+        Task("train", N_("Train a text writer"), GPTConfig, train, "train", plan_with_teacher(plan)),
         Task("generate", N_("Write texts"), GenerateConfig, generate, "create"),
         Task("infill", N_("Fill a gap"), InfillConfig, infill, "create", requires="infill"),
     ),

@@ -23,7 +23,7 @@ from aigc_desktop.engine.tuning.compare import CompareConfig, compare
 from aigc_desktop.engine.tuning.loading import load_adapter, load_tuned
 from aigc_desktop.engine.tuning.merge import MergeConfig, merge
 from aigc_desktop.engine.tuning.plan import plan
-from aigc_desktop.engine.tuning.sampler import sampler
+from aigc_desktop.engine.tuning.sampler import likelihood, sampler
 from aigc_desktop.engine.tuning.setup import TuneConfig
 from aigc_desktop.engine.tuning.train import train
 
@@ -94,4 +94,6 @@ FAMILY = Family(
         Task("merge", N_("Make a model of its own"), MergeConfig, merge),
     ),
     sampler,
+    tempered=True,
+    likelihood=likelihood,
 )

@@ -26,6 +26,7 @@ from aigc_desktop.engine.labelling import (
     measured,
     measured_dataset,
     nothing_to_measure,
+    strangers,
 )
 from aigc_desktop.engine.pieces import whole_pieces
 from aigc_desktop.engine.training import begin, fit
@@ -84,7 +85,8 @@ def evaluate(config: MeasureConfig, run: Run) -> EventStream:
     loaded = load(config, run)
     source = sorted_texts(dataset, loaded.classes, *splits)
     if not len(source):
-        raise nothing_to_measure()
+        raise nothing_to_measure(loaded.classes, dataset.info.classes)
+    yield from strangers(loaded.classes, dataset.info.classes)
     told = yield from predict(loaded, source)
     trained = Workspace(run.workspace).run(config.run)
     yield measured(trained, loaded.card.step, dataset, report_of(source, loaded.classes, told))

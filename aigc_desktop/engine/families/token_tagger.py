@@ -87,7 +87,7 @@ def evaluate(config: MeasureConfig, run: Run) -> EventStream:
     dataset, splits = measured_dataset(config, run)
     source = tagged_texts(dataset, *splits)
     if not len(source):
-        raise nothing_to_measure()
+        raise nothing_to_measure([], [])
     yield Progress(0, len(source), _("Loading the model"))
     loaded = load(config, run)
     told = yield from predict(loaded, source)

@@ -15,8 +15,9 @@ from functools import lru_cache
 from types import FrameType
 from typing import Any
 
-from jinja2 import StrictUndefined, Template, TemplateError, nodes
-from jinja2.exceptions import SecurityError
+from jinja2 import Template, TemplateError, Undefined, nodes
+from jinja2.exceptions import SecurityError, TemplateSyntaxError
+from jinja2.ext import LoopControlExtension
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
@@ -60,7 +61,7 @@ def render(template: str, messages: Sequence[Message], special: Mapping[str, str
     except TooLong:
         raise _refused(_("it does not come to an end")) from None
     except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, RecursionError, MemoryError) as error:
-        raise _refused(str(error).splitlines()[0][:160] if str(error) else type(error).__name__) from error
+        raise _refused(_reason(error)) from error
     if len(made) > MOST_LETTERS:
         raise _refused(_("what it makes is too long"))
     return made
@@ -69,7 +70,17 @@ def render(template: str, messages: Sequence[Message], special: Mapping[str, str
 @lru_cache(maxsize=4)
 def _compiled(template: str) -> Template:
     """Return the program of a template; fine-tuning lays out one conversation for each of its texts."""
-    return _Sandbox(trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined).from_string(template)
+    # what is not there is empty and false, loops can be left: so publishers try their templates
+    return _Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=[LoopControlExtension]).from_string(template)
+
+
+def _reason(error: Exception) -> str:
+    """Return why a template cannot be used; what it says itself, or jinja says of it, stands in quotation marks."""
+    if isinstance(error, SecurityError):
+        return _("it does what no template may do")
+    if isinstance(error, TemplateSyntaxError):
+        return _("its line {line} is no template").format(line=error.lineno)
+    return f"“{str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__}”"
 
 
 def _refused(reason: str) -> UserError:
@@ -97,6 +108,9 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         if allowed is not None:
             return attr in allowed
         return super().is_safe_attribute(obj, attr, value)
+
+    def unsafe_undefined(self, obj: Any, attribute: str) -> Undefined:
+        raise SecurityError(attribute)  # what is closed is not just empty
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         """Turn `a ~ b` into `a|string + b|string`, which is looked at when it runs."""

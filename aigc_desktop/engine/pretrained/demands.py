@@ -2,7 +2,9 @@
 
 All demands become one expression, the intersection of a regular expression for each, which llguidance turns into the
 tokens that may come next: a token after which no allowed text is left is never drawn. So a keyword comes in time, and a
-text ends within its length. `meets` checks the finished text once more, without any of that.
+text ends within its length. Looking ahead costs as much as the demands have states together, so what is too much at
+once is held in parts: each part still rules out what breaks it, but a text may run into a corner where the parts
+contradict each other, and is left out. `meets` checks the finished text once more, without any of that.
 """
 
 from __future__ import annotations
@@ -11,8 +13,8 @@ import json
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal, cast
 
 import llguidance
 import llguidance.numpy as bitmasks
@@ -27,8 +29,14 @@ from aigc_desktop.engine.pretrained.load import LanguageModel
 Unit = Literal["characters", "words", "width"]
 TOKENS_PER_LETTER = 4  # at worst: one for each byte
 _LONGEST_WORD = 24
+_TO_THE_END = 24  # tokens that a letter or number may still need to be whole
+_FORBIDDEN_AT_ONCE = 12  # words in one part
+_LIMITS = llguidance.LLParserLimits(initial_lexer_fuel=20_000_000, step_lexer_fuel=20_000_000, verbose_errors=False)
+"""Looking ahead for a first token, and for a further one, ends after about 0.4 s; llguidance's own limits end it after
+10 ms, where two keywords are too much."""
 _NO_CONTROLS = r"[^\u{0}-\u{8}\u{B}-\u{1F}\u{7F}-\u{9F}\u{E000}-\u{F8FF}\u{40000}-\u{10FFFF}]*"
 """Neither control characters, which some count as spaces, nor private and unassigned planes, whose width is unknown."""
+_SPACED = "0-9A-Za-zÀ-ÖØ-öø-ɏ"  # digits and letters of words that stand between spaces
 _DIGIT = "[0-9０-９]"
 _WIDE = (
     r"\u{1100}-\u{115F}\u{2E80}-\u{303E}\u{3041}-\u{A4CF}\u{A960}-\u{A97C}\u{AC00}-\u{D7A3}\u{F900}-\u{FAFF}"
@@ -57,10 +65,34 @@ class Demands:
         return self != Demands(unit=self.unit)
 
     def letters(self, otherwise: int) -> int:
-        """Return how many characters a text has at most, `otherwise` where no limit says so."""
-        if not self.most:
-            return otherwise
-        return self.most * (_LONGEST_WORD + 1) if self.unit == "words" else self.most
+        """Return within how many characters a text can be as demanded, 0 where it is anywhere.
+
+        `otherwise` is for what no limit says: how far a keyword may be put off, how long what fits a pattern may be.
+        """
+        each = _LONGEST_WORD + 1 if self.unit == "words" else 1
+        if self.most:
+            return self.most * each
+        waits = self.least or self.keywords or self.pattern or self.schema or self.numbers is not None
+        return self.least * each + otherwise if waits else 0
+
+    def tokens(self, otherwise: int) -> int:
+        """Return how many tokens such a text may take, at least `otherwise`; longer ones are left out."""
+        return max(otherwise, self.letters(otherwise) * TOKENS_PER_LETTER) + _TO_THE_END
+
+    def parts(self) -> list[list[Demands]]:
+        """Return ways to hold these demands, each a list of demands that are held side by side, the best way first."""
+        if self.schema:
+            return [[self]]
+        size, nothing = Demands(0, self.most, self.unit), Demands(unit=self.unit)
+        some = range(0, len(self.forbidden), _FORBIDDEN_AT_ONCE)
+        rest = [
+            Demands(self.least, 0, self.unit), replace(nothing, numbers=self.numbers),
+            *(replace(nothing, forbidden=self.forbidden[start : start + _FORBIDDEN_AT_ONCE]) for start in some),
+        ]  # fmt: skip
+        main = replace(size, keywords=self.keywords, pattern=self.pattern)
+        alone = [replace(size, keywords=(word,)) for word in self.keywords] + [replace(size, pattern=self.pattern)]
+        rest = [part for part in rest if part.any]
+        return [[self], [main, *rest], [*alone, *rest]]
 
 
 def meets(text: str, demands: Demands) -> bool:
@@ -78,10 +110,18 @@ def meets(text: str, demands: Demands) -> bool:
     return (
         size >= demands.least
         and (not demands.most or size <= demands.most)
-        and all(word in text for word in demands.keywords)
+        and all(re.search(_where(word) + re.escape(word), text) for word in demands.keywords)
         and not any(word.casefold() in folded for word in demands.forbidden)
         and all(number in (allowed or ()) for number in found)
     )
+
+
+def _where(word: str) -> str:
+    """Return what must stand before a keyword: no letter or digit where it begins with one, so that it is a word.
+
+    Endings may follow. Chinese has no spaces, so there a keyword may stand anywhere.
+    """
+    return f"(?<![{_SPACED}])" if re.match(f"[{_SPACED}]", word) else ""
 
 
 def measured(text: str, unit: Unit) -> int:
@@ -98,10 +138,15 @@ def _is_wide(letter: str) -> bool:
     return unicodedata.east_asian_width(letter) in "WF" and unicodedata.category(letter) != "Cn"
 
 
+_CONTRADICTION = "NoExtension"
+"""What llguidance calls it that no text is left."""
+
+
 class Guides:
     """Says for each text in the making which tokens may come next; one matcher per seed."""
 
-    def __init__(self, demands: Demands, loaded: LanguageModel, letters: int) -> None:
+    def __init__(self, demands: Demands, loaded: LanguageModel, letters: int, enough: int = 0) -> None:
+        """`letters` as Demands.letters; after `enough` tokens a text ends where it is whole, 0 for not."""
         self.size = loaded.network.shape.vocab
         named = loaded.words.inner.token_to_id(loaded.special.get("eos_token", ""))
         end = named if named in loaded.end else min(loaded.end, default=None)
@@ -112,60 +157,141 @@ class Guides:
                 ),
                 _("Choose another model."),
             )
+        self.end, self.enough = sorted(loaded.end), enough
         self.tokenizer = llguidance.LLTokenizer(loaded.words.inner.to_str(), n_vocab=self.size, eos_token=end)
-        self.grammar = grammar(demands, letters)
-        problem = llguidance.LLMatcher.validate_grammar(self.grammar, self.tokenizer)
-        if problem:
-            raise _refused(problem)
+        _check(demands, self.tokenizer)
+        self.demands = demands
+        self.ways = [[grammar(part, letters) for part in parts] for parts in demands.parts()]
         self.mask = bitmasks.allocate_token_bitmask(1, self.size)
-        self.matchers: dict[int, Any] = {}
+        self.matchers: dict[int, list[Any]] = {}
         self.read: dict[int, int] = {}
+        self.fresh = self._begin()
 
     def allowed(self, seed: int, tokens: Sequence[int]) -> Tensor:
-        """Return which tokens (V,) may come after `tokens`."""
-        matcher = self._follow(seed, tokens)
-        bitmasks.fill_next_token_bitmask(matcher, self.mask, 0)
-        if matcher.is_error():
-            raise _refused(matcher.get_error())
-        bits = np.unpackbits(self.mask[0].view(np.uint8), bitorder="little")[: self.size]
-        return torch.from_numpy(bits.astype(bool))
+        """Return which tokens (V,) may come after `tokens`; those that end the text where the demands left none."""
+        while True:
+            matchers = self._follow(seed, tokens)
+            bits = np.full(self.mask.shape[1], -1, dtype=self.mask.dtype)
+            for matcher in matchers:
+                bitmasks.fill_next_token_bitmask(matcher, self.mask, 0)
+                bits &= self.mask[0]
+            if not any(matcher.is_error() for matcher in matchers):
+                break
+            self._take_the_next_way(next(m.get_error() for m in matchers if m.is_error()))
+        allowed = np.unpackbits(bits.view(np.uint8), bitorder="little")[: self.size].astype(bool)
+        long_enough = 0 < self.enough <= len(tokens) and all(matcher.is_accepting() for matcher in matchers)
+        if long_enough or not allowed.any():
+            allowed[:] = False
+            allowed[self.end] = True
+        return torch.from_numpy(allowed)
 
     def complete(self, seed: int, tokens: Sequence[int]) -> bool:
         """Return whether a text that ends here is whole."""
-        return bool(self._follow(seed, tokens).is_accepting())
+        self.allowed(seed, tokens)  # in smaller parts if need be
+        return all(matcher.is_accepting() for matcher in self.matchers[seed])
 
     def forget(self) -> None:
         """Let go of all texts so far."""
         self.matchers.clear()
         self.read.clear()
 
-    def _follow(self, seed: int, tokens: Sequence[int]) -> Any:
+    def _begin(self) -> list[Any]:
+        """Return matchers of the first way that is not too much, at the beginning of a text."""
+        while True:
+            matchers = [
+                llguidance.LLMatcher(self.tokenizer, part, log_level=0, limits=_LIMITS) for part in self.ways[0]
+            ]
+            for matcher in matchers:  # what they find out about the first token is copied with them
+                bitmasks.fill_next_token_bitmask(matcher, self.mask, 0)
+            problem = next((m.get_error() for m in matchers if m.is_error()), "")
+            if not problem:
+                return matchers
+            if _CONTRADICTION in problem:
+                raise _refused(self.demands, problem)
+            self._drop_a_way(problem)
+
+    def _take_the_next_way(self, problem: str) -> None:
+        """Hold the demands in smaller parts from here on, those of the texts in the making too."""
+        self._drop_a_way(problem)
+        self.fresh = self._begin()
+        self.forget()
+
+    def _drop_a_way(self, problem: str) -> None:
+        del self.ways[0]
+        if not self.ways:
+            raise _refused(self.demands, problem)
+
+    def _follow(self, seed: int, tokens: Sequence[int]) -> list[Any]:
         if seed not in self.matchers:
-            self.matchers[seed] = llguidance.LLMatcher(self.tokenizer, self.grammar, log_level=0)
+            self.matchers[seed] = [matcher.deep_copy() for matcher in self.fresh]
             self.read[seed] = 0
-        matcher = self.matchers[seed]
-        for token in tokens[self.read[seed] :]:
-            matcher.consume_token(token)
+        for matcher in self.matchers[seed]:
+            for token in tokens[self.read[seed] :]:
+                matcher.consume_token(token)
         self.read[seed] = len(tokens)
-        return matcher
+        return self.matchers[seed]
 
 
-def grammar(demands: Demands, letters: int) -> str:
-    """Return llguidance's grammar for texts of at most so many characters; UserError for a pattern that is none."""
+def _check(demands: Demands, tokenizer: Any) -> None:
+    """Raise UserError for demands that no text can meet, as far as that is plain, and for what cannot be read."""
     if demands.schema:
         try:
             schema = json.loads(demands.schema)
-        except (ValueError, RecursionError) as error:
-            raise _refused(str(error)) from None
-        return str(llguidance.LLMatcher.grammar_from_json_schema(json.dumps(schema)))
-    parts = [rf"/(?s:.{{0,{letters}}})/", f"/{_NO_CONTROLS}/", *(f"/{part}/" for part in _lengths(demands))]
-    parts += [rf"/(?s:.*){_quoted(word)}(?s:.*)/" for word in demands.keywords]
+        except (ValueError, RecursionError):
+            raise UserError(_("The JSON schema is not whole JSON."), _("Correct it.")) from None
+        if not isinstance(schema, dict):
+            raise UserError(
+                _("A JSON schema is an object in braces, such as {example}.").format(example='{"type": "object"}'),
+                _("Correct it."),
+            )
+    elif demands.pattern:
+        alone = grammar(Demands(pattern=demands.pattern), 1)
+        if llguidance.LLMatcher.validate_grammar(alone, tokenizer, limits=_LIMITS):
+            raise UserError(
+                _("“{pattern}” is no regular expression that a text can be held to.").format(pattern=demands.pattern),
+                _("Correct it; it can neither look around nor refer back."),
+            )
+    if demands.schema:
+        return
+    if demands.most and demands.least > demands.most:
+        raise UserError(
+            _("No text is at least {least} and at most {most} long.").format(least=demands.least, most=demands.most),
+            _("Lower the first number, or raise the second."),
+        )
+    for word in demands.keywords:
+        ruled_out = next((other for other in demands.forbidden if other.casefold() in word.casefold()), None)
+        if ruled_out is not None:
+            raise UserError(
+                _("Every text must contain “{word}”, but none may contain “{other}”.").format(
+                    word=word, other=ruled_out
+                ),
+                _("Take one of them back."),
+            )
+        if demands.most and measured(word, demands.unit) > demands.most:
+            raise UserError(
+                _("“{word}” alone is longer than the text may be.").format(word=word), _("Allow a longer text.")
+            )
+
+
+def grammar(demands: Demands, letters: int) -> str:
+    """Return llguidance's grammar for texts that are whole within so many characters, where no limit says otherwise."""
+    if demands.schema:
+        spaces = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+        # llguidance's types ask for all options, its code does not
+        return str(llguidance.LLMatcher.grammar_from_json_schema(demands.schema, overrides=cast(Any, spaces)))
+    parts = [f"/{_NO_CONTROLS}/", *(f"/{part}/" for part in _lengths(demands))]
+    late = "*" if demands.most else f"{{0,{letters}}}"
+    for word in demands.keywords:
+        before = f"(?s:.{late}[^{_SPACED}])?" if _where(word) else f"(?s:.{late})"
+        parts.append(f"/{before}{_quoted(word)}(?s:.*)/")
     if demands.forbidden:
         parts.append(rf"~/(?s:.*)(?i:{'|'.join(map(_quoted, demands.forbidden))})(?s:.*)/")
     if demands.numbers is not None:
         parts.append(f"/{_numbers(demands.numbers)}/")
     if demands.pattern:
         parts.append("/" + demands.pattern.replace("/", r"\/") + "/")
+        if not demands.most:
+            parts.append(rf"/(?s:.{{0,{letters}}})/")
     return "start: TEXT\nTEXT: " + " & ".join(parts) + "\n"
 
 
@@ -213,9 +339,16 @@ def _quoted(word: str) -> str:
     return "".join(c if c.isalnum() else rf"\u{{{ord(c):X}}}" for c in word)
 
 
-def _refused(problem: str) -> UserError:
-    line = problem.strip().splitlines()[0][:160] if problem.strip() else "?"
+def _refused(demands: Demands, problem: str) -> UserError:
+    """Return the error for demands that no way could hold; what llguidance says has only words of its own."""
+    if demands.schema:
+        line = problem.strip().splitlines()[0][:160] if problem.strip() else "?"
+        return UserError(
+            _("Texts cannot be held to this JSON schema: {reason}.").format(reason=line.rstrip(".")),
+            _("Correct it, or leave parts of it out."),
+        )
+    if _CONTRADICTION in problem:
+        return UserError(_("No text can meet all these demands together."), _("Take one of them back."))
     return UserError(
-        _("The demands on the text cannot be held: {reason}.").format(reason=line),
-        _("Correct the pattern or the schema, or ask for less."),
+        _("These are too many demands to hold a text to."), _("Ask for fewer words, or for a shorter text.")
     )

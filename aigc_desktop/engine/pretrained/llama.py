@@ -109,9 +109,11 @@ class KeyValues:
         return part
 
     def repeat(self, count: int) -> None:
-        """Make `count` rows of the only one."""
+        """Make `count` rows of the only one; on a processor, columns that are never filled take no memory."""
         for buffers in (self.keys, self.values):
-            buffers[:] = [one.expand(count, -1, -1, -1).contiguous() for one in buffers]
+            for number, one in enumerate(buffers):
+                buffers[number] = one.new_zeros(count, *one.shape[1:])
+                buffers[number][:, :, : self.filled] = one[:, :, : self.filled]
         self.positions = self.positions.repeat(count)
 
     def keep_rows(self, rows: Sequence[int]) -> list[int]:

@@ -142,7 +142,8 @@ def _estimate(
             whole=readable_size(round(frozen_of(shape, half, False))),
         ))  # fmt: skip
     return replace(
-        made, parameters=whole, steps=config.steps, seconds=seconds, good_after_s=seconds, memory_mb=memory / 1e6,
+        made, parameters=whole, steps=config.steps, seconds=seconds,
+        good_after_s=draft.good_after(seconds, config.steps), memory_mb=memory / 1e6,
         disk_mb=4 * 4.0 * need.learned * 4 / 1e6, problems=draft.problems, notes=notes,
     )  # fmt: skip
 

@@ -20,6 +20,7 @@ from aigc_desktop.ui.page import Page
 from aigc_desktop.ui.recall_gate import RecallGate
 from aigc_desktop.ui.widgets.controls import icon_button, label
 from aigc_desktop.ui.widgets.empty_state import EmptyState
+from aigc_desktop.ui.widgets.fitted_stack import FittedStack
 from aigc_desktop.ui.widgets.result_history import ResultHistory
 from aigc_desktop.ui.widgets.side_by_side import SideBySide
 
@@ -266,7 +267,7 @@ class CreatePage(Page):
         work = SideBySide(theme, main, self.panel, (NARROW_PX, PANEL_PX))
         outer = QVBoxLayout(self)  # a stacked layout has no margins
         outer.setContentsMargins(theme.px(24), theme.px(8), theme.px(24), theme.px(16))
-        self.stack = QStackedLayout()
+        self.stack = FittedStack()
         outer.addLayout(self.stack)
         self.stack.addWidget(self.empty)
         self.stack.addWidget(work)

@@ -14,9 +14,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QListWidget,
     QListWidgetItem,
-    QScrollArea,
     QSizePolicy,
-    QStackedLayout,
     QVBoxLayout,
     QWidget,
 )
@@ -26,7 +24,8 @@ from aigc_desktop.core.i18n import N_, _, ngettext
 from aigc_desktop.ui.label_keys import LABEL_KEYS
 from aigc_desktop.ui.page import Page
 from aigc_desktop.ui.widgets.controls import button
-from aigc_desktop.ui.widgets.side_by_side import SideBySide
+from aigc_desktop.ui.widgets.fitted_stack import FittedStack
+from aigc_desktop.ui.widgets.side_by_side import Scrolled, SideBySide
 
 if TYPE_CHECKING:
     from aigc_desktop.core.dataset import Dataset, DatasetInfo
@@ -53,7 +52,7 @@ class DataPage(Page):
         theme = self.services.theme
         self.selected: Dataset | None = None
         self.setAcceptDrops(True)
-        self.stack = QStackedLayout()
+        self.stack = FittedStack()
         main = QWidget()
         main.setLayout(self.stack)
         box = QHBoxLayout(self)
@@ -273,15 +272,13 @@ class DataPage(Page):
         """Put the panel at reading width into a place of the stack that scrolls."""
         panel.setMaximumWidth(self.services.theme.px(560))
         panel.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Maximum)
-        area, inner = QScrollArea(), QWidget()
-        self.stack.addWidget(area)
-        area.setWidgetResizable(True)
-        area.setWidget(inner)
+        inner = QWidget()
         row = QHBoxLayout(inner)
         row.setContentsMargins(0, 0, 0, 0)
         row.addStretch(1)
         row.addWidget(panel, 4, Qt.AlignmentFlag.AlignTop)
         row.addStretch(1)
+        self.stack.addWidget(Scrolled(inner))
 
 
 def _count_words(info: DatasetInfo) -> str:

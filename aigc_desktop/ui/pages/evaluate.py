@@ -22,6 +22,7 @@ from aigc_desktop.ui.jobs import JobHandle
 from aigc_desktop.ui.page import Page
 from aigc_desktop.ui.reveal import open_outside
 from aigc_desktop.ui.widgets.empty_state import EmptyState
+from aigc_desktop.ui.widgets.fitted_stack import FittedStack
 from aigc_desktop.ui.widgets.side_by_side import Scrolled, SideBySide
 
 TASK = "evaluate.run"
@@ -65,10 +66,7 @@ class EvaluatePage(Page):
             _("Train a model; here you see how near its works are to your data, how varied, and what is copied."),
             _("Go to Train"),
         )  # fmt: skip
-        self.first = EmptyState(
-            theme, "chart-line", _("How good is the model?"),
-            _("Press Evaluate: it makes samples, measures them against your data, and explains each figure."),
-        )  # fmt: skip
+        self.first = EmptyState(theme, "chart-line", _("How good is the model?"), "")
         main = QWidget()
         self.left = QStackedLayout(main)
         for part in (self.first, Scrolled(self.view, keeps=True), Scrolled(self.compare, keeps=True)):
@@ -76,7 +74,7 @@ class EvaluatePage(Page):
         work = SideBySide(theme, main, self.panel, (NARROW_PX, PANEL_PX))
         outer = QVBoxLayout(self)  # a stacked layout has no margins
         outer.setContentsMargins(theme.px(24), theme.px(8), theme.px(24), theme.px(16))
-        self.stack = QStackedLayout()
+        self.stack = FittedStack()
         outer.addLayout(self.stack)
         self.stack.addWidget(self.empty)
         self.stack.addWidget(work)
@@ -88,7 +86,15 @@ class EvaluatePage(Page):
         self.view.save_asked.connect(self._ask_place)
         self.view.open_asked.connect(self._open_saved)
         self.services.jobs.ready.connect(self._engine_ready)
+        self._set_busy(False)
         self._resume_watching()
+
+    def _set_busy(self, busy: bool) -> None:
+        self.panel.set_busy(busy)
+        self.first.sentence.setText(
+            _("The report is shown here when all is measured.") if busy else
+            _("Press Evaluate: it makes samples, measures them against your data, and explains each figure.")
+        )  # fmt: skip
 
     def shown(self, **arguments: Any) -> None:
         """Choose the model `run` and its version `checkpoint`; or show the `evaluation` in this folder."""
@@ -126,7 +132,7 @@ class EvaluatePage(Page):
     def _watch(self, handle: JobHandle) -> None:
         self.handle = handle
         self.panel.progress.follow(handle)
-        self.panel.set_busy(True)
+        self._set_busy(True)
 
     def _resume_watching(self) -> None:
         """Find an evaluation that runs, after the page was built anew."""
@@ -137,7 +143,7 @@ class EvaluatePage(Page):
     def _ended(self, ending: Finished | Stopped | Failed) -> None:
         folder = self.handle.run_folder if self.handle is not None else None
         self.handle = None
-        self.panel.set_busy(False)
+        self._set_busy(False)
         if isinstance(ending, Finished) and folder is not None:
             self._wanted = {"evaluation": str(folder)}
         elif folder is not None:

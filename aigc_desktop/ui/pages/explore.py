@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeySequence, QShortcut
-from PySide6.QtWidgets import QStackedLayout, QVBoxLayout
+from PySide6.QtWidgets import QVBoxLayout
 
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Failed
@@ -18,6 +18,7 @@ from aigc_desktop.core.place import Place, latent_place, read_places, seed_place
 from aigc_desktop.ui.page import Page
 from aigc_desktop.ui.widgets.controls import label
 from aigc_desktop.ui.widgets.empty_state import EmptyState
+from aigc_desktop.ui.widgets.fitted_stack import FittedStack
 from aigc_desktop.ui.widgets.side_by_side import SideBySide
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class ExplorePage(Page):
         work = SideBySide(theme, self.view, self.panel, (NARROW_PX, PANEL_PX))
         outer = QVBoxLayout(self)  # a stacked layout has no margins
         outer.setContentsMargins(theme.px(24), theme.px(8), theme.px(24), theme.px(16))
-        self.stack = QStackedLayout()
+        self.stack = FittedStack()
         outer.addLayout(self.stack)
         for widget in (self.starting, self.empty, work):
             self.stack.addWidget(widget)

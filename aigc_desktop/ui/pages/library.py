@@ -18,6 +18,7 @@ from aigc_desktop.ui.explored import can_vary
 from aigc_desktop.ui.page import Page
 from aigc_desktop.ui.widgets.controls import label
 from aigc_desktop.ui.widgets.empty_state import EmptyState
+from aigc_desktop.ui.widgets.fitted_stack import FittedStack
 from aigc_desktop.ui.widgets.side_by_side import SideBySide
 
 if TYPE_CHECKING:
@@ -239,7 +240,7 @@ class LibraryPage(Page):
         self.opening.setAlignment(Qt.AlignmentFlag.AlignCenter)
         outer = QVBoxLayout(self)  # a stacked layout has no margins
         outer.setContentsMargins(theme.px(24), theme.px(8), theme.px(24), theme.px(16))
-        self.stack = QStackedLayout()
+        self.stack = FittedStack()
         outer.addLayout(self.stack)
         for widget in (self.opening, self.empty, work):
             self.stack.addWidget(widget)

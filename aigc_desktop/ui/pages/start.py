@@ -121,7 +121,8 @@ class StartPage(Page):
         row.addWidget(self.kind)
         self.starter = next(iter(starters()), None)
         self.starter_button = button(
-            theme, _("Make pictures at once"), "create", tip=_("With a model that ships with the program")
+            theme, _("Make pictures with a ready model"), "create",
+            tip=_("The model ships with the program; nothing has to be trained"),
         )
         self.starter_button.setProperty("large", True)
         self.starter_button.setVisible(self.starter is not None)

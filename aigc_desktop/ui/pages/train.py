@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QTimer
-from PySide6.QtWidgets import QStackedWidget, QVBoxLayout
+from PySide6.QtWidgets import QVBoxLayout
 
 from aigc_desktop.core.errors import UserError, failure_of
 from aigc_desktop.core.events import Event, Failed, Finished, Stopped
@@ -19,6 +19,7 @@ from aigc_desktop.ui.page import Page
 from aigc_desktop.ui.reveal import open_outside
 from aigc_desktop.ui.stopping import ask_stop
 from aigc_desktop.ui.widgets.empty_state import EmptyState
+from aigc_desktop.ui.widgets.fitted_stack import FittedStack
 from aigc_desktop.ui.widgets.interrupted_banner import InterruptedBanner
 from aigc_desktop.ui.widgets.side_by_side import Scrolled, SideBySide
 
@@ -45,12 +46,12 @@ class TrainPage(Page):
         self.handle: JobHandle | None = None
         self.banner = InterruptedBanner(self.services)
         self.banner.continue_asked.connect(self._continue_interrupted)
-        self.stack = QStackedWidget()
+        self.stack = FittedStack()
         box = QVBoxLayout(self)
         box.setContentsMargins(theme.px(24), theme.px(8), theme.px(24), theme.px(16))
         box.setSpacing(theme.px(12))
         box.addWidget(self.banner)
-        box.addWidget(self.stack, 1)
+        box.addLayout(self.stack, 1)
         self.empty = EmptyState(
             theme, "data", _("Nothing to learn from yet"),
             _("Bring in pictures or texts and make them ready; then choose a model here."), _("Go to Data"),

@@ -81,7 +81,9 @@ class WrappingLabel(QLabel):
 
 
 _BREAK = "\u200b"
-_LONG_WORD = re.compile(r"\S{24,}")
+_LONG_WORD = re.compile(r"[^\s\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef]{24,}")
+"""Without letters and signs of Chinese, Japanese and Korean: lines break between these anyway, but not before a full
+stop."""
 
 
 def _breakable(word: re.Match[str]) -> str:

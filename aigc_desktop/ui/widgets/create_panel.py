@@ -276,7 +276,7 @@ class CreatePanel(QWidget):
         self._name_button(task)
         if task is None:
             return
-        wild = next((spec for spec in task.fields if _is_wild(spec)), None)
+        wild = min(filter(_is_wild, task.fields), key=lambda spec: WILD_FIELDS.index(spec.name), default=None)
         shown = self._asked_for([spec for spec in task.fields if spec.name not in OWN_FIELDS and spec is not wild])
         self.form = ConfigForm(shown, self.services, kind=task.kind, family=task.family)
         if wild is not None:

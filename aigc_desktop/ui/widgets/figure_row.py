@@ -116,7 +116,10 @@ class FigureRow(QWidget):
         box.addLayout(head)
         if figure.has_bar:
             box.addWidget(IntervalBar(theme, figure))
-        compared = [f"{_(mark.name)}: {number_text(mark.value, figure.digits)}" for mark in figure.marks]
+        compared = [
+            _("{name}: {value}").format(name=_(mark.name), value=number_text(mark.value, figure.digits))
+            for mark in figure.marks
+        ]
         better = [_(BETTER[figure.better])] if figure.better else []
         if better or compared:
             box.addWidget(label(" · ".join([*better, *compared]), "secondary"))

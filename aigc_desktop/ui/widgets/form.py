@@ -8,7 +8,7 @@ from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from aigc_desktop.core.family import Problem
-from aigc_desktop.core.fields import WORKED_ON, FieldKind, FieldSpec
+from aigc_desktop.core.fields import WORKED_ON, FieldKind, FieldSpec, field_problem
 from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.widgets.controls import icon_button, label, set_role
@@ -129,7 +129,7 @@ class ConfigForm(QWidget):
     def problems(self) -> list[Problem]:
         """Return what is wrong with the entries themselves: not a number, out of the limits, not chosen."""
         found = [(row.spec, row.own_problem()) for row in self.rows.values()]
-        return [Problem(f"{_(spec.title)}: {text}", spec.name) for spec, text in found if text]
+        return [Problem(field_problem(_(spec.title), text), spec.name) for spec, text in found if text]
 
     def set_advanced(self, advanced: bool) -> None:
         """Show the expert fields too, or hide them."""

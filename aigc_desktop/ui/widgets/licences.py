@@ -54,6 +54,7 @@ class LicencesDialog(QDialog):
         self.setSizeGripEnabled(True)
         self.resize(theme.px(860), theme.px(560))
         self.list = QListWidget()
+        self.list.setProperty("padded", True)
         self.list.setAccessibleName(_("Parts of the program"))
         self.list.setToolTip(_("Parts of the program"))
         self.text = QPlainTextEdit()

@@ -108,4 +108,4 @@ def nearness_words(told: Mapping[str, Any]) -> str:
         verdict = _("Not close: the model has learned other pictures and cannot show this one.")
     figures = _("Likeness {psnr} dB; the most alike of {count} pictures by chance has {chance} dB.")
     numbers = {"psnr": f"{psnr:.1f}", "chance": f"{told['chance_psnr']:.1f}", "count": told["tried"]}
-    return f"{verdict} {figures.format(**numbers)}"
+    return f"{verdict}\n{figures.format(**numbers)}"

@@ -113,7 +113,7 @@ def facts_of(plan: Plan) -> list[tuple[str, str]]:
     if plan.items:
         facts.append((_("Data"), _("{count} items").format(count=f"{plan.items:,}")))
     if plan.steps:
-        facts.append((_("Length"), _("{count} steps").format(count=f"{plan.steps:,}")))
+        facts.append((_("Training length"), _("{count} steps").format(count=f"{plan.steps:,}")))
     time = unknown if plan.seconds is None else _("about {time}").format(time=readable_time(plan.seconds))
     facts.append((_("Time"), time))
     if plan.good_after_s is not None:

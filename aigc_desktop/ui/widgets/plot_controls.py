@@ -39,7 +39,7 @@ class PlotControls(QWidget):
         smooth = label(_("Smoothing"), "secondary", wrap=False)
         smooth.setBuddy(self.slider)
         self.log = _switch(_("Log scale"), _("Logarithmic scale: small differences at the end become visible."))
-        self.clip = _switch(_("Clip"), _("Clip outliers: single extreme values do not flatten the curve."))
+        self.clip = _switch(_("Clip spikes"), _("Clip outliers: single extreme values do not flatten the curve."))
         self.time = _switch(_("Time"), _("Show time instead of steps on the horizontal axis."))
         self.clip.setChecked(True)
         for made in (self.log, self.clip, self.time):

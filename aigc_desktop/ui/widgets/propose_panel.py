@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from aigc_desktop.core.errors import UserError, failure_of
 from aigc_desktop.core.events import Event, Failed, Finished, Stopped
@@ -15,7 +15,7 @@ from aigc_desktop.core.request import JobRequest
 from aigc_desktop.ui.jobs import JobHandle
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.widgets.cards import Card
-from aigc_desktop.ui.widgets.controls import button, guard_wheel, label
+from aigc_desktop.ui.widgets.controls import button, guard_wheel, label, spin_box
 from aigc_desktop.ui.widgets.failure_card import FailureCard
 from aigc_desktop.ui.widgets.inputs import run_choices
 from aigc_desktop.ui.widgets.job_progress import JobProgress
@@ -53,13 +53,10 @@ class ProposePanel(Card):
         self.failure = FailureCard(services)
         self.progress = JobProgress(theme)
         self.progress.ended.connect(self._ended)
-        self.least = QSpinBox()
-        self.least.setRange(0, 100)
-        self.least.setValue(90)
+        self.least = spin_box(0, 100, 90)
         self.least.setSuffix(" %")
         self.least.setAccessibleName(_("Least certainty"))
         self.least.setToolTip(_("Proposals that are at least so certain are accepted together"))
-        guard_wheel(self.least)
         self.least.valueChanged.connect(self.above_changed)
         self.accept_button = button(theme, _("Accept"), "check")
         self.accept_button.clicked.connect(self._accept)

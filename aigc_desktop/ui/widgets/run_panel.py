@@ -109,6 +109,12 @@ class RunPanel(QWidget):
         self._clock.stop()
         self.running_card.hide()
         status = {Finished: "finished", Stopped: "stopped", Failed: "failed"}.get(type(ending), info.status)
+        if isinstance(ending, Stopped) and ending.forced:  # nothing was saved then, whatever was asked for
+            status = "interrupted"
+            self.notes.append(
+                _("The engine did not stop in time and was ended: what it learnt after the last saved version is lost.")
+            )
+            self._show_notes()
         if isinstance(ending, Failed):
             self.failure.show_failure(ending)
         elif status == "failed":

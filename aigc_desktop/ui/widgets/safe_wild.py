@@ -11,7 +11,7 @@ from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.controls import guard_wheel, label
 
 FIELDS = ("wildness", "truncation", "temperature")
-"""Fields of create tasks that this control stands for."""
+"""Fields of create tasks that this control stands for; of a task that has several, for the first of these."""
 _MIDDLE = 50
 
 

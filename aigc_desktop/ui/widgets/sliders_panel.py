@@ -62,7 +62,8 @@ class SlidersPanel(QWidget):
         self.name.setAccessibleName(_("Name of the new slider"))
         self.name.setToolTip(_("For example: round, colourful, friendly"))
         self.make = button(theme, _("Make the slider"), "plus")
-        card.add(label(_("Choose collected pictures and call about five more and five less, with + and −."), "hint"))
+        card.add(label(_("Choose collected pictures and mark about five as more and five as less, "
+                         "with the thumbs or with the keys + and −."), "hint"))  # fmt: skip
         card.add(self.counts)
         card.add(self.name)
         card.add(self.make)

@@ -13,7 +13,9 @@ from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.ui.theme import Theme
 
 Index = QModelIndex | QPersistentModelIndex
-COLUMNS = (N_("Text"), N_("Label"), N_("Characters"), N_("State"))
+COLUMNS = (N_("Text"), N_("Label"), N_("Character count"), N_("State"))
+NUMBER = 2
+"""The column of numbers, which stand at its right edge as their heading does."""
 _NOWHERE = QModelIndex()
 
 
@@ -48,6 +50,9 @@ class TextModel(QAbstractTableModel):
         return 0 if parent.isValid() else len(COLUMNS)
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if role == Qt.ItemDataRole.TextAlignmentRole and orientation == Qt.Orientation.Horizontal:
+            side = Qt.AlignmentFlag.AlignRight if section == NUMBER else Qt.AlignmentFlag.AlignLeft
+            return side | Qt.AlignmentFlag.AlignVCenter
         if role != Qt.ItemDataRole.DisplayRole:
             return None
         return _(COLUMNS[section]) if orientation == Qt.Orientation.Horizontal else f"{section + 1:,}"
@@ -55,7 +60,7 @@ class TextModel(QAbstractTableModel):
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if self.load is None or not index.isValid():
             return None
-        if role == Qt.ItemDataRole.TextAlignmentRole and index.column() == 2:
+        if role == Qt.ItemDataRole.TextAlignmentRole and index.column() == NUMBER:
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         if role not in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):
             return None

@@ -86,18 +86,14 @@ class WallCanvas(QAbstractScrollArea):
         if column is not None:
             self.column = column
         self._clamp()
-        self._measure()
         self._reveal()
-        self.viewport().update()
         self.moved.emit()
 
     def set_mode(self, mode: Mode) -> None:
         """Show all steps ("wall"), the current step ("step") or the current cell ("cell")."""
         if mode != self.mode:
             self.mode = mode
-            self._measure()
             self._reveal()
-            self.viewport().update()
             self.mode_changed.emit()
 
     def enlarge(self, steps: int) -> None:
@@ -105,11 +101,13 @@ class WallCanvas(QAbstractScrollArea):
         edge = self._target() / self.theme.px(100) * 100
         place = min(range(len(EDGES)), key=lambda i: abs(EDGES[i] - edge))
         self.edge = EDGES[max(0, min(len(EDGES) - 1, place + steps))]
-        self._measure()
         self._reveal()
-        self.viewport().update()
 
     # geometry
+
+    def _like(self) -> WallRow | None:
+        """Return the row the cells have the shape of: before the first sample that is the real data."""
+        return self.current() or self.real
 
     def _gap(self) -> int:
         return self.theme.px(4)
@@ -121,14 +119,14 @@ class WallCanvas(QAbstractScrollArea):
         """Return the longest side a cell of the wall may have."""
         if self.edge is not None:
             return self.theme.px(self.edge)
-        row = self.current()
+        row = self._like()
         if row is None or row.images is None:
             return self.theme.px(EDGES[2])
         room = (self.viewport().width() - self._head()) // max(1, len(row)) - self._gap()
         return max(self.theme.px(EDGES[2]), min(self.theme.px(160), room))
 
     def _pitch(self) -> QSize:
-        return cell_size(self.current(), self._target()) + QSize(self._gap(), self._gap())
+        return cell_size(self._like(), self._target()) + QSize(self._gap(), self._gap())
 
     def _real_rows(self) -> int:
         return 1 if self.real is not None and len(self.real) else 0
@@ -138,7 +136,7 @@ class WallCanvas(QAbstractScrollArea):
         row, view = self.current(), self.viewport().size()
         scroll = QPoint(self.horizontalScrollBar().value(), self.verticalScrollBar().value())
         if self.mode == "wall":
-            size = cell_size(row, self._target())
+            size = cell_size(self._like(), self._target())
             yield from wall_cells(self.rows, self.real, size, self._gap(), self._head(), scroll, view.height())
         elif row is not None and self.mode == "step":
             yield from step_cells(self.row, row, view, self.theme, scroll)
@@ -171,7 +169,9 @@ class WallCanvas(QAbstractScrollArea):
         self.column = max(0, min((len(row) if row else 1) - 1, self.column))
 
     def _reveal(self) -> None:
-        """Scroll the current cell into view."""
+        """Measure and paint again, with the current cell scrolled into view."""
+        self._measure()
+        self.viewport().update()
         if self.mode != "wall":
             self.verticalScrollBar().setValue(0)
             return

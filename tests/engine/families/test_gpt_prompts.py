@@ -13,6 +13,7 @@ from aigc_desktop.core.config import check
 from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.events import Failed, Finished, Metric, Note, Result, Stopped, Text
 from aigc_desktop.core.job import run_job
+from aigc_desktop.core.machine import Machine
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.jobs import import_dataset
@@ -67,6 +68,18 @@ def story(tmp_path_factory):
     run, events = trained(workspace, imported(workspace), steps=1500, infill=0.3, validate_every=100)
     assert isinstance(events[-1], Finished), events[-1]
     return workspace, run, events
+
+
+def test_the_plan_takes_a_context_that_holds_a_text_with_its_attributes(workspace):
+    """From little text it follows that the context is short, but attributes that do not fit would not be learned."""
+    dataset, machine = imported(workspace), Machine(cores=2, memory=16 * 10**9, processor="test")
+    plan = FAMILY.task("train").plan
+    fitted = plan({"dataset": dataset.id}, "XS", dataset, machine)
+    _run, events = trained(workspace, dataset, context=fitted.values["context"], tokenizer="auto")
+    assert isinstance(events[-1], Finished) and fitted.problems == []
+    assert not [event for event in events if isinstance(event, Note) and "more attributes" in event.message]
+    without = plan({"dataset": dataset.id, "attributes": False}, "XS", dataset, machine)
+    assert without.values["context"] < fitted.values["context"]
 
 
 def written(story, task=generate, config=GenerateConfig, **values) -> list:
@@ -200,10 +213,10 @@ def test_the_plan_names_what_will_be_learned(tmp_path):
     workspace = Workspace.open(tmp_path / "w")
     dataset = imported(workspace)
     plan = FAMILY.task("train").plan
-    notes = plan({"dataset": dataset.id}, "auto", dataset, LAPTOP).notes
+    notes = plan({"dataset": dataset.id, "context": 32}, "auto", dataset, LAPTOP).notes
     assert any("label, 主题, author" in note for note in notes)
     seen = next(float(word) for note in notes for word in note.split() if "times" in note and word[0].isdigit())
-    notes = plan({"dataset": dataset.id, "attributes": False}, "auto", dataset, LAPTOP).notes
+    notes = plan({"dataset": dataset.id, "context": 32, "attributes": False}, "auto", dataset, LAPTOP).notes
     assert not any("主题" in note for note in notes)
     more = next(float(word) for note in notes for word in note.split() if "times" in note and word[0].isdigit())
     assert more > 1.5 * seen  # lines take the room of texts

@@ -131,10 +131,19 @@ def test_a_class_is_asked_for_by_name_and_guidance_changes_it(story):
     workspace, run, _events = story
     names = workspace.datasets()[0].info.classes
     plain = made(image_flow.generate, image_flow.GenerateConfig(**base(run, label=names[0])), workspace, run)
-    pushed = image_flow.GenerateConfig(**base(run, label=names[0], guidance=3.0))
+    pushed = image_flow.GenerateConfig(**base(run, label=names[0], guidance=1.0))
     assert not np.array_equal(plain, made(image_flow.generate, pushed, workspace, run))
     with pytest.raises(UserError, match="nothing"):
         made(image_flow.generate, image_flow.GenerateConfig(**base(run, label="nothing")), workspace, run)
+
+
+def test_guidance_pushes_in_the_middle_of_a_way_only(story):
+    _workspace, run, _events = story
+    model = image_flow.load_model(*read_model(run.checkpoint("last")), torch.device("cpu"))
+    x, classes = torch.randn(2, 3, 32, 32), torch.tensor([0, 1])
+    for time, pushed in ((0.0, False), (0.04, False), (0.06, True), (0.45, True), (0.5, False), (0.9, False)):
+        plain, guided = (model.velocity(x, time, classes, guidance) for guidance in (1.0, 3.0))
+        assert torch.equal(plain, guided) is not pushed
 
 
 def test_a_blend_ends_at_both_pictures(story):

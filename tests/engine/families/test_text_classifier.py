@@ -1,17 +1,19 @@
 """What the text sorter has beside the contract of all families."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
 
 from aigc_desktop.core.config import check
 from aigc_desktop.core.dataset import write_info
-from aigc_desktop.core.events import Failed, Finished, Metric, Result, Text
+from aigc_desktop.core.events import Failed, Finished, Metric, Note, Result, Text
 from aigc_desktop.core.job import run_job
 from aigc_desktop.core.machine import Machine
 from aigc_desktop.core.report import report_of
 from aigc_desktop.core.workspace import Workspace
+from aigc_desktop.engine.checkpoint import read_card
 from aigc_desktop.engine.families import text_classifier
 from aigc_desktop.engine.labelling import LabelConfig, MeasureConfig
 from aigc_desktop.engine.pretrained.tiny_encoder import add_tiny_encoder
@@ -85,6 +87,22 @@ def test_too_few_classes_are_one_sentence_before_the_start(workspace):
     run = workspace.new_run("text_classifier.train", config.model_dump(mode="json"))
     end = list(run_job(text_classifier.train, config, run))[-1]
     assert isinstance(end, Failed) and "one class" in end.message
+
+
+def test_classes_that_the_model_does_not_know_are_named(story):
+    run, _events = story
+    workspace = Workspace(run.workspace)
+    known = read_card(run.checkpoint("last")).extra["classes"]
+    dataset = marked_dataset(workspace, name="strange")
+    ends = []
+    for classes in (["x", "y"], [known[0], "y"]):
+        write_info(dataset.folder, replace(dataset.info, classes=classes))
+        config = check(MeasureConfig, {"run": run.id, "dataset": "strange", "device": "cpu"})
+        ends.append(list(run_job(text_classifier.evaluate, config, run)))
+    shutil.rmtree(dataset.folder)
+    assert "none of the classes of these data: x, y" in ends[0][-1].message and known[0] in ends[0][-1].hint
+    assert isinstance(ends[1][-1], Finished)
+    assert any(isinstance(event, Note) and event.message.endswith("not measured on them: y.") for event in ends[1])
 
 
 def test_data_without_known_labels_cannot_be_measured_on(story):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from aigc_desktop.core.config import check
-from aigc_desktop.core.events import Failed, Finished, Metric, Text
+from aigc_desktop.core.events import Failed, Finished, Metric, Note, Text
 from aigc_desktop.core.job import run_job
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.families import text_vae
@@ -75,6 +75,21 @@ def test_varied_texts_follow_their_seeds(trained):
     end, texts = use(trained, "vary", text="The cat likes tea.", count=3, seed=5, spread=3.0)
     assert isinstance(end, Finished) and set(texts) == {5, 6, 7}
     assert use(trained, "vary", text="The cat likes tea.", count=1, seed=6, spread=3.0)[1] == {6: texts[6]}
+
+
+def test_what_is_not_read_of_a_text_is_told(trained):
+    length = load_folder(trained[0].checkpoint("last"), "cpu").model.length
+    for task, values in (
+        ("vary", {"text": "The cat 猫 " + "likes tea " * length}),
+        ("interpolate", {"text": "The cat", "to_text": "猫 " + "tea " * length}),
+    ):
+        config = check(text_vae.FAMILY.task(task).config, {"run": trained[0].id, "device": "cpu", **values})
+        workspace = Workspace(trained[0].workspace)
+        job = workspace.new_run(f"text_vae.{task}", config.model_dump(mode="json"), parent="results")
+        events = list(run_job(text_vae.FAMILY.task(task).job, config, job))
+        assert isinstance(events[-1], Finished)
+        notes = [event.message for event in events if isinstance(event, Note)]
+        assert notes[0].endswith("猫") and f"first {length} tokens" in notes[1]
 
 
 def test_a_way_between_two_texts_begins_and_ends_with_their_copies(trained):

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.i18n import set_language
 from aigc_desktop.engine.pretrained.chat import render
 from aigc_desktop.engine.pretrained.tiny import TEMPLATE
 
@@ -28,6 +29,30 @@ def test_what_published_templates_use_is_there():
     assert render(template, ASKED, {"bos_token": "<s>"}) == (
         '<s>Be brief.[USER 1/1] 你好 {"role": "user", "content": "你好 👋"}>'
     )
+
+
+def test_what_is_not_there_is_false_and_a_loop_can_be_left_as_where_templates_are_made():
+    template = (
+        "{{ bos_token }}{% for m in messages %}{% if m.tool_calls %}tool{% endif %}{{ m.content }}{% break %}"
+        "{% endfor %}"
+    )
+    assert render(template, ASKED, {}) == "Be brief."
+
+
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        ("{{ ''.__class__ }}", "不允许"), ("{% for i in range(10 ** 9) %}{% endfor %}", "不允许"),
+        ("a\n{% if %}", "第 2 行"), ("{{ raise_exception('only with tools') }}", "“only with tools”"),
+    ],
+)  # fmt: skip
+def test_the_reason_is_told_in_the_chosen_language(template, reason):
+    set_language("zh_CN")
+    try:
+        with pytest.raises(UserError, match=reason):
+            render(template, ASKED, {})
+    finally:
+        set_language("en")
 
 
 ATTACKS = {

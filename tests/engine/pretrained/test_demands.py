@@ -13,7 +13,7 @@ from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.host import execute
 from aigc_desktop.engine.pretrained import demands as module
 from aigc_desktop.engine.pretrained.decoding import Ask, Rules, decode
-from aigc_desktop.engine.pretrained.demands import TOKENS_PER_LETTER, Demands, Guides, grammar, measured, meets
+from aigc_desktop.engine.pretrained.demands import Demands, Guides, grammar, measured, meets
 from aigc_desktop.engine.pretrained.load import load_language_model
 from aigc_desktop.engine.pretrained.tiny import write_tiny_model
 from aigc_desktop.engine.sampling import Sampling
@@ -49,12 +49,13 @@ def loaded(workspace):
 
 def made(loaded, demands, count, letters=24):
     """Return `count` whole texts; fails when one is not."""
+    most, enough = demands.tokens(letters), 0 if demands.most else letters
     letters = demands.letters(otherwise=letters)
     texts = []
     for start in range(0, count, 50):
-        guides = Guides(demands, loaded, letters)
+        guides = Guides(demands, loaded, letters, enough)
         rules = Rules(Sampling(temperature=1.0), loaded.end, guide=guides.allowed)
-        asks = [Ask((1, 2), seed, letters * TOKENS_PER_LETTER + 1) for seed in range(start, min(count, start + 50))]
+        asks = [Ask((1, 2), seed, most) for seed in range(start, min(count, start + 50))]
         tokens = list(decode(loaded.network, asks, rules))[-1].tokens
         assert all(guides.complete(seed, ids) for seed, ids in tokens.items())
         texts += [loaded.words.decode(ids) for ids in tokens.values()]
@@ -85,6 +86,12 @@ def test_every_kind_of_demand_is_met(loaded, demands):
         assert meets(text, demands), repr(text)
 
 
+def test_a_keyword_begins_a_word_and_may_have_an_ending(loaded):
+    demands = Demands(most=10, keywords=("cup", "茶"))
+    assert meets("2 cups 茶", demands) and meets("好茶cup", demands) and not meets("茶 teacup", demands)
+    assert all(re.search(r"(?<![A-Za-z0-9])cup", text) for text in made(loaded, demands, 100))
+
+
 def test_columns_count_wide_letters_twice():
     assert measured("茶 tea！", "width") == 2 + 1 + 3 + 2 and measured("a b\nc", "words") == 3
     assert not meets("茶茶茶", Demands(most=5, unit="width")) and meets("茶茶a", Demands(most=5, unit="width"))
@@ -108,12 +115,55 @@ def test_json_follows_its_schema(loaded):
         assert set(value) == {"name", "price"} and len(value["name"]) <= 6 and 0 <= value["price"] <= 99
 
 
+def test_json_has_no_spaces_but_those_between_its_parts(loaded):
+    for text in made(loaded, Demands(schema=json.dumps(SCHEMA)), 10, letters=120):
+        assert re.fullmatch(r'\{"name": ".*", "price": \d+\}', text), text
+
+
 @pytest.mark.parametrize(
-    "demands", [Demands(pattern="("), Demands(schema="{"), Demands(schema='{"type": "moon"}')], ids=str
+    ("demands", "words"),
+    [
+        (Demands(pattern="("), "“[(]” is no regular expression"),
+        (Demands(schema="{"), "not whole JSON"),
+        (Demands(schema='{"type": "moon"}'), "JSON schema: Invalid type: moon"),
+        (Demands(schema="[1]"), "object in braces"),
+        (Demands(schema="true"), "object in braces"),
+        (Demands(50, 20), "at least 50 and at most 20"),
+        (Demands(keywords=("Elephant",), forbidden=("ele",)), "contain “Elephant”.*contain “ele”"),
+        (Demands(most=5, keywords=("elephant",)), "“elephant” alone is longer"),
+        (Demands(most=6, keywords=("茶茶", "水水"), unit="width"), "No text can meet all"),
+        (Demands(keywords=("7",), numbers=()), "No text can meet all"),
+    ],
+    ids=str,
 )
-def test_what_cannot_be_held_is_one_sentence(loaded, demands):
-    with pytest.raises(UserError, match="cannot be held"):
+def test_what_cannot_be_held_is_one_sentence_with_a_way_out(loaded, demands, words):
+    with pytest.raises(UserError, match=words) as caught:
         Guides(demands, loaded, 20)
+    assert caught.value.hint
+
+
+ADVERT = ("best", "the most", "number one", "guaranteed", "first", "top", "only", "ultimate", "leading", "perfect",
+          "cheap", "free", "最佳", "第一", "国家级")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "demands",
+    [
+        Demands(keywords=("coffee", "cup")), Demands(20, 40, keywords=("coffee", "cup"), forbidden=("the", "best")),
+        Demands(0, 6, "words", ("coffee", "cup"), numbers=("19.99",)), Demands(forbidden=ADVERT),
+        Demands(40, 90, "width", ("coffee", "cup"), ADVERT, ("19.99", "3")),
+        Demands(12, 16, "words", ("coffee", "cup", "morning"), ADVERT),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_an_advert_is_asked_for_is_held(loaded, demands):
+    """The words of an advert and those that the law forbids are far more than llguidance takes with its own limits."""
+    guides = Guides(demands, loaded, demands.letters(40), 0 if demands.most else 40)
+    asks = [Ask((1, 2), seed, demands.tokens(40)) for seed in range(6)]
+    rules = Rules(Sampling(temperature=1.0), loaded.end, guide=guides.allowed)
+    tokens = list(decode(loaded.network, asks, rules))[-1].tokens
+    whole = [loaded.words.decode(ids) for seed, ids in tokens.items() if guides.complete(seed, ids)]
+    assert len(whole) >= 4 and all(meets(text, demands) for text in whole), whole
 
 
 def test_words_are_quoted_whatever_they_hold():
@@ -133,6 +183,18 @@ def test_the_task_takes_demands_from_its_fields(workspace):
     texts, events = write(workspace, keywords="茶|7", most=8, allowed_numbers="7", forbidden="b")
     assert len(texts) == 3 and all(len(text) <= 1 + 8 and "茶" in text and "7" in text for text in texts)
     assert any(isinstance(event, Note) and "your beginning" in event.message for event in events)
+
+
+def test_the_least_length_counts_letters_and_words_not_tokens(workspace):
+    long, _events = write(workspace, least=300, length=20)
+    assert len(long) == 3 and all(len(text) >= 300 for text in long)
+    words, _events = write(workspace, least=12, unit="words", length=20)
+    assert len(words) == 3 and all(len(text.split()) >= 12 for text in words)
+
+
+def test_without_a_limit_the_length_in_tokens_counts(workspace):
+    texts, _events = write(workspace, forbidden="zebra", length=60)
+    assert all(60 <= len(text.encode()) <= 1 + 60 + 3 for text in texts)  # tokens of this model are bytes
 
 
 def test_a_text_that_finds_no_end_is_left_out_and_told(workspace):

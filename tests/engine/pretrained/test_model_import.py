@@ -18,6 +18,7 @@ from aigc_desktop.engine.pretrained import load
 from aigc_desktop.engine.pretrained.load import load_language_model
 from aigc_desktop.engine.pretrained.tiny import TEMPLATE, tiny_tokenizer, write_tiny_model
 from aigc_desktop.engine.weights import read_tensors, write_tensors
+from tests.engine.toy import cut_in_two
 
 CPU = torch.device("cpu")
 
@@ -73,6 +74,17 @@ def test_a_folder_is_copied_with_what_is_known_of_it(workspace, folder):
     assert isinstance(events[-1], Finished) and len(texts) == 2
 
 
+def test_a_model_in_several_files_is_copied_with_their_index(workspace, folder):
+    """As publishers cut large models into pieces, and as a GGUF file lies in the workspace."""
+    cut_in_two(folder)
+    made, events = bring(workspace, folder)
+    assert made is not None, events[-1]
+    texts, events = write(workspace, made, prompt="hello")
+    assert isinstance(events[-1], Finished) and len(texts) == 2
+    again, _events = bring(workspace, workspace.model(made).folder, title="again")
+    assert workspace.model(again).info.parameters == workspace.model(made).info.parameters
+
+
 def lora_files(folder, width=32, module="model.layers.0.self_attn.q_proj"):
     folder.mkdir()
     write_json(folder / "adapter_config.json", {"peft_type": "LORA", "r": 2, "lora_alpha": 4})
@@ -98,7 +110,7 @@ def test_an_adapter_for_another_model_is_told_how_many_parts_fit(workspace, fold
 
 def test_an_adapter_without_its_model_says_so(workspace, tmp_path):
     made, events = bring(workspace, lora_files(tmp_path / "lora"))
-    assert made is None and "none is imported" in events[-1].message
+    assert made is None and events[-1].message.startswith("lora: ") and "none is imported" in events[-1].message
 
 
 def _spoil_shape(folder):

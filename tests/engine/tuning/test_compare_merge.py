@@ -9,9 +9,10 @@ import torch
 
 from aigc_desktop.core.events import Failed, Finished, Note, Result, Text
 from aigc_desktop.core.model import ModelInfo
+from aigc_desktop.engine.pretrained.tiny import write_tiny_model
 from aigc_desktop.engine.tuning.compare import COMPARISON
 from aigc_desktop.engine.weights import read_tensors, write_tensors
-from tests.engine.toy import text_dataset
+from tests.engine.toy import cut_in_two, text_dataset
 from tests.engine.tuning.conftest import TEXTS, asked_dataset, tune, use
 from tests.engine.tuning.test_tuning import base_logits, bring, figures, last_text, tuned_logits
 
@@ -100,6 +101,19 @@ def test_a_run_becomes_a_model_of_its_own(workspace, dataset, base, method):
     torch.testing.assert_close(base_logits(workspace, model.id), wanted, atol=1e-4, rtol=1e-4)
     _result, events = use(workspace, "generate", model=model.id, prompt="Ann", chat=False, count=1, length=5)
     assert isinstance(events[-1], Finished)
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_what_learns_from_a_model_in_several_files_is_merged_into_one(workspace, dataset, tmp_path, method):
+    write_tiny_model(tmp_path / "published")
+    cut_in_two(tmp_path / "published")
+    base = bring(workspace, tmp_path / "published")
+    run, events = tune(workspace, dataset, base, method=method)
+    assert isinstance(events[-1], Finished), events[-1]
+    model, events = merged(workspace, run=run.id)
+    assert isinstance(events[-1], Finished), events[-1]
+    assert not (model.folder / "model.safetensors.index.json").is_file() and model.info.bytes > 0
+    torch.testing.assert_close(base_logits(workspace, model.id), tuned_logits(run), atol=1e-4, rtol=1e-4)
 
 
 def test_an_imported_adapter_is_merged_in_the_numbers_of_its_base(workspace, dataset, base):

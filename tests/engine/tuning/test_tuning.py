@@ -312,6 +312,25 @@ def bring(workspace, source):
     return made
 
 
+def test_an_evaluation_measures_the_bits_that_training_told_and_draws_at_any_temperature(workspace, dataset, base):
+    run, events = tune(workspace, dataset, base, steps=8, validate_every=8, lr=1e-2)
+    nats = FAMILY.likelihood(run.checkpoint("last"), "cpu")
+    held_out = TEXTS[-6:]
+    values = list(nats(held_out))
+    bits = sum(values) / math.log(2) / sum(len(text.encode()) + 1 for text in held_out)
+    assert bits == pytest.approx(figures(events, "val_bpb")[-1], rel=1e-4)
+    long = " ".join(TEXTS * 40)  # several windows
+    assert math.isfinite(next(iter(nats([long])))) and next(iter(nats([long]))) > 20 * max(values)
+    sample = FAMILY.sampler(run.checkpoint("last"), "cpu")
+    assert sample(2, 0) == sample(2, 0, temperature=1.0) != sample(2, 0, temperature=0.2)
+
+
+def test_a_model_that_answers_requests_has_no_bits_of_texts_alone(workspace, base):
+    asked = asked_dataset(workspace, [(f"say {i}", f"{i} and {i} and {i}") for i in range(24)])
+    run, _events = tune(workspace, asked, base, prompt="about", chat=False)
+    assert FAMILY.likelihood(run.checkpoint("last"), "cpu") is None
+
+
 def test_an_imported_adapter_writes_with_its_base(workspace, dataset, base):
     run, _events = tune(workspace, dataset, base, lr=1e-2, steps=12)
     adapter = bring(workspace, run.checkpoint("last"))
