@@ -20,10 +20,11 @@ class UserError(Exception):
 
 
 class BadInput(UserError):
-    """A file that cannot be used; `where` names it, the message says why."""
+    """A file that cannot be used; `where` names it, the message says why, with the name before it unless it has it."""
 
     def __init__(self, where: str, reason: str, hint: str = "") -> None:
-        super().__init__(f"{where}: {reason}", hint, kind="BadInput")
+        named = f"“{where}”" in reason
+        super().__init__(reason if named else f"{where}: {reason}", hint, kind="BadInput")
         self.where = where
         self.reason = reason
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from aigc_desktop.core.config import TaskConfig, param
-from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.errors import BadInput, UserError
 from aigc_desktop.core.events import EventStream, Note, Progress, Result, Sample
 from aigc_desktop.core.family import Family, Task
 from aigc_desktop.core.fields import FieldKind
@@ -74,7 +74,9 @@ def edit(config: EditConfig, _run: Run) -> EventStream:
             pixels = without_spare_alpha(apply_steps(open_picture(path), steps, double))
         except UserError as error:
             failures.append(error)
-            yield Note(f"{shown_name(path.name)}: {error.message}" if len(paths) > 1 else error.message, "warning")
+            if len(paths) > 1:
+                named = isinstance(error, BadInput)
+                yield Note(error.message if named else f"{shown_name(path.name)}: {error.message}", "warning")
             continue
         with atomic_file(out / f"{place:06d}.png") as f:
             f.write(encode_png(pixels))
