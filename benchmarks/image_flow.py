@@ -58,14 +58,13 @@ def main() -> None:
     workspace = Workspace.open(options.workspace or Path(tempfile.mkdtemp()))
     dataset = emoji_dataset(workspace, options.size)
     torch.set_num_threads(options.threads)
-    prefix = f"image_flow.emoji{options.size}"
+    prefix = f"image_flow.emoji{options.size}" + ".grid" * options.grid
     if options.run:
         run = workspace.run(options.run)
         update(prefix.replace(".", "_"), figures(dataset, run, prefix, options.device))
         return
     usual, began, wall = preset_values(PRESETS, options.size, options.device), cpu_seconds(), time.perf_counter()
     if options.grid:
-        prefix += ".grid"
         usual = preset_named(PRESETS, GRID)
     steps = options.steps or (SHORT_STEPS if options.size == 32 else usual["steps"])
     values = {**usual, "dataset": dataset.id, "steps": steps, "threads": options.threads}

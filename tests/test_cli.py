@@ -317,7 +317,7 @@ def test_pictures_are_tokens_that_a_transformer_writes(tmp_path, folder, capsys)
     Image.new("RGB", (50, 40), "green").save(tmp_path / "绿.png")
     fill = ["--task", "fill", "--picture", str(tmp_path / "绿.png"), "--mask", str(tmp_path / "绿.png")]
     assert main(["generate", writer.id, *fill, "--count", "1", "--out", str(tmp_path / "out")]) == 1  # nothing is white
-    Image.new("L", (32, 32), 255).save(tmp_path / "mask.png")
+    Image.new("L", (50, 40), 255).save(tmp_path / "mask.png")
     fill[-1] = str(tmp_path / "mask.png")
     assert main(["generate", writer.id, *fill, "--count", "1", "--out", str(tmp_path / "filled")]) == 0
     assert len(list((tmp_path / "filled").glob("*.png"))) == 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +16,7 @@ from torch import Tensor
 from aigc_desktop.core.config import TaskConfig, param
 from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.events import Event, Progress
 from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.run import Run
@@ -90,6 +91,17 @@ def load_trained(config: CreateConfig, run: Run) -> tuple[Card, dict[str, Tensor
 def seeded(seed: int) -> torch.Generator:
     """Return the random generator of the picture with this seed; on the processor, so that any device agrees."""
     return torch.Generator().manual_seed(seed)
+
+
+def painted(
+    make: Callable[[int], Tensor], seeds: Iterable[int], progress: Progress
+) -> Generator[Event, None, Pictures]:
+    """Return pictures as `one_by_one` does, with `progress` and a chance to stop before each."""
+    made = []
+    for seed in seeds:
+        yield progress
+        made.append(one_by_one(make, [seed]))
+    return np.concatenate(made)
 
 
 def one_by_one(make: Callable[[int], Tensor], seeds: Sequence[int]) -> Pictures:

@@ -21,7 +21,7 @@ from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.events import Event, EventStream, Progress, Sample
 from aigc_desktop.core.family import Family, Task
 from aigc_desktop.core.fields import FieldKind
-from aigc_desktop.core.i18n import N_
+from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.run import Run
 from aigc_desktop.engine.checkpoint import read_model
 from aigc_desktop.engine.data import Sampler, open_dataset, to_pictures
@@ -50,6 +50,7 @@ from aigc_desktop.engine.pictures import (
     one_by_one,
     open_mask,
     open_picture,
+    painted,
     seeded,
     shares_of,
     together,
@@ -138,7 +139,7 @@ def fill(config: FillConfig, run: Run) -> EventStream:
     """Paint a part of a picture anew; the rest stays as it is, to the bit."""
     model, label = _opened(config, run)
     picture = open_picture(config.picture, model.size).to(model.device)
-    mask = open_mask(config.mask, model.size).to(model.device)
+    mask = open_mask(config.mask, model.size, config.picture).to(model.device)
     known, anew = model.point(picture, label), F.max_pool2d(mask, model.size // model.network.shape.size)
     yield from _stream(
         config, run, model, label, lambda noise: noise, keep=lambda noise: keep_known(known, anew, noise),
@@ -328,7 +329,8 @@ class FlowTrainee(TwoPartTrainee):
             labels.append(known_class(-1, self.shares, generator) if self.classes else -1)
             return model.paint(noise, labels[-1], USUAL_STEPS, USUAL_GUIDANCE)
 
-        pictures = one_by_one(make, seeds)
+        phase = Progress(step, self.config.steps, _("Painting samples"))
+        pictures = yield from painted(make, seeds, phase)
         yield Sample(step, pictures, tuple(seeds), tuple(self.classes[i] for i in labels) if self.classes else ())
 
     def card(self) -> dict[str, Any]:

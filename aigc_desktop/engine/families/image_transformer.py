@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from aigc_desktop.core.config import param
 from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.errors import UserError
-from aigc_desktop.core.events import Event, EventStream, Sample
+from aigc_desktop.core.events import Event, EventStream, Progress, Sample
 from aigc_desktop.core.family import Family, Task
 from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_, _
@@ -56,6 +56,7 @@ from aigc_desktop.engine.pictures import (
     one_by_one,
     open_mask,
     open_picture,
+    painted,
     seeded,
     together,
 )
@@ -125,6 +126,10 @@ class Model:
     def label(self, wish: int, generator: torch.Generator) -> int:
         """Return the class of a picture: the one wished for, or for -1 one drawn as often as it is in the data."""
         return known_class(wish, self.shares, generator) if self.classes else 0
+
+    def names(self, labels: Sequence[int]) -> tuple[str, ...]:
+        """Return the names of classes, none where the model knows none."""
+        return tuple(self.classes[label] for label in labels) if self.classes else ()
 
     def paint(self, seed: int, wish: int, drawing: Drawing) -> tuple[Tensor, int]:
         """Return a new picture (1, 3, R, R) and its class."""
@@ -203,7 +208,7 @@ def _several(
         return picture
 
     pictures = one_by_one(one, seeds)
-    return pictures, tuple(model.classes[label] for label in labels) if model.classes else ()
+    return pictures, model.names(labels)
 
 
 def sampler(folder: Path, device: str) -> Callable[[int, int], Pictures]:
@@ -332,8 +337,15 @@ class WriterTrainee(TwoPartTrainee):
             return
         model = Model(tokenizer, cast(TokenTransformer, models["transformer"]), self.classes, self.shares)
         seeds = range(self.config.seed, self.config.seed + PREVIEW_CELLS)
-        pictures, labels = _several(model, seeds, lambda seed: model.paint(seed, -1, Drawing()))
-        yield Sample(step, pictures, tuple(seeds), labels)
+        labels: list[int] = []
+
+        def paint(seed: int) -> Tensor:
+            picture, label = model.paint(seed, -1, Drawing())
+            labels.append(label)
+            return picture
+
+        pictures = yield from painted(paint, seeds, Progress(step, self.config.steps, _("Painting samples")))
+        yield Sample(step, pictures, tuple(seeds), model.names(labels))
 
     def card(self) -> dict[str, Any]:
         """Return what `load_model` needs."""

@@ -7,7 +7,7 @@ from PIL import Image
 
 from aigc_desktop.core.config import check
 from aigc_desktop.core.errors import UserError
-from aigc_desktop.core.events import Metric, Sample
+from aigc_desktop.core.events import Metric, Progress, Sample
 from aigc_desktop.core.fields import ConfigError
 from aigc_desktop.core.machine import Machine
 from aigc_desktop.core.workspace import Workspace
@@ -135,6 +135,21 @@ def test_a_class_is_asked_for_by_name_and_guidance_changes_it(story):
     assert not np.array_equal(plain, made(image_flow.generate, pushed, workspace, run))
     with pytest.raises(UserError, match="nothing"):
         made(image_flow.generate, image_flow.GenerateConfig(**base(run, label="nothing")), workspace, run)
+
+
+def test_a_mask_of_another_form_is_refused(story, tmp_path):
+    workspace, run, _events = story
+    Image.new("L", (32, 48), 255).save(tmp_path / "mask.png")
+    config = image_flow.FillConfig(**base(run, picture=photo(tmp_path), mask=tmp_path / "mask.png"))
+    with pytest.raises(UserError, match="32 × 48 pixels, the picture"):
+        made(image_flow.fill, config, workspace, run)
+
+
+def test_a_training_can_be_stopped_between_the_pictures_of_a_preview(story):
+    _workspace, _run, events = story
+    shown = next(number for number, event in enumerate(events) if isinstance(event, Sample))
+    painting = [isinstance(event, Progress) and event.phase == "Painting samples" for event in events[:shown]]
+    assert sum(painting) == len(events[shown].images) == 16 and all(painting[-16:])
 
 
 def test_guidance_pushes_in_the_middle_of_a_way_only(story):
