@@ -18,7 +18,7 @@ from aigc_desktop.engine.flow_setup import ImageFlowConfig, plan
 from aigc_desktop.engine.nn.flow import between, draw_times, keep_known, walk
 from aigc_desktop.engine.nn.hinted import hinted_augment
 from aigc_desktop.engine.nn.unet import Unet, UnetShape
-from aigc_desktop.engine.pictures import open_picture
+from aigc_desktop.engine.pictures import open_mask, open_picture
 from tests.engine.families.shapes import shapes
 
 TINY = {
@@ -103,9 +103,11 @@ def test_strength_says_how_much_of_a_picture_changes(story, tmp_path):
 def test_a_filled_picture_keeps_what_the_mask_leaves(story, tmp_path):
     workspace, run, _events = story
     path = photo(tmp_path)
-    mask = np.zeros((32, 32), np.uint8)
-    mask[8:24, 8:24] = 255
-    Image.fromarray(mask).save(tmp_path / "mask.png")
+    white = np.zeros((48, 64), np.uint8)
+    white[12:36, 20:44] = 255
+    Image.fromarray(white).save(tmp_path / "mask.png")
+    mask = open_mask(tmp_path / "mask.png", 32)[0, 0].numpy()
+    assert mask[9:23, 9:23].all() and 14**2 <= mask.sum() <= 18**2
     config = image_flow.FillConfig(**base(run, picture=path, mask=tmp_path / "mask.png"))
     original, pictures = to_pictures(open_picture(path, 32)), made(image_flow.fill, config, workspace, run)
     assert np.array_equal(pictures[:, mask == 0], np.repeat(original[:, mask == 0], 2, 0))
@@ -121,7 +123,7 @@ def test_what_is_no_picture_or_marks_nothing_is_said(story, tmp_path):
     with pytest.raises(UserError) as caught:
         made(image_flow.vary, image_flow.VaryConfig(**base(run, picture=tmp_path / "gone.png")), workspace, run)
     assert caught.value.hint
-    Image.new("L", (32, 32), 0).save(tmp_path / "black.png")
+    Image.new("L", (64, 48), 0).save(tmp_path / "black.png")
     config = image_flow.FillConfig(**base(run, picture=photo(tmp_path), mask=tmp_path / "black.png"))
     with pytest.raises(UserError, match="white"):
         made(image_flow.fill, config, workspace, run)
