@@ -70,11 +70,11 @@ def class_field() -> Any:
     )  # fmt: skip
 
 
-def guidance_field(usual: float = 1.0) -> Any:
+def guidance_field(usual: float) -> Any:
     """Return the field of how much a model is pushed towards the class."""
     return param(
         usual, N_("Guidance"),
-        N_("Above 1 pictures are more typical of their class and less varied; 1.5 to 3 suits most, 1 turns it off."),
+        N_("Above 1 pictures are more typical of their class and less varied; 2 to 5 suits most, 1 turns it off."),
         ge=0.0, le=10.0, advanced=True,
     )  # fmt: skip
 

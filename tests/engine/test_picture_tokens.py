@@ -119,8 +119,17 @@ def test_row_by_row_each_token_is_the_likeliest_after_those_before_it(guidance):
     causal, anything = network(False), 3
     drawn = draw_raster(causal, [1], Drawing(temperature=0, guidance=guidance), [seeded(0)])
     told = causal(drawn[:, :-1], torch.tensor([1]))
-    told = torch.lerp(causal(drawn[:, :-1], torch.tensor([anything])), told, guidance)
-    assert torch.equal(told.argmax(-1), drawn)
+    pushed = torch.lerp(causal(drawn[:, :-1], torch.tensor([anything])), told, guidance)
+    middle = torch.tensor([0.1 <= place / 16 < 0.8 for place in range(16)])
+    assert torch.equal(torch.where(middle[:, None], pushed, told).argmax(-1), drawn)
+
+
+def test_guidance_pushes_from_a_tenth_to_eight_tenths_of_the_places(monkeypatch):
+    both, rows = network(True), []
+    forward = both.forward
+    monkeypatch.setattr(both, "forward", lambda tokens, labels: rows.append(len(labels)) or forward(tokens, labels))
+    draw_masked(both, [1], Drawing(steps=16), [seeded(2)])
+    assert rows == 2 * [1] + 11 * [2] + 3 * [1]
 
 
 @pytest.mark.parametrize("order", ["halton", "confidence"])
@@ -130,7 +139,7 @@ def test_masked_drawing_fills_every_place_once_and_keeps_what_is_given(order, mo
     known[0, 3:7] = torch.tensor([5, 0, 19, 7])
     forward = both.forward
     monkeypatch.setattr(both, "forward", lambda tokens, labels: seen.append(tokens.clone()) or forward(tokens, labels))
-    drawn = draw_masked(both, [1], Drawing(steps=5, order=order), [seeded(2)], known)
+    drawn = draw_masked(both, [1], Drawing(steps=5, guidance=1.0, order=order), [seeded(2)], known)
     assert len(seen) == 5 and bool((drawn < 20).all()) and torch.equal(drawn[0, 3:7], known[0, 3:7])
     for before, after in zip(seen, [*seen[1:], drawn], strict=True):
         fixed = before != both.unknown

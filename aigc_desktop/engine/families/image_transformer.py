@@ -87,7 +87,7 @@ class WriteConfig(MakeConfig):
         N_("Spread evenly gives more varied pictures; surest first gives plainer ones."),
         labels={"halton": N_("spread evenly"), "confidence": N_("surest first")}, advanced=True,
     )  # fmt: skip
-    guidance: float = guidance_field()
+    guidance: float = guidance_field(Drawing.guidance)
 
     def drawing(self) -> Drawing:
         """Return how tokens are drawn."""
