@@ -64,6 +64,13 @@ class LabelDesk(QObject):
         self._waiting.append((work, then))
         self._next()
 
+    def when_written(self, then: Callable[[], None]) -> None:
+        """Call `then` when nothing waits to be written: at once, or after what waits."""
+        if self.busy or self._waiting:
+            self.do(lambda: None, lambda _nothing: self.when_written(then))
+        else:
+            then()
+
     def close(self) -> None:
         """Finish what waits and let go of the session; of what ends now nothing is shown."""
         if self._opening is not None:

@@ -191,7 +191,9 @@ def test_classes_of_texts_are_given_by_number_and_renamed(qtbot, page, workspace
     assert view.session.kind == "class" and view.current.label == "glad"
     keys(view.list, Qt.Key.Key_2)
     assert view.current.label == "sad" and view.board.given.text() == "sad" and view.board.given.isVisible()
+    assert view.desk.busy, "what was given is not on the disk yet"
     panel._rename("sad", "blue")
+    assert view.current.label == "sad"
     ready(qtbot, page)
     assert view.current.label == "blue" and panel.classes.names == ["glad", "blue"]
     keys(view.list, Qt.Key.Key_Return)

@@ -139,7 +139,7 @@ class LabelPanel(QObject):
             self.services.show_failure(failure_of(error))
             return False
         self._show()
-        self.view.reload()
+        self.view.desk.when_written(self.view.reload)  # before, the chosen text would be that of before
         return True
 
     # files
