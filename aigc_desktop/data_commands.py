@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.fields import ConfigError
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.workspace import Workspace
@@ -59,11 +60,21 @@ def _add_import_fields(parser: argparse.ArgumentParser) -> None:
 
 def data_import(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
     """Import files or folders as a data set and freeze it for training."""
+    from aigc_desktop.core.config import check
+    from aigc_desktop.data.jobs import JOBS
     from aigc_desktop.data.sources import join_sources
 
     values = given(options)
     freezing = {name: values.pop(name) for name in options.freeze_fields if name in values}
     scan = {**values, "source": join_sources([str(Path(path).absolute()) for path in options.paths])}
+    problems: dict[str, str] = {}
+    for task, settings in (("scan", scan), ("freeze", {**freezing, "dataset": "still to come"})):
+        try:  # before the import, which would leave an unfinished data set behind
+            check(JOBS.task(task).config, settings)
+        except ConfigError as error:
+            problems |= error.problems
+    if problems:
+        return shell.refuse(problems)
     found = shell.run(JobRequest("data.scan", scan, str(workspace.folder)))
     if shell.code != DONE or found is None:
         return shell.code

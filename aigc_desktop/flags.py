@@ -49,12 +49,15 @@ def add_fields(parser: argparse.ArgumentParser, config: type[TaskConfig], skip: 
 def _help(spec: FieldSpec) -> str:
     parts = [_(spec.title) + ": " + _(spec.help)]
     if spec.minimum is not None or spec.maximum is not None:
-        low = "" if spec.minimum is None else f"{spec.minimum:g}"
-        high = "" if spec.maximum is None else f"{spec.maximum:g}"
-        parts.append(f"[{low} – {high}]")
+        parts.append(f"[{_limit(spec.minimum)} – {_limit(spec.maximum)}]")
     if spec.default not in (None, ""):
         parts.append(_("default: {value}").format(value=spec.default))
     return " ".join(parts).replace("%", "%%")
+
+
+def _limit(number: float | None) -> str:
+    """Return a number in words, whole ones to the last digit."""
+    return "" if number is None else f"{number:g}" if isinstance(number, float) else str(number)
 
 
 def given(options: argparse.Namespace) -> dict[str, Any]:

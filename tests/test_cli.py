@@ -244,6 +244,20 @@ def test_an_import_names_what_cannot_be_used(folder, tmp_path, capsys):
     assert "“坏的 杯子.png”文件不完整" in capsys.readouterr().out
 
 
+def test_wrong_settings_of_an_import_are_told_before_it_and_leave_nothing(folder, texts, capsys):
+    wrong = ["--seed", "99999999999", "--validation", "0.9", "--minimum-side", "0"]
+    assert main(["data", "import", str(texts), *wrong]) == 2
+    told = capsys.readouterr().err
+    assert all(flag in told for flag in ("--seed: ", "--validation: ", "--minimum-side: "))
+    assert Workspace(folder).datasets() == []
+
+
+def test_limits_in_the_help_are_whole(capsys):
+    with pytest.raises(SystemExit):
+        main(["data", "import", "--help"])
+    assert "[0 – 2147483647]" in " ".join(capsys.readouterr().out.split())
+
+
 def test_a_training_without_data_names_the_flag_and_no_figures(folder, capsys):
     assert main(["train", "gpt"]) == 2
     told = capsys.readouterr()

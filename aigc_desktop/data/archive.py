@@ -38,10 +38,12 @@ ZIP_ERRORS = (
 
 
 def is_zip(path: str) -> bool:
-    """Return whether a file begins like a zip archive and is called one."""
+    """Return whether a file begins like a zip archive and is called one; pipes, which may wait, stay closed."""
+    if not path.lower().endswith(".zip") or not Path(path).is_file():
+        return False
     try:
         with open(path, "rb") as f:
-            return f.read(4) in (b"PK\x03\x04", b"PK\x05\x06") and path.lower().endswith(".zip")
+            return f.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
     except OSError:
         return False
 

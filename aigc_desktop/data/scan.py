@@ -96,6 +96,11 @@ def scan(config: ScanConfig, run: Run) -> EventStream:
         if config.labels == "folders":
             found = label_by_folder(found)
         kind = config.kind if config.kind != "auto" else guess_kind(found)
+        if kind == "image" and config.labels == "column":
+            raise UserError(
+                _("Pictures have no column that could hold their labels."),
+                _("Take the labels from sub-folders, or go without."),
+            )
         need_space(folder, _estimate(found, kind))
         with ItemWriter(folder / "items.jsonl", config.remove_duplicates) as items:
             if kind == "image":
@@ -105,6 +110,11 @@ def scan(config: ScanConfig, run: Run) -> EventStream:
         _need_usable(items, paths, kind)
         need_found(parse_columns(config.attribute_columns), items.attributes)
         classes, counts = items.labels()
+        if config.labels == "column" and not classes:  # a misspelt name must not end as data without labels
+            raise UserError(
+                _("No text has a label in the column “{column}”.").format(column=shown_name(config.label_column)),
+                _("Correct the name of the label column, or go without labels."),
+            )
         span_classes, span_counts = items.names()
         info = DatasetInfo(
             id=target.name, title=title, kind=kind, source="\n".join(shown_name(path) for path in paths),

@@ -14,7 +14,7 @@ from typing import Any
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.data import attributes
-from aigc_desktop.data.encodings import open_text
+from aigc_desktop.data.encodings import bad_bytes, open_text
 from aigc_desktop.data.problems import ItemProblem, shown_name
 from aigc_desktop.data.spans import marked_text
 from aigc_desktop.data.texts import TextItem, TextOptions, checked, numbered_lines
@@ -100,7 +100,10 @@ def read_jsonl(path: Path | str, encoding: str, options: TextOptions) -> Iterato
             if isinstance(value, dict) and not column:
                 taken = (options.label_column, *options.attributes)
                 column = _text_key({key: item for key, item in value.items() if key not in taken})
-            yield _from_value(row, value, column, options, encoding)
+            item = _from_value(row, value, column, options, encoding)
+            if item.problem == "bad_bytes" and not bad_bytes(line):  # the bytes are right, not what JSON makes of them
+                item = TextItem(row, problem="bad_json", values={"reason": _("half of a character, as in \\ud83d")})
+            yield item
 
 
 def _from_value(row: int, value: Any, column: str, options: TextOptions, encoding: str) -> TextItem:

@@ -281,6 +281,20 @@ def test_links_loops_and_special_files_neither_hang_nor_leave_the_folder(do_scan
     assert_told(found["socket.png"], "special", "Leave it out")
 
 
+@pytest.mark.parametrize("name", ["pipe.png", "pipe.zip"])
+def test_a_pipe_chosen_by_itself_is_told_at_once(do_scan: Import, source: Path, name: str) -> None:
+    os.mkfifo(source / name)
+    with pytest.raises(UserError, match="1 no ordinary file"):
+        do_scan(source / name)
+
+
+def test_pictures_have_no_column_of_labels(do_scan: Import, source: Path) -> None:
+    add_good(source)
+    with pytest.raises(UserError, match="no column") as caught:
+        do_scan(source, labels="column", label_column="mood")
+    assert "sub-folders" in caught.value.hint
+
+
 def test_a_pipe_that_appears_after_the_listing_does_not_hang(source: Path) -> None:
     os.mkfifo(source / "late.png")
     with pytest.raises(ItemProblem) as caught:

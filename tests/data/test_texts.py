@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.encodings import detect_encoding
 from aigc_desktop.data.problems import ItemProblem
 from tests.data.conftest import Import
@@ -199,10 +200,22 @@ def test_jsonl_bad_lines_are_listed(do_scan: Import, source: Path) -> None:
     assert found["a.jsonl:8"].label == "3"
     assert_told(found["a.jsonl:2"], "bad_json", "Correct this line")
     assert_told(found["a.jsonl:3"], "no_text", "Fill in the text")
-    assert_told(found["a.jsonl:5"], "bad_bytes", "save the file as UTF-8")
+    assert_told(found["a.jsonl:5"], "bad_json", "half of a character")
     assert "64 levels" in found["a.jsonl:6"].detail
     assert "digits" in found["a.jsonl:7"].detail
     assert found["a.jsonl:10"].problem == "no_text"
+
+
+@pytest.mark.parametrize(("name", "line"), [("a.jsonl", '{"text": "one", "mood": "a"}'), ("a.csv", "text,moood\none,"),
+                                           ("a.txt", "one")])  # fmt: skip
+def test_a_label_column_without_a_label_is_refused(
+    do_scan: Import, workspace: Workspace, source: Path, name: str, line: str
+) -> None:
+    (source / name).write_text(line, encoding="utf-8")
+    with pytest.raises(UserError, match="No text has a label in the column “moood”") as caught:
+        do_scan(source, labels="column", label_column="moood")
+    assert "Correct the name" in caught.value.hint
+    assert workspace.datasets() == []
 
 
 def test_only_the_first_hundred_bad_lines_are_told_but_all_are_counted(do_scan: Import, source: Path) -> None:
