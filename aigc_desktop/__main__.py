@@ -38,9 +38,12 @@ def main(arguments: list[str] | None = None) -> int:
 
         return trace(arguments[1:])
     elif first in COMMANDS or first in {"--help", "-h", "--version"} or is_no_file(first):
-        from aigc_desktop.cli import main as command_line
+        try:
+            from aigc_desktop.cli import main as command_line
 
-        return command_line(arguments, write_pdf)
+            return command_line(arguments, write_pdf)
+        except KeyboardInterrupt:  # before or after the work itself, which stops in good order
+            return 130
     else:
         gc.disable()  # from here on the window collects when it has time; imports alone cost 60 ms of collections
         from aigc_desktop.app import main as window

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import TypeAlias
@@ -82,7 +83,9 @@ def data_import(options: argparse.Namespace, workspace: Workspace, shell: Shell)
         shell.say(f"  {problem['detail']}")
     freezing["dataset"] = found["id"]
     frozen = shell.run(JobRequest("data.freeze", freezing, str(workspace.folder)))
-    if shell.code == DONE and frozen is not None:
+    if shell.code != DONE:  # an import is whole or not there: no later command could freeze it
+        shutil.rmtree(workspace.dataset(found["id"]).folder)
+    elif frozen is not None:
         shell.say(_("Data set “{id}” is ready for training.").format(id=found["id"]))
     return shell.code
 

@@ -31,6 +31,8 @@ from aigc_desktop.core.request import JobRequest
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 BAR_WIDTH = 24
+KEEPS_NOTHING = {"data.scan", "data.freeze", "models.import", "evaluate.run"}
+"""Jobs of which a stop leaves nothing, here on the command line."""
 
 
 class Shell:
@@ -51,7 +53,10 @@ class Shell:
         """Run a job, show its events and return the data of its last Result, if it had one."""
         result = None
         for event in self._interruptible(dataclasses.replace(request, language=language())):
-            self.show(event)
+            if isinstance(event, Stopped) and request.task in KEEPS_NOTHING:
+                self.show(event, _("Stopped; nothing was kept."))
+            else:
+                self.show(event)
             match event:
                 case Result(data=data):
                     result = data
@@ -64,21 +69,21 @@ class Shell:
         return result
 
     def _interruptible(self, request: JobRequest) -> Iterator[Event]:
-        from aigc_desktop.engine.host import execute
-
         def interrupt(_number: int, _frame: FrameType | None) -> None:
             self.interrupted = True
 
         numbers = [signal.SIGINT, signal.SIGTERM]
         before = [signal.signal(number, interrupt) for number in numbers]
         try:
+            from aigc_desktop.engine.host import execute  # takes seconds, and a stop is heard meanwhile
+
             yield from execute(request, lambda: self.interrupted)
         finally:
             for number, handler in zip(numbers, before, strict=True):
                 signal.signal(number, handler)
 
-    def show(self, event: Event) -> None:
-        """Show one event."""
+    def show(self, event: Event, words: str = "") -> None:
+        """Show one event, for people in these words instead of its usual ones if there are any."""
         if self.as_json:
             print(json.dumps(_plain(event), ensure_ascii=False), flush=True)
             return
@@ -89,7 +94,7 @@ class Shell:
             return
         if self.bar:
             sys.stderr.write("\r\x1b[K")
-        line = event_line(event)
+        line = words or event_line(event)
         if line:
             print(line, file=sys.stderr if isinstance(event, Failed) else sys.stdout, flush=True)
 

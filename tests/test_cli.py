@@ -16,14 +16,17 @@ import pytest
 from PIL import Image
 
 from aigc_desktop.__main__ import COMMANDS, command_first
+from aigc_desktop.__main__ import main as start
 from aigc_desktop.cli import main
+from aigc_desktop.core.errors import OutOfSpace
 from aigc_desktop.core.events import Text
 from aigc_desktop.core.report import report_of
+from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.starters import bring_in
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.pretrained.tiny import write_tiny_model
 from aigc_desktop.flags import WORDS
-from aigc_desktop.terminal import event_line
+from aigc_desktop.terminal import Shell, event_line
 
 QUICK_GPT = ["--steps", "3", "--layers", "1", "--width", "32", "--heads", "2", "--context", "32", "--batch-size", "2"]
 
@@ -220,6 +223,33 @@ def test_interrupt_saves_and_a_resume_goes_on(folder, texts, capsys):
     assert "--steps cannot be given" in capsys.readouterr().err
     first = interrupted("train", "--resume", run.id)
     assert first["step"] > step and Workspace(folder).runs()[0].info.step >= first["step"]
+
+
+def test_an_interrupt_outside_of_the_work_shows_no_traceback(monkeypatch):
+    def interrupt(*_arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("aigc_desktop.cli.main", interrupt)
+    assert start(["runs"]) == 130
+
+
+def test_an_import_that_is_stopped_says_that_it_kept_nothing(folder, texts, capsys):
+    shell = Shell(False)
+    shell.interrupted = True
+    workspace = Workspace.open(folder)
+    assert shell.run(JobRequest("data.scan", {"source": str(texts)}, str(folder))) is None
+    assert shell.code == 130 and "nothing was kept" in capsys.readouterr().out
+    assert workspace.datasets() == []
+
+
+def test_an_import_that_cannot_be_frozen_leaves_nothing(folder, texts, capsys, monkeypatch):
+    def full(*_arguments):
+        raise OutOfSpace(2_000_000, 1_000_000, "here")
+
+    monkeypatch.setattr("aigc_desktop.data.freeze.need_space", full)
+    assert main(["data", "import", str(texts), "--title", "poems"]) == 1
+    assert "Not enough space" in capsys.readouterr().err
+    assert list((folder / "datasets").iterdir()) == []
 
 
 def interrupted(*arguments: str) -> dict:
