@@ -13,6 +13,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -32,7 +34,7 @@ from aigc_desktop.core.events import Event, Failed
 from aigc_desktop.core.logs import start_logging, stop_watching, watch_for_crashes
 from aigc_desktop.core.offline import go_offline
 from aigc_desktop.core.request import JobRequest
-from aigc_desktop.core.settings import Preferences, load_preferences
+from aigc_desktop.core.settings import Preferences, load_preferences, save_preferences
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.ui.background import Background
 from aigc_desktop.ui.crash import Border, crash_failure
@@ -41,6 +43,7 @@ from aigc_desktop.ui.language import use_language
 from aigc_desktop.ui.main_window import MainWindow
 from aigc_desktop.ui.single_instance import SingleInstance
 from aigc_desktop.ui.theme import Theme
+from aigc_desktop.ui.workspace_choice import choose_workspace
 
 GARBAGE_INTERVAL_MS = 10_000
 PATIENCE_S = 10.0
@@ -65,7 +68,12 @@ def main(arguments: list[str]) -> int:
     trace = watch_for_crashes()
     preferences = load_preferences()
     use_language(preferences.language)
-    workspace, problem = open_workspace(preferences)
+    opened = need_workspace(preferences, choose_workspace)
+    if opened is None:
+        stop_watching()
+        instance.release()
+        return 1
+    workspace, problem, preferences = opened
     window = MainWindow(workspace, preferences, JobCenter(engine_starter(preferences)), Theme(application, preferences))
     jobs = window.services.jobs
     Border(window.show_failure, window).install()
@@ -137,6 +145,29 @@ def open_workspace(preferences: Preferences) -> tuple[Workspace, Failed | None]:
         if folder == paths.default_workspace():
             raise
         return Workspace.open(paths.default_workspace()), failure_of(error)
+
+
+def need_workspace(
+    preferences: Preferences, choose: Callable[[UserError], Path | None]
+) -> tuple[Workspace, Failed | None, Preferences] | None:
+    """Open a workspace; when not even the default one can be used, the one the user chooses, or None to give up.
+
+    The choice is remembered, unless the command or the environment named a folder: then it is for this time.
+    """
+    while True:
+        try:
+            return *open_workspace(preferences), preferences
+        except UserError as error:
+            logging.getLogger(__name__).warning("%s %s", error.message, error.hint)
+            folder = choose(error)
+        if folder is None:
+            return None
+        if os.environ.get("AIGC_DESKTOP_WORKSPACE"):
+            os.environ["AIGC_DESKTOP_WORKSPACE"] = str(folder)
+        else:
+            preferences = replace(preferences, workspace=str(folder))
+            with suppress(OSError):  # then it is asked again at the next start
+                save_preferences(preferences)
 
 
 def make_application(arguments: list[str]) -> QApplication:

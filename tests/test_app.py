@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from aigc_desktop.app import choose_input_method, read_arguments
+from aigc_desktop.app import choose_input_method, need_workspace, read_arguments
 from aigc_desktop.core import paths
-from aigc_desktop.core.settings import Preferences, save_preferences
+from aigc_desktop.core.settings import Preferences, load_preferences, save_preferences
 from aigc_desktop.core.workspace import Workspace
 
 
@@ -84,6 +84,54 @@ def test_the_window_opens_and_closes_with_code_0(tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "工作区" / "runs").is_dir()
+
+
+QUIT_WHEN_ASKED = """
+import sys
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication, QMessageBox
+import aigc_desktop.app as app
+real = app.make_application
+def quit_box():
+    box = QApplication.activeModalWidget()
+    if box is None:
+        QTimer.singleShot(50, quit_box)
+        return
+    print(box.text(), *[button.text() for button in box.buttons()], flush=True)
+    next(button for button in box.buttons() if box.buttonRole(button) is QMessageBox.ButtonRole.RejectRole).click()
+def make(arguments):
+    application = real(arguments)
+    QTimer.singleShot(50, quit_box)
+    return application
+app.make_application = make
+sys.exit(app.main(sys.argv[1:]))
+"""
+
+
+def test_a_workspace_that_cannot_be_used_is_asked_for_and_not_a_traceback(tmp_path):
+    (tmp_path / "file").touch()
+    save_preferences(Preferences(language="zh_CN"))
+    done = subprocess.run(
+        [sys.executable, "-c", QUIT_WHEN_ASKED, "--workspace", str(tmp_path / "file" / "工作区")],
+        env={**os.environ, "QT_QPA_PLATFORM": "offscreen"}, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "不能用作工作区" in done.stdout and "退出" in done.stdout
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_workspace_chosen_instead_is_opened_and_remembered_unless_one_was_named(tmp_path, monkeypatch, named):
+    (tmp_path / "file").touch()
+    if named:
+        monkeypatch.setenv("AIGC_DESKTOP_WORKSPACE", str(tmp_path / "file" / "x"))
+    else:
+        monkeypatch.delenv("AIGC_DESKTOP_WORKSPACE", raising=False)
+        monkeypatch.setattr("platformdirs.user_documents_dir", lambda: str(tmp_path / "file"))
+    answers = [tmp_path / "file" / "also not", tmp_path / "good"]
+    opened = need_workspace(load_preferences(), lambda _error: answers.pop(0))
+    assert opened is not None and opened[0].folder == tmp_path / "good" and opened[1] is None
+    assert load_preferences().workspace == ("" if named else str(tmp_path / "good"))
 
 
 def test_fcitx_is_reached_through_ibus_and_other_input_methods_stay():
