@@ -68,13 +68,14 @@ def main(arguments: list[str]) -> int:
     trace = watch_for_crashes()
     preferences = load_preferences()
     use_language(preferences.language)
-    opened = need_workspace(preferences, choose_workspace)
+    theme = Theme(application, preferences)
+    opened = need_workspace(preferences, partial(choose_workspace, theme))
     if opened is None:
         stop_watching()
         instance.release()
         return 1
     workspace, problem, preferences = opened
-    window = MainWindow(workspace, preferences, JobCenter(engine_starter(preferences)), Theme(application, preferences))
+    window = MainWindow(workspace, preferences, JobCenter(engine_starter(preferences)), theme)
     jobs = window.services.jobs
     Border(window.show_failure, window).install()
     instance.asked.connect(window.come_to_front)

@@ -365,10 +365,7 @@ def _add_families(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> 
 
 
 def _add_generate_fields(parser: argparse.ArgumentParser, arguments: Sequence[str], folder: Path) -> None:
-    """Add the fields of the family of the named model; without a name there are none to show.
-
-    UserError when what stands where the model belongs is none: its flags would be called unknown.
-    """
+    """Add the fields of the family of the named model; without a name there are none to show."""
     from aigc_desktop.engine.catalog import load_families
 
     seen = {"run", "model"}

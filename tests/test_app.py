@@ -89,7 +89,7 @@ def test_the_window_opens_and_closes_with_code_0(tmp_path):
 QUIT_WHEN_ASKED = """
 import sys
 from PySide6.QtCore import QTimer
-from PySide6.QtWidgets import QApplication, QMessageBox
+from PySide6.QtWidgets import QApplication, QLabel
 import aigc_desktop.app as app
 real = app.make_application
 def quit_box():
@@ -97,8 +97,8 @@ def quit_box():
     if box is None:
         QTimer.singleShot(50, quit_box)
         return
-    print(box.text(), *[button.text() for button in box.buttons()], flush=True)
-    next(button for button in box.buttons() if box.buttonRole(button) is QMessageBox.ButtonRole.RejectRole).click()
+    print(*[label.text() for label in box.findChildren(QLabel)], box.buttons["quit"].text(), flush=True)
+    box.buttons["quit"].click()
 def make(arguments):
     application = real(arguments)
     QTimer.singleShot(50, quit_box)

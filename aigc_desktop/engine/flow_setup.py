@@ -142,7 +142,7 @@ PRESETS = [
 
 def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: Machine) -> Plan:
     """Return size, time, memory and problems of a training; a preset is chosen from the data and the machine."""
-    weak = GRID if values.get("autoencoder") else "cpu32"
+    weak = GRID if values.get("autoencoder") or values.get("codes") else "cpu32"
     automatic = weak if machine.weak else f"gpu{max(64, automatic_size(dataset, machine.weak))}"
     chosen = choose_preset(PRESETS, preset, automatic)
     draft = Draft(ImageFlowConfig, values, chosen)

@@ -264,13 +264,12 @@ def open_picture(path: Path, size: int | tuple[int, int]) -> Tensor:
         return to_model(torch.from_numpy(cut_picture(read_file(path), width, height).copy())[None])
 
 
-def open_mask(path: Path, size: int, picture: Path | None = None) -> Tensor:
+def open_mask(path: Path, size: int, picture: Path) -> Tensor:
     """Return a mask file as (1, 1, size, size), 1 where it is white; UserError when it marks nothing.
 
     It must have the form of `picture`: of each the middle is cut out, and other middles are other places.
     """
-    if picture is not None:
-        need_same_form(_size(path), _size(picture))
+    need_same_form(_size(path), _size(picture))
     mask = (open_picture(path, size).mean(1, keepdim=True) > 0).float()
     if not mask.any():
         raise UserError(

@@ -56,7 +56,7 @@ def sampler(folder: Path, device_name: str) -> Callable[..., list[str]]:
 
 
 def likelihood(folder: Path, device_name: str) -> Likelihood | None:
-    """Return a function texts -> nats of each, as whole numbers of its weights give them; None for one that answers."""
+    """Return a function texts -> nats of each, with weights that are not in 8 bits; None for one that answers."""
     if form_of(read_card(folder)).prompt:
         return None
     device = choose_device(device_name)

@@ -106,7 +106,7 @@ def test_a_filled_picture_keeps_what_the_mask_leaves(story, tmp_path):
     white = np.zeros((48, 64), np.uint8)
     white[12:36, 20:44] = 255
     Image.fromarray(white).save(tmp_path / "mask.png")
-    mask = open_mask(tmp_path / "mask.png", 32)[0, 0].numpy()
+    mask = open_mask(tmp_path / "mask.png", 32, path)[0, 0].numpy()
     assert mask[9:23, 9:23].all() and 14**2 <= mask.sum() <= 18**2
     config = image_flow.FillConfig(**base(run, picture=path, mask=tmp_path / "mask.png"))
     original, pictures = to_pictures(open_picture(path, 32)), made(image_flow.fill, config, workspace, run)

@@ -116,6 +116,7 @@ def test_a_chosen_vae_has_a_preset_of_its_own_on_a_processor(story):
     assert plan({"dataset": dataset.id}, "auto", dataset, machine).preset == "cpu32"
     chosen = plan({"dataset": dataset.id, "autoencoder": vae.id}, "auto", dataset, machine)
     assert chosen.preset == GRID and not chosen.problems
+    assert plan({"dataset": dataset.id, "codes": True}, "auto", dataset, machine).preset == GRID
 
 
 @pytest.fixture(scope="module")
