@@ -6,7 +6,15 @@ import errno
 import traceback
 
 from aigc_desktop.core.events import Failed
-from aigc_desktop.core.i18n import _
+from aigc_desktop.core.i18n import N_, _
+
+_REASONS = {
+    errno.ENOENT: N_("it is not there"), errno.EACCES: N_("permission is missing"),
+    errno.EPERM: N_("permission is missing"), errno.ELOOP: N_("the link leads back to itself"),
+    errno.ENAMETOOLONG: N_("the name is too long"), errno.EROFS: N_("the disk can only be read"),
+    errno.EIO: N_("the disk cannot read or write it"), errno.ENOTDIR: N_("a part of the path is no folder"),
+    errno.EEXIST: N_("a file of this name is in the way"), errno.EMFILE: N_("too many files are open"),
+}  # fmt: skip
 
 
 class UserError(Exception):
@@ -90,7 +98,7 @@ def _known_failure(error: BaseException) -> tuple[str, str, str]:
     if isinstance(error, OSError):
         return (
             "OSError",
-            _("The disk reported an error: {reason}.").format(reason=error.strerror or str(error)),
+            _("The disk reported an error: {reason}.").format(reason=system_reason(error)),
             _("Check the disk, or choose another folder, then try again."),
         )
     return (
@@ -98,6 +106,12 @@ def _known_failure(error: BaseException) -> tuple[str, str, str]:
         _("Something went wrong inside the program: {reason}").format(reason=_first_line(error)),
         _("Copy the details and report them; your work up to the last save is kept."),
     )
+
+
+def system_reason(error: OSError) -> str:
+    """Return why the system refused, in the user's language; in the system's own words where it is a rare reason."""
+    known = _REASONS.get(error.errno or 0)
+    return _(known) if known else error.strerror or str(error)
 
 
 def _first_line(error: BaseException) -> str:

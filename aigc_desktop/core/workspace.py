@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.errors import UserError, system_reason
 from aigc_desktop.core.files import PARTIAL, readable_path, safe_name, write_json
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.run import Run, RunInfo
@@ -47,7 +47,7 @@ class Workspace:
         except (OSError, ValueError) as error:  # ValueError for a path with a zero byte or half a character
             raise UserError(
                 _("The folder {path} cannot be used as a workspace: {reason}.").format(
-                    path=readable_path(folder), reason=getattr(error, "strerror", None) or error
+                    path=readable_path(folder), reason=system_reason(error) if isinstance(error, OSError) else error
                 ),
                 _("Choose a folder that you may write to."),
             ) from error

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from charset_normalizer import from_bytes
 
+from aigc_desktop.core.errors import system_reason
 from aigc_desktop.data.problems import ItemProblem
 
 SAMPLE = 256_000
@@ -58,7 +59,7 @@ def detect_encoding(path: Path | str) -> str:
             f.seek(0)
             return _not_utf8(sample, f)
     except OSError as error:
-        raise ItemProblem("unreadable", reason=error.strerror or str(error)) from error
+        raise ItemProblem("unreadable", reason=system_reason(error)) from error
 
 
 @contextmanager

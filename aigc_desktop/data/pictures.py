@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401 - two formats register on import
 
-from aigc_desktop.core.errors import readable_size
+from aigc_desktop.core.errors import readable_size, system_reason
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.data.colours import to_rgb, to_rgba
 from aigc_desktop.data.problems import ItemProblem
@@ -82,7 +82,7 @@ def read_file(path: str | Path, limit: int = MAX_BYTES) -> bytes:
     except FileNotFoundError as error:
         raise ItemProblem("missing") from error
     except OSError as error:
-        raise ItemProblem("unreadable", reason=error.strerror or str(error)) from error
+        raise ItemProblem("unreadable", reason=system_reason(error)) from error
     if not data:
         raise ItemProblem("empty")
     return data

@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 from typing import IO
 
 from aigc_desktop.core.dataset import ItemRecord
+from aigc_desktop.core.errors import system_reason
 from aigc_desktop.core.events import Event, Note
 from aigc_desktop.core.i18n import _
 from aigc_desktop.data import attributes
@@ -70,7 +71,7 @@ def _kind(path: str) -> str:
     try:
         head = read_head(path)
     except OSError as error:
-        raise ItemProblem("unreadable", reason=error.strerror or str(error)) from error
+        raise ItemProblem("unreadable", reason=system_reason(error)) from error
     return _("a picture") if sniff(head) else _("no text file") if kind_of(head) == kind_of(b"") else kind_of(head)
 
 
@@ -103,7 +104,7 @@ def _reading(reader: Iterator[TextItem]) -> Iterator[TextItem]:
     try:
         yield from reader
     except OSError as error:
-        raise ItemProblem("unreadable", reason=error.strerror or str(error)) from error
+        raise ItemProblem("unreadable", reason=system_reason(error)) from error
 
 
 def _write(record: ItemRecord, text: str, note: str, items: ItemWriter, out: IO[bytes]) -> None:

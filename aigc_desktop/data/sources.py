@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.errors import UserError, system_reason
 from aigc_desktop.core.i18n import _
 from aigc_desktop.data.problems import shown_name
 
@@ -74,7 +74,7 @@ def find_files(root: str, skip: str) -> Iterator[Found]:
             with os.scandir(folder) as entries:
                 ordered = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
-            yield Found(folder, shown_name(prefix or folder), problem="unreadable", reason=error.strerror or "")
+            yield Found(folder, shown_name(prefix or folder), problem="unreadable", reason=system_reason(error))
             continue
         deeper: list[tuple[str, str]] = []
         for entry in ordered:
@@ -95,7 +95,7 @@ def single_file(path: str) -> Found:
     try:
         mode = Path(path).stat().st_mode
     except OSError as error:
-        return Found(path, name, problem="unreadable", reason=error.strerror or "")
+        return Found(path, name, problem="unreadable", reason=system_reason(error))
     return Found(path, name, problem="" if stat.S_ISREG(mode) else "special")
 
 
@@ -130,7 +130,7 @@ def _found(entry: os.DirEntry[str], name: str, inside: str) -> Found:
         if entry.is_symlink() and (stat.S_ISDIR(mode) or not os.path.realpath(entry.path).startswith(inside)):
             return Found(entry.path, shown, problem="link")
     except OSError as error:  # also a link that leads nowhere or to itself
-        return Found(entry.path, shown, problem="unreadable", reason=error.strerror or "")
+        return Found(entry.path, shown, problem="unreadable", reason=system_reason(error))
     if not stat.S_ISREG(mode):
         return Found(entry.path, shown, problem="special")
     return Found(entry.path, shown, problem="about" if is_about(entry.name) else "")

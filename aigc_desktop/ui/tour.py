@@ -9,6 +9,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
+from aigc_desktop.core.errors import system_reason
 from aigc_desktop.core.events import Event, Failed, Finished, Result, Sample, Stopped, Text
 from aigc_desktop.core.family import TaskSpec
 from aigc_desktop.core.i18n import N_, _
@@ -120,7 +121,7 @@ class Tour(QObject):
             self._end("finished")
             return
         except OSError as error:
-            self._fail(_("The tour could not go on: {reason}").format(reason=error.strerror or str(error)))
+            self._fail(_("The tour could not go on: {reason}").format(reason=system_reason(error)))
             return
         self._answer = {}
         if request is None:

@@ -288,6 +288,19 @@ def test_a_pipe_chosen_by_itself_is_told_at_once(do_scan: Import, source: Path, 
         do_scan(source / name)
 
 
+def test_why_a_file_cannot_be_read_is_said_in_the_language_of_the_user(do_scan: Import, source: Path) -> None:
+    add_good(source)
+    (source / "dead.png").symlink_to(source / "gone.png")
+    (source / "self.png").symlink_to(source / "self.png")
+    set_language("zh_CN")
+    try:
+        found = do_scan(source)
+    finally:
+        set_language("en")
+    assert "“dead.png”：不存在" in found["dead.png"].detail
+    assert "“self.png”：链接指向自身" in found["self.png"].detail
+
+
 def test_pictures_have_no_column_of_labels(do_scan: Import, source: Path) -> None:
     add_good(source)
     with pytest.raises(UserError, match="no column") as caught:
@@ -335,7 +348,7 @@ def test_unreadable_folder_and_file_are_listed(source: Path, workspace) -> None:
     records = {record.name: record for record in read_items(workspace.dataset("t").items_file)}
     assert_told(records["locked/"], "unreadable", "Check its permissions")
     assert_told(records["secret.png"], "unreadable", "Check its permissions")
-    assert "Permission denied" in records["secret.png"].detail
+    assert "permission is missing" in records["secret.png"].detail
     assert not records["good0.png"].problem
 
 

@@ -12,6 +12,7 @@ import sys
 import threading
 import zipfile
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import docx
@@ -227,6 +228,14 @@ def test_txt_is_the_text_with_a_line_for_readers(tmp_path):
     assert path.name == "A text 2.txt"
     [path] = export_pieces([_text()], tmp_path, format_named("txt", "text"), options=Options(line="start"))
     assert path.read_text(encoding="utf-8") == f"{VISIBLE}\n\nFirst line 第一行\nsecond\n"
+
+
+def test_a_word_document_is_dated_now(tmp_path):
+    before = datetime.now(UTC).replace(microsecond=0)
+    [path] = export_pieces([Piece("text", "a", text="b")], tmp_path, format_named("docx", "text"))
+    told = docx.Document(str(path)).core_properties
+    for date in (told.created, told.modified):
+        assert before <= date.replace(tzinfo=UTC) <= datetime.now(UTC)
 
 
 def test_jsonl_csv_and_docx_hold_all_texts(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -42,6 +43,7 @@ def write(path: Path, pieces: list[Piece], label: AigcLabel, options: Options) -
         document.add_paragraph(VISIBLE)
     properties = document.core_properties
     properties.author, properties.title, properties.comments = "", _clean(pieces[0].title)[:255], ""
+    properties.created = properties.modified = datetime.now(UTC)  # else the day of the library's template
     content = _properties({"AIGC": label.json(), "aigc-desktop": settings_json(pieces[0])})
     package = document.part.package
     package.relate_to(Part(PackURI(f"/{_PART}"), _TYPE, content, package), _RELATION)
