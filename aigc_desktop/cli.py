@@ -25,6 +25,7 @@ from aigc_desktop.core.i18n import LANGUAGES, _, language, set_language
 from aigc_desktop.core.machine import THREADS_VARIABLE, usable_cores
 from aigc_desktop.core.offline import go_offline
 from aigc_desktop.core.request import JobRequest
+from aigc_desktop.core.run import status_words
 from aigc_desktop.core.settings import load_preferences
 from aigc_desktop.core.starters import bring_in, starters
 from aigc_desktop.core.workspace import Workspace, is_name
@@ -192,7 +193,7 @@ def runs(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int
         info = run.info
         shell.row(
             {"id": run.id, **asdict(info), "checkpoints": run.checkpoints()},
-            f"{run.id}\t{info.task}\t{info.status}\t{info.step}/{info.total}\t{info.title}",
+            f"{run.id}\t{info.task}\t{status_words(info)}\t{info.step}/{info.total}\t{info.title}",
         )
         if options.run:
             for name in run.checkpoints():

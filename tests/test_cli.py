@@ -282,6 +282,14 @@ def test_wrong_settings_of_an_import_are_told_before_it_and_leave_nothing(folder
     assert Workspace(folder).datasets() == []
 
 
+def test_the_list_of_runs_is_in_the_language_of_the_user(folder, capsys):
+    Workspace.open(folder).new_run("gpt.train", {}, "诗")
+    assert main(["runs", "--language", "zh_CN"]) == 0
+    assert capsys.readouterr().out.split("\t")[2] == "未开始"
+    assert main(["runs", "--json", "--language", "zh_CN"]) == 0
+    assert json_lines(capsys)[0]["status"] == "new"
+
+
 def test_limits_in_the_help_are_whole(capsys):
     with pytest.raises(SystemExit):
         main(["data", "import", "--help"])

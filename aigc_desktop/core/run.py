@@ -49,6 +49,19 @@ class RunInfo:
     format: int = FORMAT
 
 
+def status_words(info: RunInfo) -> str:
+    """Return a run's status as a word."""
+    words = {
+        "new": _("not started"),
+        "running": _("running"),
+        "interrupted": _("interrupted"),
+        "finished": _("finished"),
+        "stopped": _("stopped"),
+        "failed": _("failed"),
+    }
+    return words[info.status]
+
+
 class Run:
     """A run's directory and the workspace it belongs to; `info` is read afresh, files are the truth."""
 

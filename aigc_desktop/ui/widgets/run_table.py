@@ -9,11 +9,11 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersisten
 
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.i18n import N_, _
-from aigc_desktop.core.run import Run, RunInfo
+from aigc_desktop.core.run import Run, RunInfo, status_words
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.ui.format import readable_date, readable_time
 from aigc_desktop.ui.theme import Theme
-from aigc_desktop.ui.widgets.run_words import status_icon, status_words
+from aigc_desktop.ui.widgets.run_words import status_icon
 
 COLUMNS = (N_("Star"), N_("Title"), N_("Model"), N_("State"), N_("Step"), N_("Time"), N_("Data"), N_("Begun"))
 STAR, TITLE, MODEL, STATE, STEP, TIME, DATA, BEGUN = range(len(COLUMNS))

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aigc_desktop.core.i18n import _
-from aigc_desktop.core.run import RunInfo
-
 STATUS_ICONS = {
     "new": ("clock", "secondary"),
     "running": ("loader-circle", "accent"),
@@ -20,19 +17,6 @@ STATUS_ICONS = {
 def status_icon(status: str) -> tuple[str, str]:
     """Return icon and colour for a run's status; never the colour alone."""
     return STATUS_ICONS[status]
-
-
-def status_words(info: RunInfo) -> str:
-    """Return a run's status as a word."""
-    words = {
-        "new": _("not started"),
-        "running": _("running"),
-        "interrupted": _("interrupted"),
-        "finished": _("finished"),
-        "stopped": _("stopped"),
-        "failed": _("failed"),
-    }
-    return words[info.status]
 
 
 def main_metric(rows: Sequence[dict[str, float]]) -> str:

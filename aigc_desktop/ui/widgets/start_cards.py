@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 from aigc_desktop.core.errors import UserError, readable_size
 from aigc_desktop.core.events import Failed
 from aigc_desktop.core.i18n import _
-from aigc_desktop.core.run import Run, RunInfo
+from aigc_desktop.core.run import Run, RunInfo, status_words
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.ui.background import Background
 from aigc_desktop.ui.format import readable_date
@@ -19,7 +19,7 @@ from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.recent import forget_workspace, recent_workspaces
 from aigc_desktop.ui.widgets.cards import Card
 from aigc_desktop.ui.widgets.controls import IconView, NameButton, button, clear, icon_button, label
-from aigc_desktop.ui.widgets.run_words import loss_values, status_icon, status_words
+from aigc_desktop.ui.widgets.run_words import loss_values, status_icon
 from aigc_desktop.ui.widgets.sparkline import Sparkline
 
 RECENT = 4
