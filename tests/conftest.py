@@ -10,6 +10,7 @@ os.environ.setdefault("AIGC_DESKTOP_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +29,24 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     set_language("en")
     yield
     set_language("en")
+
+
+@pytest.fixture(autouse=True)
+def own_number_formats() -> Iterator[None]:
+    """Undo what trainings set for their whole process, in fixtures and in tests.
+
+    Hypothesis refuses to draw floats, in whichever test comes next, while subnormal numbers are flushed to zero.
+    """
+    _usual_numbers()
+    yield
+    _usual_numbers()
+
+
+def _usual_numbers() -> None:
+    torch = sys.modules.get("torch")  # most tests do without it
+    if torch is not None:
+        torch.set_flush_denormal(False)
+        torch.set_num_threads(1)
 
 
 @pytest.fixture
