@@ -1,0 +1,153 @@
+"""What a trained image Transformer makes: new pictures, pictures painted anew in part, samples of an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from aigc_desktop.core.config import param
+from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.events import Event, EventStream
+from aigc_desktop.core.fields import FieldKind
+from aigc_desktop.core.i18n import N_, _
+from aigc_desktop.core.run import Run
+from aigc_desktop.engine.checkpoint import read_model
+from aigc_desktop.engine.data import to_pictures
+from aigc_desktop.engine.device import choose_device
+from aigc_desktop.engine.making import MakeConfig, stream_samples
+from aigc_desktop.engine.nn.token_drawing import Drawing, draw_masked, draw_tokens
+from aigc_desktop.engine.pictures import (
+    Pictures,
+    class_field,
+    class_index,
+    guidance_field,
+    load_trained,
+    one_by_one,
+    open_mask,
+    open_picture,
+    seeded,
+    together,
+)
+from aigc_desktop.engine.token_transformer_model import Model, load_model
+
+
+class WriteConfig(MakeConfig):
+    """Settings of every task of a trained image Transformer."""
+
+    label: str = class_field()
+    wildness: float = param(
+        1.0, N_("Safe … wild"), N_("Below 1 pictures are nearer to typical ones, above 1 they are bolder."),
+        ge=0.0, le=2.0,
+    )  # fmt: skip
+    walk_steps: int = param(
+        12, N_("Steps per picture"),
+        N_("8 are quick, 16 are good; more is slower and not better. A model that draws token by token has its own."),
+        ge=1, le=256,
+    )  # fmt: skip
+    order: Literal["halton", "confidence"] = param(
+        "halton", N_("Order of places"),
+        N_("Spread evenly gives more varied pictures; surest first gives plainer ones."),
+        labels={"halton": N_("spread evenly"), "confidence": N_("surest first")}, advanced=True,
+    )  # fmt: skip
+    guidance: float = guidance_field(Drawing.guidance)
+
+    def drawing(self) -> Drawing:
+        """Return how tokens are drawn."""
+        return Drawing(self.walk_steps, self.wildness, self.guidance, self.order)
+
+
+class GenerateConfig(WriteConfig):
+    """Settings of making new pictures."""
+
+
+class FillConfig(WriteConfig):
+    """Settings of painting a part of a picture anew, inside or at its borders."""
+
+    picture: Path = param(..., N_("Picture"), N_("The picture to change; its centre is used."), kind=FieldKind.FILE)
+    mask: Path = param(
+        ..., N_("Mask"),
+        N_("A picture of the same form: what is white in it is painted anew, in squares of a few pixels."),
+        kind=FieldKind.FILE,
+    )  # fmt: skip
+
+
+def generate(config: GenerateConfig, run: Run) -> EventStream:
+    """Make new pictures; the seed of each decides it alone."""
+    model, wish = _opened(config, run)
+    yield from _stream(config, run, model, lambda seed: model.paint(seed, wish, config.drawing()))
+
+
+def fill(config: FillConfig, run: Run) -> EventStream:
+    """Paint a part of a picture anew; what lies outside the squares of the mask stays as it is, to the bit."""
+    model, wish = _opened(config, run)
+    shape = model.tokenizer.shape
+    if not model.transformer.shape.masked:
+        raise UserError(
+            _("This model draws token by token and cannot paint a part anew."),
+            _("Choose one that was trained with “Draw many places at once”."),
+        )
+    picture = open_picture(config.picture, shape.size).to(model.device)
+    mask = open_mask(config.mask, shape.size, config.picture).to(model.device)
+    patch = shape.size // shape.side
+    anew = F.max_pool2d(mask, patch)  # (1, 1, side, side)
+    with torch.inference_mode():
+        known = model.tokenizer.tokens(picture)
+    known = known.masked_fill(anew.flatten(1).bool(), model.transformer.unknown)
+    changed = F.interpolate(anew, scale_factor=patch).bool()
+
+    def make(seed: int) -> tuple[Tensor, int]:
+        generator = seeded(seed)
+        label = model.label(wish, generator)
+        tokens = draw_masked(model.transformer, [label], config.drawing(), [generator], known)
+        return torch.where(changed, model.tokenizer.pictures(tokens), picture), label
+
+    yield from _stream(config, run, model, make)
+
+
+def _opened(config: WriteConfig, run: Run) -> tuple[Model, int]:
+    card, weights, device, _trained = load_trained(config, run)
+    return load_model(card, weights, device), class_index(card, config.label)
+
+
+def _stream(config: WriteConfig, run: Run, model: Model, make: Callable[[int], tuple[Tensor, int]]) -> Iterator[Event]:
+    """Yield Samples of `config.count` pictures; `make` gives the picture and the class of a seed."""
+    yield from stream_samples(lambda seeds: _several(model, seeds, make), config, run)
+
+
+def _several(
+    model: Model, seeds: Sequence[int], make: Callable[[int], tuple[Tensor, int]]
+) -> tuple[Pictures, tuple[str, ...]]:
+    labels: list[int] = []
+
+    def one(seed: int) -> Tensor:
+        picture, label = make(seed)
+        labels.append(label)
+        return picture
+
+    pictures = one_by_one(one, seeds)
+    return pictures, model.names(labels)
+
+
+def sampler(folder: Path, device: str) -> Callable[[int, int], Pictures]:
+    """Return a function (count, seed) -> pictures (count, H, W, 3) of a checkpoint, for evaluation.
+
+    They are made several at once, which is faster and rounds differently from one at a time.
+    """
+    model = load_model(*read_model(folder), choose_device(device))
+
+    def make(seeds: range) -> Pictures:
+        generators = [seeded(seed) for seed in seeds]
+        labels = [model.label(-1, generator) for generator in generators]
+        with torch.inference_mode():
+            return to_pictures(model.tokenizer.pictures(draw_tokens(model.transformer, labels, Drawing(), generators)))
+
+    step = together(model.device)
+    return lambda count, seed: np.concatenate(
+        [make(range(start, min(seed + count, start + step))) for start in range(seed, seed + count, step)]
+    )
