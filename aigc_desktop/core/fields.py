@@ -35,6 +35,8 @@ class FieldKind(StrEnum):
     """The name of a class that the chosen model has learned, or "" for any."""
     ATTRIBUTES = "attributes"
     """Lines "name: value" of attributes that the chosen model has learned."""
+    CAPTION = "caption"
+    """What a picture is to show, in words of the captions that the chosen model has learned."""
     ADAPTER = "adapter"
     """An imported adapter of the workspace."""
     DIFFUSION = "diffusion"

@@ -12,6 +12,7 @@ from aigc_desktop.core.family import Plan
 from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.machine import Machine
+from aigc_desktop.engine.caption_words import CaptionWords, caption_notes, words_of
 from aigc_desktop.engine.nn.picture_tokenizer import PictureTokenizer, TokenizerShape
 from aigc_desktop.engine.nn.token_transformer import TokenTransformer, TransformerShape
 from aigc_desktop.engine.picture_plan import cost_of, seconds_per_gigaflop
@@ -51,6 +52,10 @@ class ImageTransformerConfig(TokenizerConfig, LabelledConfig):
         True, N_("Draw many places at once"),
         N_("A picture is there in 8 to 16 steps, and parts of one can be painted anew; off draws token by token."),
     )  # fmt: skip
+    use_captions: bool = param(
+        True, N_("Use captions"),
+        N_("Learn what the captions of the pictures say, so that you can ask for pictures in such words."),
+    )  # fmt: skip
     steps: int = again(LabelledConfig, "steps", 6000)
     tokenizer_share: float = param(
         0.35, N_("Share for the tokens"),
@@ -78,8 +83,8 @@ class ImageTransformerConfig(TokenizerConfig, LabelledConfig):
         ge=0.0, le=0.9, advanced=True,
     )  # fmt: skip
     class_dropout: float = param(
-        0.1, N_("Forgetting the class"),
-        N_("How often the class of a picture is kept secret; guidance when generating needs some of it."),
+        0.1, N_("Forgetting class and caption"),
+        N_("How often both are kept secret of a picture; guidance when generating needs some of it."),
         ge=0.0, le=0.9, advanced=True,
     )  # fmt: skip
     writing_lr: float = param(
@@ -103,10 +108,13 @@ class ImageTransformerConfig(TokenizerConfig, LabelledConfig):
         """Return how many of the steps learn the tokens."""
         return 0 if self.tokens else round(self.tokenizer_share * self.steps)
 
-    def shape(self, tokenizer: TokenizerShape, codes: int, classes: int) -> TransformerShape:
-        """Return the size of the Transformer over such tokens."""
+    def shape(
+        self, tokenizer: TokenizerShape, codes: int, classes: int, words: CaptionWords | None = None
+    ) -> TransformerShape:
+        """Return the size of the Transformer over such tokens, and of what reads the captions."""
+        known = {} if words is None else {"words": len(words.words), "caption": words.read}
         return TransformerShape(
-            codes, tokenizer.side, self.layers, self.width, self.heads, classes, self.masked, self.dropout
+            codes, tokenizer.side, self.layers, self.width, self.heads, classes, self.masked, self.dropout, **known
         )
 
 
@@ -148,14 +156,16 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
     if config is None:
         return Plan(chosen.name, PRESETS, draft.values, problems=draft.problems, device=machine.device)
     reading = config.tokenizer_shape()
-    shape = config.shape(reading, int(config.codes), classes_of(config, dataset))
+    captions, words = words_of(dataset) if config.use_captions else ([], None)
+    shape = config.shape(reading, int(config.codes), classes_of(config, dataset), words)
     tokenizer, writer = reading_cost(config), cost_of(lambda: TokenTransformer(shape))
     parameters = tokenizer.parameters + writer.parameters
-    writing = shape.places * (writer.gigaflops + 2e-9 * shape.codes * shape.width)  # cost_of counts one token
+    places = shape.before + shape.places
+    writing = places * (writer.gigaflops + 2e-9 * shape.codes * shape.width)  # cost_of counts one token
     kept = max(
         tokenizer.activations,
-        shape.places * (shape.layers * KEPT_PER_LAYER * shape.width + 3 * shape.codes)
-        + shape.layers * shape.heads * shape.places**2,
+        places * (shape.layers * KEPT_PER_LAYER * shape.width + 3 * shape.codes)
+        + shape.layers * shape.heads * places**2,
     )
     memory, disk = training_megabytes(parameters, parameters, 4.0 * config.batch_size * kept)
     draft.check_machine(machine, memory)
@@ -168,16 +178,33 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
     return Plan(
         chosen.name, PRESETS, draft.values, parameters, dataset.info.train if dataset is not None else 0,
         config.steps, per_image and per_image * config.steps * config.batch_size,
-        None, memory, disk, machine.device_name or machine.device, draft.problems, _notes(config, dataset),
+        None, memory, disk, machine.device_name or machine.device, draft.problems,
+        _notes(config, dataset, captions, words),
     )  # fmt: skip
 
 
-def _notes(config: ImageTransformerConfig, dataset: Dataset | None) -> list[str]:
+def _notes(
+    config: ImageTransformerConfig, dataset: Dataset | None, captions: list[str], words: CaptionWords | None
+) -> list[str]:
     notes = [
         hungry_note(), *size_notes(config, dataset), *plain_notes(dataset), *class_notes(config, dataset),
-        *best_version_notes(dataset),
+        *_caption_notes(config, dataset, captions, words), *best_version_notes(dataset),
     ]  # fmt: skip
     if config.tokenizer_steps():
         first = _("The first {count} steps learn the tokens; until then you see copies of held-out pictures.")
         notes.insert(0, first.format(count=f"{config.tokenizer_steps():,}"))
+    return notes
+
+
+def _caption_notes(
+    config: ImageTransformerConfig, dataset: Dataset | None, captions: list[str], words: CaptionWords | None
+) -> list[str]:
+    if dataset is None or not config.use_captions:
+        return []
+    if words is None:
+        return [_("No picture has a caption. With a text file of the same name beside each, you can ask in words.")]
+    notes = caption_notes(captions, words)
+    if all(captions):
+        text = _("Every picture has a caption; together they have {count} words.")
+        notes.insert(0, text.format(count=f"{len(words.words):,}"))
     return notes

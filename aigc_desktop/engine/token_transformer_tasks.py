@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -13,10 +13,11 @@ from torch import Tensor
 
 from aigc_desktop.core.config import param
 from aigc_desktop.core.errors import UserError
-from aigc_desktop.core.events import Event, EventStream
+from aigc_desktop.core.events import Event, EventStream, Note
 from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.run import Run
+from aigc_desktop.engine.caption_words import passed_over
 from aigc_desktop.engine.checkpoint import read_model
 from aigc_desktop.engine.data import to_pictures
 from aigc_desktop.engine.device import choose_device
@@ -34,12 +35,17 @@ from aigc_desktop.engine.pictures import (
     seeded,
     together,
 )
-from aigc_desktop.engine.token_transformer_model import Model, load_model
+from aigc_desktop.engine.token_transformer_model import Model, Wish, load_model
 
 
 class WriteConfig(MakeConfig):
     """Settings of every task of a trained image Transformer."""
 
+    caption: str = param(
+        "", N_("Caption"),
+        N_("What the picture is to show, in words of the captions it has learned from; empty for anything."),
+        kind=FieldKind.CAPTION, multiline=True,
+    )  # fmt: skip
     label: str = class_field()
     wildness: float = param(
         1.0, N_("Safe … wild"), N_("Below 1 pictures are nearer to typical ones, above 1 they are bolder."),
@@ -79,13 +85,13 @@ class FillConfig(WriteConfig):
 
 def generate(config: GenerateConfig, run: Run) -> EventStream:
     """Make new pictures; the seed of each decides it alone."""
-    model, wish = _opened(config, run)
+    model, wish = yield from _opened(config, run)
     yield from _stream(config, run, model, lambda seed: model.paint(seed, wish, config.drawing()))
 
 
 def fill(config: FillConfig, run: Run) -> EventStream:
     """Paint a part of a picture anew; what lies outside the squares of the mask stays as it is, to the bit."""
-    model, wish = _opened(config, run)
+    model, wish = yield from _opened(config, run)
     shape = model.tokenizer.shape
     if not model.transformer.shape.masked:
         raise UserError(
@@ -103,16 +109,23 @@ def fill(config: FillConfig, run: Run) -> EventStream:
 
     def make(seed: int) -> tuple[Tensor, int]:
         generator = seeded(seed)
-        label = model.label(wish, generator)
-        tokens = draw_masked(model.transformer, [label], config.drawing(), [generator], known)
-        return torch.where(changed, model.tokenizer.pictures(tokens), picture), label
+        asked = model.asked(wish, generator)
+        tokens = draw_masked(
+            model.transformer, [asked.label], config.drawing(), [generator], known, asked.words
+        )  # fmt: skip
+        return torch.where(changed, model.tokenizer.pictures(tokens), picture), asked.label
 
     yield from _stream(config, run, model, make)
 
 
-def _opened(config: WriteConfig, run: Run) -> tuple[Model, int]:
+def _opened(config: WriteConfig, run: Run) -> Generator[Event, None, tuple[Model, Wish]]:
+    """Return the model and what is asked for, with a Note about words of the caption that it passes over."""
     card, weights, device, _trained = load_trained(config, run)
-    return load_model(card, weights, device), class_index(card, config.label)
+    model = load_model(card, weights, device)
+    caption = " ".join(config.caption.split())
+    if caption:
+        yield from (Note(note, "warning") for note in passed_over(model.words, caption))
+    return model, Wish(class_index(card, config.label), caption)
 
 
 def _stream(config: WriteConfig, run: Run, model: Model, make: Callable[[int], tuple[Tensor, int]]) -> Iterator[Event]:
@@ -143,7 +156,7 @@ def sampler(folder: Path, device: str) -> Callable[[int, int], Pictures]:
 
     def make(seeds: range) -> Pictures:
         generators = [seeded(seed) for seed in seeds]
-        labels = [model.label(-1, generator) for generator in generators]
+        labels = [model.asked(Wish(), generator).label for generator in generators]
         with torch.inference_mode():
             return to_pictures(model.tokenizer.pictures(draw_tokens(model.transformer, labels, Drawing(), generators)))
 

@@ -84,7 +84,7 @@ class Format:
     missing: Callable[[], str] = lambda: ""
 
 
-FREE_TEXT = {"prompt"}
+FREE_TEXT = {"prompt", "caption"}
 """Settings that hold what the user wrote, which may look like anything."""
 
 

@@ -127,7 +127,7 @@ def test_row_by_row_each_token_is_the_likeliest_after_those_before_it(guidance):
 def test_guidance_pushes_from_a_tenth_to_eight_tenths_of_the_places(monkeypatch):
     both, rows = network(True), []
     forward = both.forward
-    monkeypatch.setattr(both, "forward", lambda tokens, labels: rows.append(len(labels)) or forward(tokens, labels))
+    monkeypatch.setattr(both, "forward", lambda t, labels, *rest: rows.append(len(labels)) or forward(t, labels, *rest))
     draw_masked(both, [1], Drawing(steps=16), [seeded(2)])
     assert rows == 2 * [1] + 11 * [2] + 3 * [1]
 
@@ -138,7 +138,7 @@ def test_masked_drawing_fills_every_place_once_and_keeps_what_is_given(order, mo
     known = torch.full((1, 16), both.unknown)
     known[0, 3:7] = torch.tensor([5, 0, 19, 7])
     forward = both.forward
-    monkeypatch.setattr(both, "forward", lambda tokens, labels: seen.append(tokens.clone()) or forward(tokens, labels))
+    monkeypatch.setattr(both, "forward", lambda tokens, *rest: seen.append(tokens.clone()) or forward(tokens, *rest))
     drawn = draw_masked(both, [1], Drawing(steps=5, guidance=1.0, order=order), [seeded(2)], known)
     assert len(seen) == 5 and bool((drawn < 20).all()) and torch.equal(drawn[0, 3:7], known[0, 3:7])
     for before, after in zip(seen, [*seen[1:], drawn], strict=True):

@@ -30,6 +30,8 @@ FAMILIES = {
                {"width": 16, "heads": 2, "layers": 1, "channels": 8, "tokenizer_share": 0.4}),
     "raster": (image_transformer.ImageTransformerConfig, image_transformer.WriterTrainee,
                {"width": 16, "heads": 2, "layers": 1, "channels": 8, "tokenizer_share": 0.4, "masked": False}),
+    "captions": (image_transformer.ImageTransformerConfig, image_transformer.WriterTrainee,
+                 {"width": 16, "heads": 2, "layers": 1, "channels": 8, "tokenizer_share": 0.4}),
     "grid vae": (image_vae.ImageVaeConfig, image_vae.VaeTrainee, {"width": 8, "latent": 64, "spatial": True}),
     "vae": (image_vae.ImageVaeConfig, image_vae.VaeTrainee, {"width": 8, "latent": 8, "feature_weight": 0.5}),
 }  # fmt: skip
@@ -62,7 +64,8 @@ def card(monkeypatch):
 
 def trained(workspace, family, records):
     config_class, trainee_class, own = FAMILIES[family]
-    dataset = workspace.datasets()[0] if workspace.datasets() else shapes(workspace)
+    known = workspace.datasets()
+    dataset = known[0] if known else shapes(workspace, captions=family == "captions")
     config = config_class(**{**COMMON, **own, "dataset": dataset.id})
     run = workspace.new_run("x.train", config.model_dump(mode="json"))
     device = begin(config)

@@ -17,13 +17,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aigc_desktop.core.dataset import Dataset
-from aigc_desktop.core.events import Event, EventStream, Progress, Sample
+from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.events import Event, EventStream, Note, Progress, Sample
 from aigc_desktop.core.family import Family, Task
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.run import Run
 from aigc_desktop.engine import token_transformer_tasks as tasks
-from aigc_desktop.engine.data import Sampler, open_dataset
+from aigc_desktop.engine.caption_words import CaptionWords, caption_notes, captions_of, words_of
+from aigc_desktop.engine.checkpoint import read_card
+from aigc_desktop.engine.data import Indices, Sampler, on_device, open_dataset
 from aigc_desktop.engine.feature_maps import eyes_of
+from aigc_desktop.engine.nn.caption_encoder import NO_WORD
 from aigc_desktop.engine.nn.diffaugment import moved
 from aigc_desktop.engine.nn.language_model import NO_TARGET
 from aigc_desktop.engine.nn.picture_tokenizer import PictureTokenizer
@@ -39,13 +43,15 @@ from aigc_desktop.engine.picture_tokens import (
 )
 from aigc_desktop.engine.pictures import ResizedSource, class_names, painted, seeded
 from aigc_desktop.engine.step import Step
-from aigc_desktop.engine.token_transformer_model import Model
+from aigc_desktop.engine.token_transformer_model import Model, Wish
 from aigc_desktop.engine.token_transformer_setup import ImageTransformerConfig, plan
 from aigc_desktop.engine.training import begin, fit
 from aigc_desktop.engine.two_parts import TwoPartTrainee
 
 PREVIEW_CELLS, PREVIEW_PAIRS = 16, 16
 MOST_VALIDATED, VALIDATED_AT_ONCE = 512, 32
+ALONE = 0.25  # of the pictures are told by their class alone, and as many by their caption alone
+WORD_DROPOUT = 0.1
 
 
 def train(config: ImageTransformerConfig, run: Run) -> EventStream:
@@ -53,7 +59,24 @@ def train(config: ImageTransformerConfig, run: Run) -> EventStream:
     device = begin(config)
     dataset = open_dataset(run, config.dataset, "image")
     tokenizer = chosen_tokenizer(run, config.tokens, device) if config.tokens else None
-    yield from fit(config, run, WriterTrainee(config, dataset, device, tokenizer))
+    config = config.model_copy(update={"use_captions": config.use_captions and not _begun_without_captions(run)})
+    trainee = WriterTrainee(config, dataset, device, tokenizer)
+    yield from (Note(note) for note in trainee.notes)
+    yield from fit(config, run, trainee)
+
+
+def _begun_without_captions(run: Run) -> bool:
+    """Return whether an earlier release began this training, which read no captions."""
+    for name in reversed(run.checkpoints()):
+        try:
+            return "captions" not in read_card(run.checkpoint(name)).extra
+        except UserError:  # damaged: the training will tell, and goes on from the one before
+            continue
+    return False
+
+
+Told = tuple[Tensor, Tensor | None]
+"""Classes (B,) and, where captions are learned, their words (B, L)."""
 
 
 class WriterTrainee(TwoPartTrainee):
@@ -68,10 +91,11 @@ class WriterTrainee(TwoPartTrainee):
     ) -> None:  # fmt: skip
         self.config, self.device = config, device
         self.classes, self.shares = class_names(dataset, config.use_labels)
+        self.words, self.captions, self.notes = _read_captions(config, dataset, device)
         self.tokenizer = tokenizer or PictureTokenizer(config.tokenizer_shape()).to(device)
         reading = self.tokenizer.shape
         self.transformer = TokenTransformer(
-            config.shape(reading, self.tokenizer.fsq.count, len(self.classes))
+            config.shape(reading, self.tokenizer.fsq.count, len(self.classes), self.words)
         ).to(device)  # fmt: skip
         self.modules = {"tokenizer": self.tokenizer, "transformer": self.transformer}
         self.optimizers = {"transformer": adamw([self.transformer], config.writing_lr, config.weight_decay)}
@@ -101,29 +125,43 @@ class WriterTrainee(TwoPartTrainee):
         for indices in step.micro_batches():
             with torch.no_grad(), step.autocast():
                 tokens = self.tokenizer.tokens(moved(self.pictures.images(indices), self.config.shift))
-            labels = self._labels(self.pictures, indices)
-            secret = torch.rand(len(labels), device=self.device) < self.config.class_dropout
+            told = self._told(indices)
             with step.autocast():
-                loss = self._loss(
-                    self.transformer, tokens, labels.masked_fill(secret, len(self.classes)),
-                    mask_shares(len(tokens), self.device),
-                )  # fmt: skip
+                loss = self._loss(self.transformer, tokens, told, mask_shares(len(tokens), self.device))
             step.backward(loss)
             total = step.mean(total, loss)
         assert total is not None
         return {"loss": total, "grad_norm": step.optimize(optimizer)}
 
     def _loss(
-        self, network: TokenTransformer, tokens: Tensor, labels: Tensor, shares: Tensor,
+        self, network: TokenTransformer, tokens: Tensor, told: Told, shares: Tensor,
         generator: torch.Generator | None = None,
     ) -> Tensor:  # fmt: skip
         """Return nats per token: of the hidden ones, or of all, each after those before it."""
+        labels, words = told
+        caption = None if words is None else network.read(words)
         if not self.config.masked:
-            logits = network(tokens[:, :-1], labels)
+            logits = network(tokens[:, :-1], labels, caption=caption)
             return F.cross_entropy(logits.flatten(0, 1).float(), tokens.flatten())
         shown = hide(tokens, shares, network.unknown, generator)
         targets = tokens.masked_fill(shown != network.unknown, NO_TARGET)
-        return F.cross_entropy(network(shown, labels).flatten(0, 1).float(), targets.flatten())
+        logits = network(shown, labels, caption=caption)
+        return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
+
+    def _told(self, indices: Indices | Tensor) -> Told:
+        """Return what a step is told of its pictures: some of nothing, some of the class or the caption alone.
+
+        So each can be asked for without the other. Some words are left out, so that a picture is not known by one.
+        """
+        labels = self._labels(self.pictures, indices)
+        secret = torch.rand(len(labels), device=self.device) < self.config.class_dropout
+        if self.words is None:
+            return labels.masked_fill(secret, len(self.classes)), None
+        words = self.captions["train"][on_device(indices, self.device)]
+        which = torch.rand(len(labels), device=self.device)
+        lost = torch.rand(words.shape, device=self.device) < WORD_DROPOUT
+        words = words.masked_fill((secret | (which < ALONE))[:, None] | lost, NO_WORD)
+        return labels.masked_fill(secret | (which >= 1 - ALONE), len(self.classes)), words
 
     def _labels(self, source: ResizedSource, indices: Any) -> Tensor:
         """Return the classes (B,); a picture without a label is of the last one."""
@@ -145,10 +183,11 @@ class WriterTrainee(TwoPartTrainee):
         for start in range(0, count, VALIDATED_AT_ONCE):
             indices = np.arange(start, min(count, start + VALIDATED_AT_ONCE))
             even = (torch.arange(len(indices), device=self.device) + 0.5) / len(indices)
-            labels = self._labels(self.held_out, indices)
+            words = None if self.words is None else self.captions["validation"][on_device(indices, self.device)]
+            told = self._labels(self.held_out, indices), words
             with torch.inference_mode():
                 tokens = tokenizer.tokens(self.held_out.images(indices))
-                loss = self._loss(network, tokens, labels, torch.cos(0.5 * math.pi * even), generator)
+                loss = self._loss(network, tokens, told, torch.cos(0.5 * math.pi * even), generator)
                 total += float(loss) * len(indices)
             yield
         return {"val_loss": total / count} if count else {}
@@ -161,12 +200,13 @@ class WriterTrainee(TwoPartTrainee):
             pairs = np.arange(min(PREVIEW_PAIRS, len(source)))
             yield Sample(step, copies_beside(tokenizer, source, pairs), role="reconstruction")
             return
-        model = Model(tokenizer, cast(TokenTransformer, models["transformer"]), self.classes, self.shares)
+        network = cast(TokenTransformer, models["transformer"])
+        model = Model(tokenizer, network, self.classes, self.shares, self.words)
         seeds = range(self.config.seed, self.config.seed + PREVIEW_CELLS)
         labels: list[int] = []
 
         def paint(seed: int) -> Tensor:
-            picture, label = model.paint(seed, -1, Drawing())
+            picture, label = model.paint(seed, Wish(), Drawing())
             labels.append(label)
             return picture
 
@@ -178,7 +218,19 @@ class WriterTrainee(TwoPartTrainee):
         return {
             "tokenizer": write_tokenizer(self.tokenizer), "transformer": asdict(self.transformer.shape),
             "resolution": self.tokenizer.shape.size, "classes": self.classes, "shares": self.shares,
+            "captions": self.words and self.words.told(),
         }  # fmt: skip
+
+
+def _read_captions(
+    config: ImageTransformerConfig, dataset: Dataset, device: torch.device
+) -> tuple[CaptionWords | None, dict[str, Tensor], list[str]]:
+    """Return the words of the captions, the rows (N, L) of both splits, and what to say of them."""
+    captions, words = words_of(dataset) if config.use_captions else ([], None)
+    if words is None:
+        return None, {}, []
+    rows = {"train": words.rows(captions), "validation": words.rows(captions_of(dataset, "validation"))}
+    return words, {split: found.to(device) for split, found in rows.items()}, caption_notes(captions, words)
 
 
 GenerateConfig, FillConfig = tasks.GenerateConfig, tasks.FillConfig

@@ -69,7 +69,7 @@ class SelfAttention(nn.Module):
     ) -> Tensor:  # fmt: skip
         """Return (B, T, C) for x (B, T, C); with a cache x holds new tokens only.
 
-        `seen`, bool (B, 1, T, T), says which keys each query sees; without it, all, or all up to itself.
+        `seen`, bool (B, 1, T, S), says which of the S keys each query sees; without it, all, or all up to itself.
         """
         B, T, C = x.shape
         # (B, T, 3C) -> 3 × (B, H, T, D)
@@ -80,8 +80,8 @@ class SelfAttention(nn.Module):
             y = attend(q, k, v, seen, causal=self.causal and seen is None)
         else:
             keys, values = cache.extend(layer, k, v)
-            if T == 1:  # one new token sees everything before it
-                y = attend(q, keys, values)
+            if seen is not None or T == 1:  # one new token sees everything before it
+                y = attend(q, keys, values, seen)
             else:
                 past = torch.ones(T, keys.shape[2], dtype=torch.bool, device=x.device).tril(keys.shape[2] - T)
                 y = attend(q, keys, values, past)

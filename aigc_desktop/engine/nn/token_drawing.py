@@ -15,6 +15,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from aigc_desktop.engine.nn.attention import Cache
+from aigc_desktop.engine.nn.caption_encoder import NO_WORD
 from aigc_desktop.engine.nn.token_transformer import TokenTransformer
 
 GUIDED = (0.1, 0.8)  # shares drawn between which guidance pushes; all the way it costs variety (arXiv:2404.07724)
@@ -81,19 +83,21 @@ def hide(tokens: Tensor, shares: Tensor, unknown: int, generator: torch.Generato
 
 def draw_masked(
     network: TokenTransformer, labels: Sequence[int], drawing: Drawing, generators: Generators,
-    known: Tensor | None = None,
+    known: Tensor | None = None, words: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """Return the tokens (N, T) of pictures; places of `known` (1, T) that are not the unknown token stay.
 
-    `labels` are classes, or the number of classes for any.
+    `labels` are classes, or the number of classes for any; `words` (N, L) are captions, without a word for any.
     """
     tokens = _nothing_known(network) if known is None else known
     tokens = tokens.repeat(len(labels), 1)
+    asked = _Asked(network, labels, words)
     unknown = torch.stack([_order(network, tokens[0], generator) for generator in generators])  # (N, U)
     count = unknown.shape[1]
     left = left_after(count, drawing.steps)
     for step, keep in enumerate(left):
-        logits = _guided(network, tokens, labels, drawing.push(1 - unknown.shape[1] / count))
+        push = drawing.push(1 - unknown.shape[1] / count)
+        logits = _pushed(asked.logits(tokens, push), len(labels), push)
         logits = logits.gather(1, unknown[:, :, None].expand(-1, -1, logits.shape[2])).float()
         drawn = _draw(logits, drawing.temperature, generators)
         if drawing.order == "confidence":
@@ -109,23 +113,52 @@ def draw_masked(
 
 
 def draw_raster(
-    network: TokenTransformer, labels: Sequence[int], drawing: Drawing, generators: Generators
-) -> Tensor:
+    network: TokenTransformer, labels: Sequence[int], drawing: Drawing, generators: Generators,
+    words: Tensor | None = None,
+) -> Tensor:  # fmt: skip
     """Return the tokens (N, T) of pictures, drawn one after another with a cache of what was computed."""
-    rows = _rows(network, labels, drawing.guidance)
-    cache, pushes = network.new_cache(len(rows)), len(rows) // len(labels)
-    drawn = [rows.new_empty(len(labels), 0)]
+    asked = _Asked(network, labels, words)
+    cache = network.new_cache(asked.rows(drawing.guidance) * len(labels))
+    drawn = [torch.empty(len(labels), 0, dtype=torch.int64, device=network.tokens.weight.device)]
     for place in range(network.shape.places):
-        push = drawing.push(place / network.shape.places)
-        logits = _pushed(network(drawn[-1].repeat(pushes, 1), rows, cache), len(labels), push)
+        logits = asked.logits(drawn[-1], drawing.guidance, cache)
+        logits = _pushed(logits, len(labels), drawing.push(place / network.shape.places))
         drawn.append(_draw(logits.float(), drawing.temperature, generators))
     return torch.cat(drawn, 1)
 
 
-def draw_tokens(network: TokenTransformer, labels: Sequence[int], drawing: Drawing, generators: Generators) -> Tensor:
+def draw_tokens(
+    network: TokenTransformer, labels: Sequence[int], drawing: Drawing, generators: Generators,
+    words: Tensor | None = None,
+) -> Tensor:  # fmt: skip
     """Return the tokens (N, T) of new pictures, drawn in the way that the network has learned."""
-    draw = draw_masked if network.shape.masked else draw_raster
-    return draw(network, labels, drawing, generators)
+    if network.shape.masked:
+        return draw_masked(network, labels, drawing, generators, words=words)
+    return draw_raster(network, labels, drawing, generators, words)
+
+
+class _Asked:
+    """What the pictures of a batch are asked for, read once: classes and captions, and any of both for guidance."""
+
+    def __init__(self, network: TokenTransformer, labels: Sequence[int], words: Tensor | None) -> None:
+        self.network, device = network, network.tokens.weight.device
+        anything, count = network.shape.classes, len(labels)
+        if words is None:
+            words = torch.full((count, network.shape.caption), NO_WORD)
+        self.plain = all(label == anything for label in labels) and not bool((words != NO_WORD).any())
+        self.labels = torch.tensor([*labels, *[anything] * count], device=device)
+        self.captions = network.read(torch.cat([words, torch.full_like(words, NO_WORD)]).to(device))
+
+    def rows(self, guidance: float) -> int:
+        """Return how many rows a picture has: what is asked for, and any, where guidance needs both."""
+        return 1 if guidance == 1 or self.plain else 2
+
+    def logits(self, tokens: Tensor, guidance: float, cache: Cache | None = None) -> Tensor:
+        """Return the logits of all rows, first those of what is asked for, of tokens (N, T) of the pictures."""
+        rows = self.rows(guidance)
+        count = rows * len(tokens)
+        captions = self.captions and (self.captions[0][:count], self.captions[1][:count])
+        return self.network(tokens.repeat(rows, 1), self.labels[:count], cache, captions)
 
 
 def _nothing_known(network: TokenTransformer) -> Tensor:
@@ -141,19 +174,6 @@ def _order(network: TokenTransformer, tokens: Tensor, generator: torch.Generator
     rows, columns = (order // side + shift[0]) % side, (order % side + shift[1]) % side
     order = (rows * side + columns).to(tokens.device)
     return order[tokens[order] == network.unknown]
-
-
-def _rows(network: TokenTransformer, labels: Sequence[int], guidance: float) -> Tensor:
-    """Return the classes of the rows that are computed: those asked for, and any, where guidance needs both."""
-    anything = network.shape.classes
-    plain = guidance == 1 or all(label == anything for label in labels)
-    told = list(labels) if plain else [*labels, *[anything] * len(labels)]
-    return torch.tensor(told, device=network.tokens.weight.device)
-
-
-def _guided(network: TokenTransformer, tokens: Tensor, labels: Sequence[int], guidance: float) -> Tensor:
-    rows = _rows(network, labels, guidance)
-    return _pushed(network(tokens.repeat(len(rows) // len(labels), 1), rows), len(labels), guidance)
 
 
 def _pushed(logits: Tensor, count: int, guidance: float) -> Tensor:

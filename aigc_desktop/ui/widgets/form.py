@@ -342,7 +342,10 @@ def default_text(spec: FieldSpec, value: Any) -> str:
             return _(dict(spec.choices).get(value, str(value)))
         case FieldKind.INT | FieldKind.FLOAT if value is not None:
             return f"{readable_number(value)} {_(spec.unit)}".strip()
-        case FieldKind.TEXT | FieldKind.CLASS | FieldKind.ATTRIBUTES | FieldKind.PATH | FieldKind.FILE if value:
+        case (
+            FieldKind.TEXT | FieldKind.CLASS | FieldKind.ATTRIBUTES | FieldKind.CAPTION | FieldKind.PATH
+            | FieldKind.FILE
+        ) if value:  # fmt: skip
             return str(value)
         case _:
             return ""

@@ -163,6 +163,16 @@ class ParagraphInput(FieldInput):
         self.area.blockSignals(False)
 
 
+class CaptionInput(ParagraphInput):
+    """A caption, with one of the training's as an example while it is empty."""
+
+    def __init__(self, spec: FieldSpec, theme: Theme) -> None:
+        super().__init__(spec, theme)
+        examples = [text for _name, text in spec.choices]
+        self.area.setPlaceholderText(_("For example: {caption}").format(caption=examples[0]) if examples else "")
+        self.area.setFixedHeight(theme.px(64))
+
+
 class ChoiceInput(FieldInput):
     """One of several values, each (value, text to show); `way_out` says what to do while there is none."""
 
@@ -251,6 +261,8 @@ def make_input(spec: FieldSpec, theme: Theme, choices: Choices) -> FieldInput:
             return TextInput(spec)
         case FieldKind.ATTRIBUTES:
             return ParagraphInput(spec, theme)
+        case FieldKind.CAPTION:
+            return CaptionInput(spec, theme)
         case FieldKind.TEXT:
             return ParagraphInput(spec, theme) if spec.multiline else TextInput(spec)
 

@@ -14,7 +14,10 @@ from aigc_desktop.core.run import Run
 
 
 def asked_for(specs: Iterable[FieldSpec], run: Run, version: str) -> list[FieldSpec]:
-    """Return the fields with the classes and attributes of a saved version; those it has none of are left out."""
+    """Return the fields with the classes, attributes and examples of captions of a saved version.
+
+    Those it has none of are left out.
+    """
     told = _told(run, version)
     classes, attributes = _names(told, "classes"), _names(told, "fields")
     fields = []
@@ -26,6 +29,10 @@ def asked_for(specs: Iterable[FieldSpec], run: Run, version: str) -> list[FieldS
         elif spec.kind is FieldKind.ATTRIBUTES:
             if attributes:
                 fields.append(replace(spec, choices=tuple((name, f"{name}: …") for name in attributes)))
+        elif spec.kind is FieldKind.CAPTION:
+            captions = told.get("captions")
+            if isinstance(captions, dict):
+                fields.append(replace(spec, choices=tuple((text, text) for text in _names(captions, "examples"))))
         else:
             fields.append(spec)
     return fields

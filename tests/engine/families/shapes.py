@@ -1,6 +1,6 @@
 """A small real data set: discs and squares of many colours, in folders named after the shape.
 
-With a ground like "#00000000" the pictures are transparent.
+With a ground like "#00000000" the pictures are transparent; with `captions` each has one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from aigc_desktop.data.scan import ScanConfig
 
 def shapes(
     workspace: Workspace, count: int = 40, size: int = 32, validation: float = 0.4, wide: int = 1,
-    ground: str = "white", **freeze: str,
+    ground: str = "white", captions: bool = False, **freeze: str,
 ) -> Dataset:  # fmt: skip
     random = np.random.default_rng(0)
     source = workspace.folder / "shapes"
@@ -33,6 +33,8 @@ def shapes(
         draw = ImageDraw.Draw(picture)
         (draw.ellipse if name == "disc" else draw.rectangle)(box, fill=colour)
         picture.save(source / name / f"{i}.png")
+        if captions:
+            (source / name / f"{i}.txt").write_text(f"a {name} of number {i}", encoding="utf-8")
     config = check(ScanConfig, {"source": str(source), "kind": "image", "labels": "folders"})
     values = {"size": str(size), "validation": validation, **freeze}
     for event in import_dataset(config, values, Run(workspace.folder, workspace.folder)):
