@@ -20,6 +20,7 @@ from aigc_desktop.core.report import report_of
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.pretrained.tiny import write_tiny_model
+from aigc_desktop.export.export import read_settings
 from aigc_desktop.terminal import Shell, event_line
 
 QUICK_GPT = ["--steps", "3", "--layers", "1", "--width", "32", "--heads", "2", "--context", "32", "--batch-size", "2"]
@@ -217,6 +218,30 @@ def test_pictures_are_tokens_that_a_transformer_writes(tmp_path, folder, capsys)
     fill[-1] = str(tmp_path / "mask.png")
     assert main(["generate", writer.id, *fill, "--count", "1", "--out", str(tmp_path / "filled")]) == 0
     assert len(list((tmp_path / "filled").glob("*.png"))) == 1
+
+
+def test_pictures_are_asked_for_in_words(tmp_path, folder, capsys):
+    (tmp_path / "cups").mkdir()
+    for i in range(24):
+        Image.new("RGB", (32, 32), (10 * i, 90, 250 - 10 * i)).save(tmp_path / "cups" / f"{i}.png")
+        (tmp_path / "cups" / f"{i}.txt").write_text("a red cup" if i > 11 else "蓝色的杯子", encoding="utf-8")
+    assert main(["data", "import", str(tmp_path / "cups"), "--size", "32"]) == 0
+    small = ["--steps", "2", "--batch-size", "4", "--device", "cpu"]
+    small += ["--channels", "8", "--width", "16", "--layers", "1", "--heads", "2"]
+    runs = {}
+    for told in ("--use-captions", "--no-use-captions"):
+        assert main(["train", "image_transformer", "--dataset", "cups", *small, told]) == 0
+        runs[told] = Workspace(folder).runs()[0].id
+    out = ["--count", "1", "--out", str(tmp_path / "out")]
+    capsys.readouterr()
+    assert main(["generate", runs["--use-captions"], "--caption", "a green 杯子", *out]) == 0
+    assert "Never seen in training, so it changes nothing: green." in "".join(capsys.readouterr())
+    (picture,) = (tmp_path / "out").glob("*.png")
+    assert read_settings(picture)["settings"]["caption"] == "a green 杯子"
+    assert main(["generate", runs["--use-captions"], "--caption", "green", *out]) == 1
+    assert "No word of “green” was in the captions of the training." in capsys.readouterr().err
+    assert main(["generate", runs["--no-use-captions"], "--caption", "a red cup", *out]) == 1
+    assert "This model has not learned captions." in capsys.readouterr().err
 
 
 def test_a_published_model_is_imported_listed_and_writes(tmp_path, folder, capsys):

@@ -34,6 +34,16 @@ def test_known_names_are_offered(run):
     assert [text for _name, text in attributes.choices] == ["label: …", "poet: …"] and count == SPECS[2]
 
 
+def test_a_caption_is_offered_with_examples_to_a_model_that_learned_captions(run):
+    caption = FieldSpec("caption", FieldKind.CAPTION, "", "Caption", "What.", multiline=True)
+    card(run, {"captions": {"words": ["red"], "read": 8, "examples": ["a red cup", "红杯"]}})
+    (offered,) = asked_for([caption], run, "best")
+    assert [text for text, _shown in offered.choices] == ["a red cup", "红杯"] and offered.kind is FieldKind.CAPTION
+    for extra in ({"captions": None}, {}, {"captions": "odd"}):
+        card(run, extra)
+        assert asked_for([caption, *SPECS[2:]], run, "best") == SPECS[2:]
+
+
 @pytest.mark.parametrize("extra", [{}, {"classes": [], "fields": None}, {"classes": 5}, "no table"])
 def test_without_any_the_fields_are_left_out(run, extra):
     card(run, extra)

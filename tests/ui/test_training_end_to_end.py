@@ -16,6 +16,7 @@ from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.pages.create import CreatePage
 from aigc_desktop.ui.pages.data import DataPage
 from aigc_desktop.ui.pages.train import TrainPage
+from tests.engine.families.shapes import shapes
 from tests.engine.toy import marked_dataset, text_dataset
 
 LONG = 60_000
@@ -151,6 +152,46 @@ def test_a_text_vae_learns_and_writes_like_a_given_text(qtbot, pages, workspace,
     qtbot.waitUntil(lambda: create.handle is None, timeout=LONG)
     assert isinstance(handle.ending, Finished), handle.ending
     assert len(create.batch.works) == 3 and len({work.seed for work in create.batch.works}) == 3
+
+
+def test_an_image_transformer_is_asked_in_words_of_its_captions(qtbot, pages, workspace, center):
+    dataset = shapes(workspace, captions=True)
+    train, create = pages["train"], pages["create"]
+    qtbot.waitUntil(lambda: bool(center.catalogue), timeout=LONG)
+    runs = {}
+    for use in (True, False):
+        train._another()
+        train.shown(dataset=dataset.id)
+        _start(qtbot, train, 4, "image_transformer", layers=1, heads=2, channels=8, use_captions=use)
+        handle = train.handle
+        qtbot.waitUntil(lambda: train.handle is None, timeout=LONG)
+        assert isinstance(handle.ending, Finished), handle.ending
+        runs[use] = train.run.id
+
+    create.shown(run=runs[False], task="image_transformer.generate")
+    assert "caption" not in create.panel.form.rows
+    create.shown(run=runs[True], task="image_transformer.generate")
+    assert create.panel.form.rows["caption"].input.area.placeholderText().startswith("For example: a ")
+
+    def make(**values):
+        create.panel.form.set_values({"count": 2, **values})
+        create.generate()
+        handle = create.handle
+        qtbot.waitUntil(lambda: create.handle is None, timeout=LONG)
+        return handle
+
+    handle = make(caption="a striped disc")
+    assert isinstance(handle.ending, Finished), handle.ending
+    assert any(note.endswith(": striped.") for note in create.panel.progress.notes)
+    first = create.batch.works[1]
+    assert first.origin["settings"]["caption"] == "a striped disc"
+    create.panel.form.set_values({"caption": ""})
+    create.like_this(first.origin)
+    qtbot.waitUntil(lambda: create.handle is None, timeout=LONG)
+    assert create.panel.form.values()["caption"] == "a striped disc" and len(create.batch.works) == 1
+    assert (create.batch.works[0].picture() == first.picture()).all()
+    ending = make(caption="nobody there").ending
+    assert isinstance(ending, Failed) and ending.message.startswith("No word of “nobody there”")
 
 
 def test_a_table_teaches_attributes_that_are_chosen_when_writing(qtbot, pages, workspace, tmp_path):
