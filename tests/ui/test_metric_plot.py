@@ -129,6 +129,8 @@ def test_metrics_are_named_in_plain_words_and_grouped_by_scale():
     assert words_for("some_new_number").title == "Some new number"
     assert words_for("code_usage").title == "Codes in use" and words_for("code_usage").group == "share"
     assert words_for("val_loss_mle").title == "Loss, likelihood only, validation"
+    assert words_for("val_loss_untold").title == "Without captions, validation"
+    assert words_for("val_loss_untold").group == "loss"
     assert words_for("val_frechet").group == words_for("val_frechet_mle").group == "frechet"
     assert words_for("val_self_bleu").group == words_for("val_unique_mle").group == "share"
 

@@ -51,7 +51,6 @@ from aigc_desktop.engine.two_parts import TwoPartTrainee
 PREVIEW_CELLS, PREVIEW_PAIRS = 16, 16
 MOST_VALIDATED, VALIDATED_AT_ONCE = 512, 32
 ALONE = 0.25  # of the pictures are told by their class alone, and as many by their caption alone
-WORD_DROPOUT = 0.1
 
 
 def train(config: ImageTransformerConfig, run: Run) -> EventStream:
@@ -151,7 +150,7 @@ class WriterTrainee(TwoPartTrainee):
     def _told(self, indices: Indices | Tensor) -> Told:
         """Return what a step is told of its pictures: some of nothing, some of the class or the caption alone.
 
-        So each can be asked for without the other. Some words are left out, so that a picture is not known by one.
+        So each can be asked for without the other.
         """
         labels = self._labels(self.pictures, indices)
         secret = torch.rand(len(labels), device=self.device) < self.config.class_dropout
@@ -159,8 +158,7 @@ class WriterTrainee(TwoPartTrainee):
             return labels.masked_fill(secret, len(self.classes)), None
         words = self.captions["train"][on_device(indices, self.device)]
         which = torch.rand(len(labels), device=self.device)
-        lost = torch.rand(words.shape, device=self.device) < WORD_DROPOUT
-        words = words.masked_fill((secret | (which < ALONE))[:, None] | lost, NO_WORD)
+        words = words.masked_fill((secret | (which < ALONE))[:, None], NO_WORD)
         return labels.masked_fill(secret | (which >= 1 - ALONE), len(self.classes)), words
 
     def _labels(self, source: ResizedSource, indices: Any) -> Tensor:
@@ -173,24 +171,29 @@ class WriterTrainee(TwoPartTrainee):
     def validate(self, models: Mapping[str, nn.Module]) -> Generator[None, None, dict[str, float]]:
         """Return how well held-out pictures are copied, or once tokens are frozen, the nats of their tokens.
 
-        The same places are hidden each time.
+        The same places are hidden each time; where captions are learned, also without these, to tell what they teach.
         """
         tokenizer = cast(PictureTokenizer, models["tokenizer"])
         if self.taken <= self.first_steps:
             return (yield from check_tokens(tokenizer, self.held_out))
         network, count = cast(TokenTransformer, models["transformer"]), min(MOST_VALIDATED, len(self.held_out))
-        generator, total = seeded(self.config.seed), 0.0
+        generator, totals = seeded(self.config.seed), {"val_loss": 0.0}
         for start in range(0, count, VALIDATED_AT_ONCE):
             indices = np.arange(start, min(count, start + VALIDATED_AT_ONCE))
             even = (torch.arange(len(indices), device=self.device) + 0.5) / len(indices)
-            words = None if self.words is None else self.captions["validation"][on_device(indices, self.device)]
-            told = self._labels(self.held_out, indices), words
+            labels, hidden = self._labels(self.held_out, indices), generator.get_state()
+            told: dict[str, Told] = {"val_loss": (labels, None)}
+            if self.words is not None:
+                words = self.captions["validation"][on_device(indices, self.device)]
+                told = {"val_loss": (labels, words), "val_loss_untold": (labels, torch.zeros_like(words))}
             with torch.inference_mode():
                 tokens = tokenizer.tokens(self.held_out.images(indices))
-                loss = self._loss(network, tokens, told, torch.cos(0.5 * math.pi * even), generator)
-                total += float(loss) * len(indices)
+                for name, what in told.items():
+                    generator.set_state(hidden)
+                    loss = self._loss(network, tokens, what, torch.cos(0.5 * math.pi * even), generator)
+                    totals[name] = totals.get(name, 0.0) + float(loss) * len(indices)
             yield
-        return {"val_loss": total / count} if count else {}
+        return {name: total / count for name, total in totals.items()} if count else {}
 
     def preview(self, step: int, models: Mapping[str, nn.Module]) -> Iterable[Event]:
         """Give held-out pictures beside their copies while tokens are learned, then pictures of the same seeds."""

@@ -101,6 +101,7 @@ _WORDS = {
     "random": N_("Random features"),
     "feature": N_("Feature"),
     "distance": N_("distance"),
+    "untold": N_("without captions"),
     "bleu": "BLEU",
 }
 

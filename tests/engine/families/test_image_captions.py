@@ -96,7 +96,9 @@ def test_what_is_drawn_lies_where_the_caption_says(story, caption):
 
 
 def test_the_right_caption_makes_held_out_pictures_likelier_than_another(story):
-    _workspace, dataset, run, _events = story
+    _workspace, dataset, run, events = story
+    (checked,) = [e.values for e in events if isinstance(e, Metric) and "val_loss" in e.values]
+    assert checked["val_loss"] < checked["val_loss_untold"]
     model = load_model(*read_model(run.checkpoint("last")), torch.device("cpu"))
     captions = captions_of(dataset, "validation")
     right = model.words.rows(captions)
@@ -196,8 +198,9 @@ def test_pictures_without_a_caption_are_learned_as_any(workspace, labels):
 def test_without_captions_it_is_asked_for_none(workspace, values):
     values = dict(values)
     dataset = captioned(workspace, **({"told": values.pop("told")} if "told" in values else {}), count=24)
-    run, _events = started(workspace, image_transformer, settings(dataset, **values))
+    run, events = started(workspace, image_transformer, settings(dataset, **values))
     card, weights = read_model(run.checkpoint("last"))
+    assert not [e for e in events if isinstance(e, Metric) and "val_loss_untold" in e.values]
     assert card.extra["captions"] is None and not [name for name in weights if ".captions." in name]
     with pytest.raises(UserError, match="not learned captions") as told:
         made(image_transformer.generate, run, workspace, caption="left")
