@@ -9,8 +9,10 @@ from PySide6.QtGui import QColor, QImage, QTextLayout
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel, QWidget
 
+from aigc_desktop.core.events import Failed
 from aigc_desktop.core.family import Plan, Preset, Problem
 from aigc_desktop.core.i18n import set_language
+from aigc_desktop.core.settings import Preferences
 from aigc_desktop.ui.format import readable_count, readable_date, readable_time
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.cards import ActionCard, FlowLayout
@@ -18,6 +20,7 @@ from aigc_desktop.ui.widgets.checks import DARK, LIGHT, SIDE, on_checks
 from aigc_desktop.ui.widgets.choice_dialog import ChoiceDialog
 from aigc_desktop.ui.widgets.controls import NameButton, label
 from aigc_desktop.ui.widgets.empty_state import EmptyState
+from aigc_desktop.ui.widgets.failure import FailureDialog
 from aigc_desktop.ui.widgets.plan_card import PlanCard, facts_of
 from aigc_desktop.ui.widgets.side_by_side import Folding
 from aigc_desktop.ui.widgets.sparkline import Sparkline, thin
@@ -218,3 +221,16 @@ def test_controls_fold_into_two_lines_where_one_is_too_narrow(width: int, below:
     qtbot.waitUntil(lambda: (bar.rest.y() > first.geometry().bottom()) == below)
     assert (third.y() > second.geometry().bottom()) == below
     assert bar.minimumSizeHint().width() <= 200
+
+
+@pytest.mark.parametrize("scale", [100, 200])
+def test_a_failure_shows_its_sentences_whole(qtbot, qapp, scale):
+    theme = Theme(qapp, Preferences(language="zh_CN", theme="light", scale=scale))
+    sentence = "“striped”中的词都没有在训练的说明文字里出现过。" * 2
+    dialog = FailureDialog(theme, Failed("UserError", sentence, "请用这些说明文字里那样的词：" + "红色的龙 · " * 9, ""))
+    qtbot.addWidget(dialog)
+    dialog.show()
+    qtbot.waitExposed(dialog)
+    for text in dialog.findChildren(QLabel):
+        if text.wordWrap():
+            assert text.height() >= text.heightForWidth(text.width()), text.text()

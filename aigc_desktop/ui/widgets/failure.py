@@ -52,7 +52,9 @@ class FailureDialog(QDialog):
         box.addLayout(self._make_buttons())
 
     def sizeHint(self) -> QSize:
-        return QSize(self.theme.px(560), super().sizeHint().height())
+        # Qt makes a dialog no wider than this, but after it has counted the lines of its sentences at the wished width
+        most = max(self.minimumWidth(), self.screen().size().width() * 2 // 3)
+        return QSize(min(self.theme.px(560), most), super().sizeHint().height())
 
     def _make_message(self) -> QHBoxLayout:
         row = QHBoxLayout()
