@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
-from PySide6.QtCore import QCoreApplication, QEvent, QPoint
+from PySide6.QtCore import QCoreApplication, QEvent, QPoint, Qt
 from PySide6.QtGui import QPixmap, QRegion
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QDialog, QWidget
 
 from aigc_desktop.core.labels import PROPOSED, JournalWriter, TextLabel
@@ -18,6 +19,7 @@ from aigc_desktop.data.label_index import digest_of
 from aigc_desktop.ui.main_window import MainWindow
 from aigc_desktop.ui.tour import Tour
 from aigc_desktop.ui.widgets.edit_dialog import EditDialog
+from aigc_desktop.ui.widgets.mask_dialog import MaskDialog
 from aigc_desktop.ui.widgets.settings_cards import AboutCard
 
 PATIENCE_S = 120
@@ -459,6 +461,18 @@ def starter(stage: Stage) -> None:
     create = stage.window.pages["create"]
     stage.wait(lambda: create.batch is not None and create.handle is None and bool(create.batch.works))
     stage.shoot("starter-create")
+    create.view.grid.select_rows([0])
+    create.view.actions_by_key["repaint"].trigger()
+    dialog = create.findChild(MaskDialog)
+    stage.wait(lambda: not dialog.canvas.image.isNull())
+    middle = dialog.canvas.rect().center()
+    QTest.mousePress(dialog.canvas, Qt.MouseButton.LeftButton, pos=middle)
+    QTest.mouseMove(dialog.canvas, middle + QPoint(90, -60))
+    QTest.mouseRelease(dialog.canvas, Qt.MouseButton.LeftButton, pos=middle + QPoint(90, -60))
+    stage.dialog("starter-mask", close=False)
+    dialog.use.click()
+    stage.wait(lambda: "mask" in create.panel.form.values())
+    stage.shoot("starter-repaint")
     stage.window.navigate("start")
     stage.shoot("starter-start")
 

@@ -63,7 +63,7 @@ def describe(config: type[TaskConfig]) -> list[FieldSpec]:
 
 
 def _place(field: FieldSpec) -> int:
-    given = field.multiline or (field.kind is FieldKind.FILE and field.required)
+    given = field.multiline or (field.kind in (FieldKind.FILE, FieldKind.MASK) and field.required)
     return 0 if field.kind in WORKED_ON else 1 if given else 2
 
 

@@ -24,6 +24,8 @@ class FieldKind(StrEnum):
     PATH = "path"
     FILE = "file"
     """A path of a file, not of a folder."""
+    MASK = "mask"
+    """A picture file that is white where the one of the field `picture` is to change; it can be painted."""
     DATASET = "dataset"
     RUN = "run"
     CHECKPOINT = "checkpoint"

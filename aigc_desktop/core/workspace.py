@@ -1,6 +1,6 @@
 """A workspace: a folder the user can see, copy and back up. Files are the truth.
 
-datasets/ runs/ results/ evaluations/ library/ models/ queue/ recipes/ trash/
+datasets/ runs/ results/ evaluations/ library/ models/ masks/ queue/ recipes/ trash/
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from aigc_desktop.core.dataset import Dataset
     from aigc_desktop.core.model import Model
 
-FOLDERS = ("datasets", "runs", "results", "evaluations", "library", "models", "queue", "recipes", "trash")
+FOLDERS = ("datasets", "runs", "results", "evaluations", "library", "models", "masks", "queue", "recipes", "trash")
 _LONGEST_NAME = 200  # bytes; every system takes so many
 _SHOWN = 80  # letters of what is no name
 _DATE = "%Y-%m-%d_%H%M%S"

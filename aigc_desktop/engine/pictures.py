@@ -274,7 +274,7 @@ def open_mask(path: Path, size: int, picture: Path) -> Tensor:
     if not mask.any():
         raise UserError(
             _("Nothing in the mask “{name}” is white.").format(name=shown_name(path.name)),
-            _("Paint what is to change white, and the rest black."),
+            _("Paint what is to change white, and the rest black. Only the centre of a picture is used."),
         )
     return mask
 

@@ -79,7 +79,7 @@ class FillConfig(WriteConfig):
     mask: Path = param(
         ..., N_("Mask"),
         N_("A picture of the same form: what is white in it is painted anew, in squares of a few pixels."),
-        kind=FieldKind.FILE,
+        kind=FieldKind.MASK,
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QWidget
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.library import Card, Library
 from aigc_desktop.ui.dragging import LIMIT, files_to_drag
-from aigc_desktop.ui.explored import origin_of_card, variants_of, was_explored
+from aigc_desktop.ui.explored import elsewhere, origin_of_card
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.reveal import open_outside
 
@@ -29,34 +29,31 @@ class CardActions:
         self.owner, self.services, self.library = owner, services, library
 
     def act(self, action: str, cards: list[Card]) -> None:
-        """Do one of "like", "variants", "export", "copy", "folder" with at least one work."""
+        """Do one of "like", "variants", "repaint", "export", "copy", "folder" with at least one work."""
+        card = cards[0]
+        told = elsewhere(
+            self.services, action, origin_of_card(card), self.library.path(card), card.id, card.title
+        )  # fmt: skip
+        if told is not None:
+            self.services.navigate(told[0], **told[1])
+            return
         match action:
             case "like":
-                self.like(cards[0])
-            case "variants":
-                self.vary(cards[0])
+                self.like(card)
             case "export":
                 self.export(cards)
             case "copy":
                 self.copy(cards)
             case "folder":
-                self.open_folder(cards[0])
+                self.open_folder(card)
 
     def like(self, card: Card) -> None:
         """Go to Create and make the work again; without a seed of its own, with the settings of all its batch."""
-        if was_explored({"task": card.task}):
-            self.vary(card, vary=False)
-            return
         count = {} if card.seed is None else {"count": 1}
         self.services.navigate(
             "create", run=card.run, checkpoint=card.checkpoint, task=card.task, seed=card.seed, label=card.label,
             settings=card.settings, **count,
         )  # fmt: skip
-
-    def vary(self, card: Card, vary: bool = True) -> None:
-        """Go to Explore and look at a picture or, by `vary`, make variants of it."""
-        told = variants_of(origin_of_card(card), self.library.path(card), card.id, card.title)
-        self.services.navigate("explore", **told, vary=vary)
 
     def export(self, cards: list[Card]) -> None:
         """Ask how, then export the works of the first one's kind."""

@@ -93,7 +93,7 @@ class FillConfig(SizedConfig):
 
     picture: Path = param(..., N_("Picture"), N_("The picture to change."), kind=FieldKind.FILE)
     mask: Path = param(
-        ..., N_("Mask"), N_("A picture of the same form: what is white in it is painted anew."), kind=FieldKind.FILE
+        ..., N_("Mask"), N_("A picture of the same form: what is white in it is painted anew."), kind=FieldKind.MASK
     )
     strength: float = param(
         1.0, N_("Strength"), N_("How much may change: 0.3 changes details, 0.6 shapes, 1 everything."), ge=0.05, le=1.0

@@ -99,7 +99,7 @@ class FillConfig(NewConfig):
 
     picture: Path = param(..., N_("Picture"), N_("The picture to change; its centre is used."), kind=FieldKind.FILE)
     mask: Path = param(
-        ..., N_("Mask"), N_("A picture of the same form: what is white in it is painted anew."), kind=FieldKind.FILE
+        ..., N_("Mask"), N_("A picture of the same form: what is white in it is painted anew."), kind=FieldKind.MASK
     )
 
 

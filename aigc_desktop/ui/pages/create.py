@@ -14,7 +14,7 @@ from aigc_desktop.core.events import Event, Failed, Finished, Note, Sample, Stop
 from aigc_desktop.core.i18n import N_, _, ngettext
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.run import Run
-from aigc_desktop.ui.explored import variants_of, was_explored
+from aigc_desktop.ui.explored import elsewhere, was_explored
 from aigc_desktop.ui.jobs import JobHandle
 from aigc_desktop.ui.page import Page
 from aigc_desktop.ui.recall_gate import RecallGate
@@ -87,13 +87,14 @@ class CreatePage(Page):
         if not self.panel.choose(run, str(arguments.get("checkpoint", "")), str(arguments.get("task", ""))):
             self.services.notify(_("That version of the model is not there any more; the nearest choice is shown."))
         seed = arguments.get("seed")
-        values = {"label": arguments.get("label") or "", "seed": seed}
-        if seed is not None:
-            values["count"] = arguments.get("count", 1)
-        self.panel.set_values({**dict(arguments.get("settings") or {}), **values})
+        count = {} if seed is None else {"count": arguments.get("count", 1)}
+        own = {"label": arguments.get("label") or "", "seed": seed, **count}
+        self.panel.set_values({**dict(arguments.get("settings") or {}), **own})
         self._show_place()
         if seed is not None or arguments.get("start"):
             self.generate()
+        elif arguments.get("paint") and self.panel.form is not None:
+            self.panel.form.paint_mask()
 
     # making
 
@@ -154,10 +155,8 @@ class CreatePage(Page):
             self.services.notify(_("The settings of “{name}” are shown. Start when you like.").format(name=path.name))
 
     def _engine_ready(self) -> None:
-        self.panel.refresh()
         arguments, self.waiting = self.waiting, {}
-        if arguments:
-            self.shown(**arguments)
+        self.shown(**arguments)
 
     # watching
 
@@ -223,8 +222,8 @@ class CreatePage(Page):
         if self.batch is None or not places:
             return
         work = self.batch.works[places[0]]
-        if action == "variants" or (action == "like" and was_explored(work.origin)):
-            self.services.navigate("explore", **variants_of(work.origin, work.file), vary=action == "variants")
+        if told := elsewhere(self.services, action, work.origin, work.file):
+            self.services.navigate(told[0], **told[1])
         elif action == "like":
             self.like_this(work.origin)
         else:

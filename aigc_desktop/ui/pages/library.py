@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QStackedLayout, QVBoxLayout, QWidget
 from aigc_desktop.core.errors import UserError, failure_of
 from aigc_desktop.core.i18n import N_, _, ngettext, sentences
 from aigc_desktop.ui.background import Background
-from aigc_desktop.ui.explored import can_vary
+from aigc_desktop.ui.explored import offers_of
 from aigc_desktop.ui.page import Page
 from aigc_desktop.ui.widgets.controls import label
 from aigc_desktop.ui.widgets.empty_state import EmptyState
@@ -148,7 +148,8 @@ class LibraryPage(Page):
         card = self.shelf.card(rows[0]) if self.shelf is not None and len(rows) == 1 else None
         if card is not None and self.library is not None:
             try:
-                self.panel.show_card(card, self.library, can_vary(self.services, card))
+                offers = offers_of(self.services, card, self.library.path(card))
+                self.panel.show_card(card, self.library, offers)
             except UserError as error:
                 self.services.notify(error.message)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 
 from PySide6.QtCore import QSize, Qt, Signal
@@ -31,6 +31,8 @@ from aigc_desktop.ui.widgets.image_viewer import ImageCanvas
 from aigc_desktop.ui.widgets.side_by_side import Scrolled
 
 GENERATIONS = 6
+SOMETIMES = ("variants", "repaint")
+"""Actions that only some works are good for."""
 _HIDDEN = {"run", "checkpoint", "seed", "device", "count", "places"}
 
 
@@ -56,8 +58,8 @@ def _edits_text(card: Card) -> str:
 class CardPanel(QWidget):
     """Shows a card.
 
-    `asked` gives "like", "edit", "export", "folder", "copy", "delete" or "star"; `renamed` and `tagged` give the user's
-    edits, `opened` the id of a relative, `placed` a place of the window with its argument.
+    `asked` gives "like", "variants", "repaint", "edit", "export", "folder", "copy", "delete" or "star"; `renamed` and
+    `tagged` give the user's edits, `opened` the id of a relative, `placed` a place of the window with its argument.
     """
 
     asked = Signal(str)
@@ -101,11 +103,12 @@ class CardPanel(QWidget):
         self.star.clicked.connect(self._star)
         self.tree.itemActivated.connect(self._open)
 
-    def show_card(self, card: Card, library: Library, varied: bool = False) -> None:
-        """Show one work of a library; `varied` offers variants of it. UserError when it is gone."""
+    def show_card(self, card: Card, library: Library, offers: Collection[str] = ()) -> None:
+        """Show one work of a library, with those of SOMETIMES in `offers`. UserError when it is gone."""
         family, path = library.family(card.id), library.path(card)
         self.card = card
-        self.buttons["variants"].setVisible(varied)
+        for key in SOMETIMES:
+            self.buttons[key].setVisible(key in offers)
         self.many.hide()
         self.room.show()
         self.title.setText(card.title)
@@ -130,7 +133,8 @@ class CardPanel(QWidget):
         """Say how many works are chosen; what can be done with all of them stays."""
         self.card = None
         self.room.hide()
-        self.buttons["variants"].hide()
+        for key in SOMETIMES:
+            self.buttons[key].hide()
         text = ngettext("{count} work chosen", "{count} works chosen", count).format(count=f"{count:,}")
         self.many.setText(text if count else _("Choose a work to see where it comes from."))
         self.many.show()
@@ -233,7 +237,8 @@ class CardPanel(QWidget):
         flow = FlowLayout(theme.px(8))
         for key, text, icon, kind in (
             ("like", _("Generate like this"), "sparkles", "primary"),
-            ("variants", _("Variants of this"), "shuffle", ""), ("edit", _("Edit…"), "pencil", ""),
+            ("variants", _("Variants of this"), "shuffle", ""),
+            ("repaint", _("Paint a part anew…"), "paintbrush", ""), ("edit", _("Edit…"), "pencil", ""),
             ("export", _("Export…"), "download", ""),
             ("copy", _("Copy"), "copy", ""), ("folder", _("Show in folder"), "folder-open", ""),
             ("delete", _("Delete"), "trash-2", ""),

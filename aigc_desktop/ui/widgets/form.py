@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QTimer, Signal
@@ -16,6 +17,7 @@ from aigc_desktop.ui.widgets.inputs import (
     ChoiceInput,
     Choices,
     FieldInput,
+    MaskInput,
     SwitchInput,
     checkpoint_choices,
     dataset_choices,
@@ -67,6 +69,8 @@ class ConfigForm(QWidget):
             self.rows[spec.name] = row = FieldRow(spec, services, choices)
             row.choose_first(choices)
             row.edited.connect(self._edited)
+            if isinstance(row.input, MaskInput):
+                row.input.painting.connect(self.paint_mask)
             box.addWidget(row)
         self.mode.chosen.connect(self._show_mode)
         self._timer = QTimer(self)
@@ -131,6 +135,20 @@ class ConfigForm(QWidget):
         found = [(row.spec, row.own_problem()) for row in self.rows.values()]
         return [Problem(field_problem(_(spec.title), text), spec.name) for spec, text in found if text]
 
+    def paint_mask(self) -> None:
+        """Let the user paint the mask over the picture that is chosen."""
+        from aigc_desktop.ui.widgets.mask_dialog import MaskDialog
+
+        row, given = self.rows["mask"], self.values()
+        if not given.get("picture"):
+            row.show_problem(_("Choose the picture first."))
+            return
+        mask = Path(given["mask"]) if given.get("mask") else None
+        dialog = MaskDialog(self.services, Path(given["picture"]), mask, self)
+        assert isinstance(row.input, MaskInput)
+        dialog.painted.connect(row.input.take)
+        dialog.open()
+
     def set_advanced(self, advanced: bool) -> None:
         """Show the expert fields too, or hide them."""
         self.mode.choose("advanced" if advanced else "simple")
@@ -192,6 +210,10 @@ class ConfigForm(QWidget):
 
 
 _FILLED = (*(kind for kind in WORKED_ON if kind is not FieldKind.CHECKPOINT), FieldKind.LORA)  # not by the run
+_WRITTEN = (
+    FieldKind.TEXT, FieldKind.CLASS, FieldKind.ATTRIBUTES, FieldKind.CAPTION, FieldKind.PATH, FieldKind.FILE,
+    FieldKind.MASK,
+)  # fmt: skip
 _MUST_BE_CHOSEN = (FieldKind.MODEL, FieldKind.ENCODER, FieldKind.DIFFUSION)
 
 
@@ -342,10 +364,7 @@ def default_text(spec: FieldSpec, value: Any) -> str:
             return _(dict(spec.choices).get(value, str(value)))
         case FieldKind.INT | FieldKind.FLOAT if value is not None:
             return f"{readable_number(value)} {_(spec.unit)}".strip()
-        case (
-            FieldKind.TEXT | FieldKind.CLASS | FieldKind.ATTRIBUTES | FieldKind.CAPTION | FieldKind.PATH
-            | FieldKind.FILE
-        ) if value:  # fmt: skip
+        case kind if kind in _WRITTEN and value:
             return str(value)
         case _:
             return ""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Signal
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -206,14 +207,37 @@ class ChoiceInput(FieldInput):
         self.box.setCurrentIndex(self.box.findData(value) if value is not None else -1)
 
 
+class PathLine(QLineEdit):
+    """A line for a path; a file dropped on it becomes its path."""
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if _dropped_path(event):
+            event.acceptProposedAction()
+        else:
+            super().dragEnterEvent(event)
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        if path := _dropped_path(event):
+            self.setText(path)
+            self.textEdited.emit(path)
+            event.acceptProposedAction()
+        else:
+            super().dropEvent(event)
+
+
+def _dropped_path(event: QDropEvent) -> str:
+    local = next((url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()), "")
+    return str(Path(local)) if local else ""
+
+
 class PathInput(FieldInput):
-    """A folder or file, typed or chosen."""
+    """A folder or file, typed, chosen or dropped."""
 
     def __init__(self, spec: FieldSpec, theme: Theme) -> None:
-        self.line = QLineEdit()
+        self.line = PathLine()
         super().__init__(self.line)
         self.title = _(spec.title)
-        self.file = spec.kind is FieldKind.FILE
+        self.file = spec.kind is not FieldKind.PATH
         sentence = _("Choose a file: {title}") if self.file else _("Choose a folder: {title}")
         self.browse = icon_button(theme, "folder-open", sentence.format(title=self.title))
         self.row.addWidget(self.browse)
@@ -227,14 +251,30 @@ class PathInput(FieldInput):
         else:
             chosen = QFileDialog.getExistingDirectory(self, self.title, self.line.text())
         if chosen:
-            self.line.setText(str(Path(chosen)))
-            self.edited.emit()
+            self.take(str(Path(chosen)))
+
+    def take(self, path: str) -> None:
+        """Enter a path as if the user had typed it."""
+        self.line.setText(path)
+        self.edited.emit()
 
     def value(self) -> str | None:
         return self.line.text().strip() or None
 
     def show_value(self, value: Any) -> None:
         self.line.setText("" if value is None else str(value))
+
+
+class MaskInput(PathInput):
+    """A mask from a file, or painted: `painting` comes when the user wants to paint one."""
+
+    painting = Signal()
+
+    def __init__(self, spec: FieldSpec, theme: Theme) -> None:
+        super().__init__(spec, theme)
+        self.brush = icon_button(theme, "paintbrush", _("Paint the mask…"))
+        self.row.addWidget(self.brush)
+        self.brush.clicked.connect(self.painting)
 
 
 def make_input(spec: FieldSpec, theme: Theme, choices: Choices) -> FieldInput:
@@ -257,6 +297,8 @@ def make_input(spec: FieldSpec, theme: Theme, choices: Choices) -> FieldInput:
             return ChoiceInput(choices, _("No imported model yet") if not choices else "", way_out)
         case FieldKind.PATH | FieldKind.FILE:
             return PathInput(spec, theme)
+        case FieldKind.MASK:
+            return MaskInput(spec, theme)
         case FieldKind.CLASS:
             return TextInput(spec)
         case FieldKind.ATTRIBUTES:
