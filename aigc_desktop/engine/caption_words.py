@@ -142,12 +142,12 @@ def passed_over(words: CaptionWords | None, caption: str) -> list[str]:
     unknown, known = words.unknown(caption), bool((words.rows([caption]) != NO_WORD).any())
     if not known:
         raise UserError(
-            _("No word of “{caption}” was in the captions of the training.").format(caption=caption),
+            _("No word of “{caption}” was learned from the captions.").format(caption=caption),
             _("Use words as in: {examples}.").format(examples=" · ".join(words.examples or words.words[:_EXAMPLES])),
         )
     notes = []
     if unknown:
-        notes.append(_("Never seen in training, so it changes nothing: {words}.").format(words=", ".join(unknown)))
+        notes.append(_("Not learned from the captions, so without effect: {words}.").format(words=", ".join(unknown)))
     if words.cut([caption]):
         notes.append(_("Only the first {count} words of the caption are read.").format(count=words.read))
     return notes

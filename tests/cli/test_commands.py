@@ -235,11 +235,11 @@ def test_pictures_are_asked_for_in_words(tmp_path, folder, capsys):
     out = ["--count", "1", "--out", str(tmp_path / "out")]
     capsys.readouterr()
     assert main(["generate", runs["--use-captions"], "--caption", "a green 杯子", *out]) == 0
-    assert "Never seen in training, so it changes nothing: green." in "".join(capsys.readouterr())
+    assert "Not learned from the captions, so without effect: green." in "".join(capsys.readouterr())
     (picture,) = (tmp_path / "out").glob("*.png")
     assert read_settings(picture)["settings"]["caption"] == "a green 杯子"
     assert main(["generate", runs["--use-captions"], "--caption", "green", *out]) == 1
-    assert "No word of “green” was in the captions of the training." in capsys.readouterr().err
+    assert "No word of “green” was learned from the captions." in capsys.readouterr().err
     assert main(["generate", runs["--no-use-captions"], "--caption", "a red cup", *out]) == 1
     assert "This model has not learned captions." in capsys.readouterr().err
 
