@@ -150,10 +150,11 @@ def test_settings_with_any_text_survive_in_xmp(text, seed):
 
 
 def test_no_path_of_this_computer_is_written(tmp_path):
-    origin = {**ORIGIN, "settings": {"folder": "/home/anna/secret", "file": "C:\\Users\\anna", "count": 1}}
+    paths = {"folder": "/home/anna/secret", "file": "C:\\Users\\anna"}
+    origin = {**ORIGIN, "settings": {**paths, "caption": "~ wave", "count": 1}}
     [path] = export_pieces([replace(_image(), origin=origin)], tmp_path, format_named("png", "image"))
     assert b"anna" not in path.read_bytes()
-    assert read_settings(path)["settings"] == {"count": 1}
+    assert read_settings(path)["settings"] == {"count": 1, "caption": "~ wave"}
 
 
 def test_what_exists_is_never_written_over(tmp_path):
