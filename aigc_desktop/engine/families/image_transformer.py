@@ -242,7 +242,7 @@ generate, fill, sampler = tasks.generate, tasks.fill, tasks.sampler
 FAMILY = Family(
     name="image_transformer",
     title=N_("Image Transformer"),
-    summary=N_("Writes pictures as tokens and paints parts anew; wants a graphics card and thousands of pictures."),
+    summary=N_("Makes pictures, by caption too, and paints parts anew; wants a graphics card and thousands of them."),
     kind="image",
     tasks=(
         Task("train", N_("Train an image Transformer"), ImageTransformerConfig, train, "train", plan),
