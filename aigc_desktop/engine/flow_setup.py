@@ -30,7 +30,8 @@ from aigc_desktop.engine.planning import Draft, choose_preset, training_megabyte
 from aigc_desktop.engine.vae_setup import FEATURE_WEIGHT, ImageVaeConfig, code_cost, widths_of
 from aigc_desktop.engine.warm_start import starter_extra
 
-WARM, STARTER = "warm64", "emoji64"  # the preset that begins with a starter, and which
+WARM, WARM_SIZE, STARTER = "warm64", 64, "emoji64"  # the preset that begins with a starter, its pictures, and which
+WARM_SHARE = 0.06  # of the pictures that a training from nothing has to see before its own are good
 GRID = "cpugrid64"  # the preset for codes on a processor
 CODE_CHANNELS = {32: 2, 64: 4, 128: 8}  # numbers of each place of a grid for a size of pictures
 KEPT_INPUTS = 4  # values kept for the gradients per output of a layer: normalisations keep their inputs too
@@ -149,8 +150,7 @@ PRESETS = [
 
 def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: Machine) -> Plan:
     """Return size, time, memory and problems of a training; a preset is chosen from the data and the machine."""
-    weak = GRID if values.get("autoencoder") or values.get("codes") else "cpu32"
-    automatic = weak if machine.weak else f"gpu{max(64, automatic_size(dataset, machine.weak))}"
+    automatic = _weak_preset(values, dataset) if machine.weak else f"gpu{max(64, automatic_size(dataset, False))}"
     chosen = choose_preset(PRESETS, preset, automatic)
     draft = Draft(ImageFlowConfig, values, chosen)
     draft.check_data(dataset, "image", LEAST_ITEMS)
@@ -160,6 +160,7 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
     if config.warm_start and not warm_fits(config):
         draft.values["warm_start"] = bool(values.get("warm_start", False))
         config = config.model_copy(update={"warm_start": draft.values["warm_start"]})
+    warm = config.warm_start or bool(config.start_from)
     classes = classes_of(config, dataset)
     coded = config.codes or bool(config.autoencoder)
     shape = config.grid_shape(classes, CODE_CHANNELS[int(config.resolution)]) if coded else config.shape(classes)
@@ -177,9 +178,17 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
     return Plan(
         chosen.name, PRESETS, draft.values, parameters, dataset.info.train if dataset is not None else 0,
         config.steps, per_image and per_image * config.steps * config.batch_size,
-        per_image and per_image * GOOD_IMAGES[int(config.resolution)], memory, disk,
+        per_image and per_image * GOOD_IMAGES[int(config.resolution)] * (WARM_SHARE if warm else 1.0), memory, disk,
         machine.device_name or machine.device, draft.problems, _notes(config, dataset),
     )  # fmt: skip
+
+
+def _weak_preset(values: dict[str, Any], dataset: Dataset | None) -> str:
+    """Return the preset for a machine without graphics card: the starter's weights, where they can be used."""
+    if values.get("autoencoder") or values.get("codes"):
+        return GRID
+    small = dataset is not None and 0 < dataset.info.size < WARM_SIZE
+    return "cpu32" if small or starter_extra(STARTER) is None else WARM
 
 
 def warm_fits(config: ImageFlowConfig) -> bool:

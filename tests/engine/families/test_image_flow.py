@@ -283,8 +283,9 @@ def test_classes_that_the_earlier_one_did_not_know_begin_as_any(story):
 
 
 def test_the_weak_machine_begins_with_the_starter_whose_shapes_fit(workspace):
-    dataset = shapes(workspace)
-    found = plan({"dataset": dataset.id}, WARM, dataset, LAPTOP)
+    dataset = shapes(workspace, size=64)
+    found = plan({"dataset": dataset.id}, "auto", dataset, LAPTOP)
+    assert found.preset == WARM
     assert found.values["warm_start"] and any("trained on emoji" in note for note in found.notes)
     assert not plan({"dataset": dataset.id, "width": 16}, WARM, dataset, LAPTOP).values["warm_start"]
     assert not plan({"dataset": dataset.id, "codes": True}, WARM, dataset, LAPTOP).values["warm_start"]
