@@ -240,8 +240,8 @@ class ThreadEngine:
             case wish:
                 self._wishes.append(wish)
 
-    def stop(self) -> None:
-        """Stop the job at its next event."""
+    def stop(self, patience_s: float = 0.0) -> None:
+        """Stop the job at its next event, whatever the patience: a thread cannot be ended by force."""
         self._stop.set()
         self._go_on.set()
 
@@ -249,7 +249,7 @@ class ThreadEngine:
         """Nothing to end: the engine goes with the window."""
 
     def kill(self) -> None:
-        """Stop what runs; a thread cannot be ended by force."""
+        """Stop what runs at its next event."""
         self.stop()
 
     def _should_stop(self) -> bool:

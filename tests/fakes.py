@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from aigc_desktop.core.engine_process import STOP_PATIENCE_S
 from aigc_desktop.core.events import Event, Failed, Finished, Progress, Stopped
 from aigc_desktop.core.family import TaskSpec
 from aigc_desktop.core.fields import FieldKind, FieldSpec
@@ -30,6 +32,7 @@ class FakeHandle(QObject):
         super().__init__(center)
         self.request, self.center = request, center
         self.status = "starting"
+        self.patience_s = math.inf
         self.progress: Progress | None = None
         self.ending: Finished | Stopped | Failed | None = None
         self.wishes: list[str] = []
@@ -55,13 +58,18 @@ class FakeHandle(QObject):
             self.ended.emit(self.ending)
             self.center.changed.emit()
 
+    @property
+    def can_end(self) -> bool:
+        return self.status == "stopping" and math.isinf(self.patience_s)
+
     def pause(self) -> None:
         self._set("paused")
 
     def resume(self) -> None:
         self._set("running")
 
-    def stop(self) -> None:
+    def stop(self, patience_s: float = STOP_PATIENCE_S) -> None:
+        self.patience_s = patience_s
         self._set("stopping")
         if self.center.stops_at_once:
             QTimer.singleShot(0, self, self._stopped)

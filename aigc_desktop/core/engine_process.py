@@ -11,6 +11,7 @@ A native crash, an out-of-memory kill or a stuck kernel ends this process and no
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -28,7 +29,7 @@ from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.wire import read_frame, write_frame
 
 STOP_PATIENCE_S = 1.5
-"""How long the engine may take to notice a stop before its process is ended; saving comes after that."""
+"""How long the engine may take to notice a usual stop before its process is ended; saving comes after that."""
 
 
 @dataclass(frozen=True)
@@ -117,13 +118,18 @@ class EngineProcess:
         with contextlib.suppress(OSError, ValueError):
             self._write({"do": word, "job": self._job})
 
-    def stop(self) -> None:
-        """Stop the running job; an engine that does not notice within STOP_PATIENCE_S is ended."""
+    def stop(self, patience_s: float = STOP_PATIENCE_S) -> None:
+        """Stop the running job; an engine that does not notice within `patience_s` is ended, for infinity never.
+
+        A long step, or what comes between two, ends before a stop is noticed: what is to be saved needs patience. A
+        second stop may have less of it.
+        """
         self._stop_asked = True
         self.control("stop")
-        self._stop_timer = threading.Timer(STOP_PATIENCE_S, self._end_if_stuck, (self._job,))
-        self._stop_timer.daemon = True
-        self._stop_timer.start()
+        if math.isfinite(patience_s):
+            self._stop_timer = threading.Timer(patience_s, self._end_if_stuck, (self._job,))
+            self._stop_timer.daemon = True
+            self._stop_timer.start()
 
     def close(self) -> None:
         """End an idle engine in good order: it leaves when its input ends."""

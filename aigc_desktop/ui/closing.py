@@ -6,6 +6,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QSystemTrayIcon
 
 from aigc_desktop.core.i18n import _, ngettext
+from aigc_desktop.ui.jobs import PATIENT
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.widgets.choice_dialog import ChoiceDialog
 from aigc_desktop.ui.widgets.controls import ButtonKind
@@ -54,7 +55,7 @@ class Closing(QObject):
         elif answer == "stop":
             self.leaving = True
             for handle in list(self.services.jobs.handles):
-                handle.stop()
+                handle.stop(PATIENT)
             self.services.notify(_("Stopping and saving; the window closes when that is done."))
             self._jobs_changed()
 

@@ -6,6 +6,7 @@ all signals here are emitted by that timer.
 
 from __future__ import annotations
 
+import math
 import queue
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from typing import Protocol
 
 from PySide6.QtCore import QObject, QThread, QTimer, Signal
 
-from aigc_desktop.core.engine_process import EngineFacts, EngineProcess
+from aigc_desktop.core.engine_process import STOP_PATIENCE_S, EngineFacts, EngineProcess
 from aigc_desktop.core.errors import failure_of
 from aigc_desktop.core.events import Event, Failed, Finished, Progress, Stopped
 from aigc_desktop.core.family import TaskSpec
@@ -27,6 +28,9 @@ BATCH_INTERVAL_MS = 33
 BATCH_BUDGET_S = 0.012
 """Time one round of the timer may take from the window; what is left waits for the next round."""
 STACK_BYTES = 16 << 20  # macOS gives new threads 512 KiB, too little for BLAS
+
+PATIENT = math.inf
+"""The patience of a stop after which all is to be saved."""
 
 
 class Engine(Protocol):
@@ -48,8 +52,8 @@ class Engine(Protocol):
         """Send "pause", "resume", "save" or "sample"."""
         ...
 
-    def stop(self) -> None:
-        """Stop the running job."""
+    def stop(self, patience_s: float = STOP_PATIENCE_S) -> None:
+        """Stop the running job; what does not notice within `patience_s` is ended."""
         ...
 
     def close(self) -> None:
@@ -149,6 +153,7 @@ class JobHandle(QObject):
         self.request = request
         self.thread_ = thread
         self.status = "starting"
+        self.patience_s = PATIENT
         self.progress: Progress | None = None
         self.ending: Finished | Stopped | Failed | None = None
         self.started = time.monotonic()
@@ -170,14 +175,23 @@ class JobHandle(QObject):
             self._control("resume")
             self._set_status("running")
 
-    def stop(self) -> None:
-        """Stop and save; takes effect within two seconds at any moment."""
-        if self.status in ("stopping", "ended"):
+    def stop(self, patience_s: float = STOP_PATIENCE_S) -> None:
+        """Stop; takes effect within two seconds at any moment.
+
+        With PATIENT a long step comes to its end first, so that all is saved; a second stop may have less patience.
+        """
+        if self.status == "ended" or (self.status == "stopping" and patience_s >= self.patience_s):
             return
+        self.patience_s = patience_s
         self.thread_.stop_asked = True
         if self.thread_.engine is not None:
-            self.thread_.engine.stop()
+            self.thread_.engine.stop(patience_s)
         self._set_status("stopping")
+
+    @property
+    def can_end(self) -> bool:
+        """Return whether it is stopping with patience, which may be lost."""
+        return self.status == "stopping" and self.patience_s == PATIENT
 
     def ask(self, wish: str) -> None:
         """Ask the job for something at its next step: "save" or "sample"."""

@@ -1,5 +1,6 @@
 """The engine process seen from its host, with a small engine that speaks the real protocol."""
 
+import math
 import sys
 import textwrap
 import threading
@@ -96,6 +97,16 @@ def test_a_stuck_engine_is_ended_within_two_seconds(engine):
     assert list(engine.events(JobRequest("stuck"))) == [Stopped(forced=True)]
     assert time.monotonic() - start < STOP_PATIENCE_S + 2  # half a second on a machine that is not busy
     assert not engine.alive
+
+
+def test_a_patient_stop_waits_until_a_second_one_does_not(engine):
+    engine.wait_ready()
+    engine.begin()
+    engine.stop(math.inf)
+    threading.Timer(STOP_PATIENCE_S + 0.5, engine.stop, (0.0,)).start()
+    start = time.monotonic()
+    assert list(engine.events(JobRequest("stuck"))) == [Stopped(forced=True)]
+    assert STOP_PATIENCE_S < time.monotonic() - start < STOP_PATIENCE_S + 3
 
 
 @pytest.mark.parametrize(("task", "word"), [("segv", "crashed (signal 11)"), ("killed", "ended by the system")])

@@ -55,7 +55,7 @@ class ScriptedEngine:
     def control(self, word):
         {"pause": self.go_on.clear, "resume": self.go_on.set}.get(word, lambda: None)()
 
-    def stop(self):
+    def stop(self, patience_s=0.0):
         self.stopped.set()
         self.go_on.set()
 

@@ -238,6 +238,19 @@ def test_stop_and_save_ends_with_continue(qtbot, training, ready, jobs):
     assert ready.handle is jobs.handles[-1]
 
 
+def test_a_stop_that_takes_long_can_be_ended_at_the_cost_of_what_is_not_saved(training, ready, jobs):
+    jobs.stops_at_once = False
+    ready.panel.stop_button.click()
+    ready.findChild(ChoiceDialog).buttons["save"].click()
+    assert training.can_end and ready.panel.stop_button.text() == "End now…" and ready.panel.stop_button.isEnabled()
+    ready.panel.stop_button.click()
+    dialog = ready.findChildren(ChoiceDialog)[-1]
+    assert list(dialog.buttons) == ["wait", "end"]
+    dialog.buttons["end"].click()
+    assert training.patience_s == 0 and ready.panel.stop_button.text() == "Stopping…"
+    assert not ready.panel.stop_button.isEnabled()
+
+
 def test_stop_and_discard_goes_to_the_trash_with_undo(qtbot, training, ready, record):
     folder = ready.run.folder
     ready.panel.stop_button.click()

@@ -161,7 +161,8 @@ def test_stop_asks_and_the_button_shows_that_it_stops(make_window: Open, jobs: F
     assert handle.status == "running" and set(dialog.buttons) == {"save", "discard", "go on"}
     dialog.buttons["save"].click()
     row = window.shell.dock.rows[handle]
-    assert handle.status == "stopping" and "Stopping" in row.state.text() and not row.stop.isEnabled()
+    assert handle.status == "stopping" and "Stopping" in row.state.text()
+    assert row.stop.isEnabled() == handle.can_end
     handle.feed(Stopped())
     assert run.folder.is_dir()
 

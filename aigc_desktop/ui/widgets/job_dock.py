@@ -112,7 +112,9 @@ class JobRow(QWidget):
         self.pause.setToolTip(_("Resume") if paused else _("Pause"))
         self.pause.setAccessibleName(self.pause.toolTip())
         self.pause.setEnabled(handle.status in ("running", "paused"))
-        self.stop.setEnabled(handle.status in ("starting", "running", "paused"))
+        self.stop.setEnabled(handle.status in ("starting", "running", "paused") or handle.can_end)
+        self.stop.setToolTip(_("End now…") if handle.can_end else _("Stop…"))
+        self.stop.setAccessibleName(self.stop.toolTip())
 
     def _pause_or_resume(self) -> None:
         if self.handle.status == "paused":

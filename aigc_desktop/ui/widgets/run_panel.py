@@ -143,8 +143,8 @@ class RunPanel(QWidget):
         for part in (self.sample_button, self.save_button):
             part.setEnabled(handle.status == "running")
         stopping = handle.status == "stopping"
-        self.stop_button.setEnabled(active or handle.status == "starting")
-        self.stop_button.setText(_("Stopping…") if stopping else _("Stop…"))
+        self.stop_button.setEnabled(active or handle.status == "starting" or handle.can_end)
+        self.stop_button.setText(_("End now…") if handle.can_end else _("Stopping…") if stopping else _("Stop…"))
         self.memorising.setText(self._memorising_words())
         self.memorising.setVisible(bool(self.memorising.text()))
 
