@@ -259,6 +259,18 @@ def test_the_same_text_with_another_label_is_told_apart_from_a_duplicate(do_scan
     assert_told(found["a.csv:4"], "contradiction", "label “sad” in place of “glad”")
 
 
+def test_a_text_with_other_attributes_is_another_item_on_its_side(do_scan: Import, do_freeze, source: Path) -> None:
+    rows = "".join(f"fine,{colour},{size}\n" for colour in ("red", "blue", "red") for size in (1, 2, 3))
+    (source / "a.csv").write_text(f"text,colour,size\n{rows}worn,red,1\nworn,blue,2\n", encoding="utf-8")
+    plain = do_scan(source, text_column="text")
+    assert plain.texts() == ["fine", "worn"]
+    told = do_scan(source, text_column="text", attribute_columns="colour, size")
+    assert told.texts() == ["fine"] * 6 + ["worn"] * 2 and told["a.csv:8"].problem == "duplicate"
+    frozen = do_freeze(told.dataset, validation=0.4).dataset
+    sides = [set(frozen.texts(split)) for split in ("train", "validation")]
+    assert sorted(map(len, sides)) == [1, 1] and sides[0] != sides[1]
+
+
 def random_bytes(rng: random.Random) -> bytes:
     codec = rng.choice(["utf-8", "utf-16", "utf-16-le", "gb18030", "big5", "cp932", "cp1252"])
     data = bytearray(rng.choice([ZH, JA, FR, "a,b\n1,2\n"]).encode(codec, "replace") * rng.randint(1, 3))
