@@ -71,6 +71,13 @@ PROBLEMS: dict[str, tuple[str, str]] = {
         N_("“{name}” has {found} cells where the table has {expected}."),
         N_("Put quotation marks around texts that contain the separator."),
     ),
+    "quote": (
+        N_("A quotation mark in “{name}” is not closed: what follows it up to the end is read as one text."),
+        N_("Close it, or write it twice where it belongs to a text, and import again."),
+    ),
+    "no_rows": (
+        N_("“{name}” has a header and no rows below it."), N_("Fill in the table, or leave the file out."),
+    ),
     "bad_json": (N_("“{name}” is not valid JSON: {reason}."), N_("Correct this line and import again.")),
     "no_text": (N_("“{name}” has no text in the column “{column}”."), N_("Fill in the text, or leave the row out.")),
     "labels": (
@@ -96,7 +103,8 @@ TITLES: dict[str, str] = {
     "archive": N_("archive inside"),
     "about": N_("read-me or licence"), "not_text": N_("not a text"), "bad_bytes": N_("wrong encoding"),
     "encoding": N_("unknown encoding"),
-    "ragged": N_("wrong number of cells"), "bad_json": N_("not valid JSON"), "no_text": N_("no text"),
+    "ragged": N_("wrong number of cells"), "quote": N_("open quotation mark"), "no_rows": N_("header only"),
+    "bad_json": N_("not valid JSON"), "no_text": N_("no text"),
     "labels": N_("labels that do not fit"),
     "changed": N_("changed since"), "mislabelled": N_("wrong ending"), "animated": N_("animated"),
     "split": N_("cut into pieces"), "several": N_("several labels of a word"),

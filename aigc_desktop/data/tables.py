@@ -53,7 +53,7 @@ def read_csv(path: Path | str, encoding: str, options: TextOptions) -> Iterator[
     with open_text(path, encoding) as stream:
         too_long: list[int] = []
         reader = csv.reader(_whole_lines(stream, options.limit, too_long), delimiter=table.separator)
-        skip = bool(table.header)
+        skip, rows = bool(table.header), 0
         while True:
             began = reader.line_num + 1
             try:
@@ -64,11 +64,16 @@ def read_csv(path: Path | str, encoding: str, options: TextOptions) -> Iterator[
             yield from (_too_large(number, options) for number in too_long)
             too_long.clear()
             if row is None:
+                if table.header and not rows:
+                    raise ItemProblem("no_rows")
                 return
             if skip or not row:
                 skip = skip and not row
                 continue
-            if len(row) != table.width:
+            rows += 1
+            if len(row) != table.width and "\n" in row[-1]:
+                yield TextItem(began, problem="quote")
+            elif len(row) != table.width:
                 values = {"found": len(row), "expected": table.width}
                 yield TextItem(began, problem="ragged", values=values)
             elif not row[table.text].strip():

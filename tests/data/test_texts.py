@@ -259,6 +259,16 @@ def test_the_same_text_with_another_label_is_told_apart_from_a_duplicate(do_scan
     assert_told(found["a.csv:4"], "contradiction", "label “sad” in place of “glad”")
 
 
+def test_an_open_quotation_mark_and_a_lone_header_are_told_as_what_they_are(do_scan: Import, source: Path) -> None:
+    (source / "good.csv").write_text('text,mood\n"two\nlines",glad\nfine,sad\n', encoding="utf-8")
+    (source / "open.csv").write_text('text,mood\nfine,glad\n"never closed,sad\nmore,sad\n', encoding="utf-8")
+    (source / "head.csv").write_text("text,mood\n", encoding="utf-8")
+    found = do_scan(source, text_column="text")
+    assert found.texts() == ["two\nlines", "fine"]
+    assert_told(found["open.csv:3"], "quote", "Close it")
+    assert_told(found["head.csv"], "no_rows", "Fill in the table")
+
+
 def test_a_text_with_other_attributes_is_another_item_on_its_side(do_scan: Import, do_freeze, source: Path) -> None:
     rows = "".join(f"fine,{colour},{size}\n" for colour in ("red", "blue", "red") for size in (1, 2, 3))
     (source / "a.csv").write_text(f"text,colour,size\n{rows}worn,red,1\nworn,blue,2\n", encoding="utf-8")
