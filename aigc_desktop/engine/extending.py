@@ -54,7 +54,7 @@ class ExtendConfig(DrawConfig, SidesConfig):
         kind=FieldKind.FILE,
     )  # fmt: skip
     count: int = again(DrawConfig, "count", 4)
-    wildness: float = again(DrawConfig, "wildness", 0.7)
+    wildness: float = again(DrawConfig, "wildness", 0.5)
     guidance: float = again(DrawConfig, "guidance", 2.0)
 
 

@@ -218,6 +218,13 @@ def test_pictures_are_tokens_that_a_transformer_writes(tmp_path, folder, capsys)
     fill[-1] = str(tmp_path / "mask.png")
     assert main(["generate", writer.id, *fill, "--count", "1", "--out", str(tmp_path / "filled")]) == 0
     assert len(list((tmp_path / "filled").glob("*.png"))) == 1
+    extend = ["--task", "extend", "--picture", str(tmp_path / "绿.png"), "--count", "1", "--top", "0", "--bottom", "0"]
+    none = [*extend, "--left", "0", "--right", "0", "--out", str(tmp_path / "none")]
+    assert main(["generate", writer.id, *none]) == 2
+    assert main(["generate", writer.id, *extend, "--left", "100", "--out", str(tmp_path / "extended")]) == 0
+    (picture,) = (tmp_path / "extended").glob("*.png")
+    with Image.open(picture) as opened:
+        assert opened.width * 8 == opened.height * (8 + 10 + 4)  # in tokens; the picture has 10 × 8
 
 
 def test_pictures_are_asked_for_in_words(tmp_path, folder, capsys):

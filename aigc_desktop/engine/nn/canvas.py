@@ -103,7 +103,7 @@ def draw_outwards(tokens: Tensor, canvas: Canvas, side: int, unknown: int, draw:
     grid = torch.full(size, unknown, dtype=tokens.dtype, device=tokens.device)
     grid[canvas.known.moved(top, left).cut] = tokens
     for window, kept in canvas.outwards(side):
-        there = window.moved(top, left).cut
+        there, grid = window.moved(top, left).cut, grid.clone()
         grid[there] = draw(grid[there].reshape(1, -1)).view(side, side)
         left_over = torch.ones_like(grid, dtype=torch.bool)
         left_over[kept.moved(top, left).cut] = False
