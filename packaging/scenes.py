@@ -456,7 +456,7 @@ def empty(stage: Stage) -> None:
 def starter(stage: Stage) -> None:
     """Make the first pictures with the model that ships with the program, in a workspace of its own."""
     stage.window.navigate("start")
-    stage.window.pages["start"].use_starter()
+    stage.window.pages["start"].ready_model.use()
     stage.wait(lambda: stage.window.place == "create")
     create = stage.window.pages["create"]
     stage.wait(lambda: create.batch is not None and create.handle is None and bool(create.batch.works))

@@ -57,12 +57,7 @@ def bring_in(workspace: Workspace, name: str) -> Run:
 
     UserError when no such starter ships with this installation, OutOfSpace when the disk is full.
     """
-    source = _shelf() / name
-    if Path(name).name != name or not (source / "run.json").is_file():
-        raise UserError(
-            _("The starter model “{name}” is not part of this installation.").format(name=name),
-            _("Train a model of your own, or install the program again."),
-        )
+    source = shipped_run(name).folder
     run = Run(workspace.folder / "runs" / f"starter_{name}", workspace.folder)
     if run.folder.is_dir():
         return run
@@ -73,6 +68,17 @@ def bring_in(workspace: Workspace, name: str) -> Run:
         info = Run(partial, workspace.folder).info
         write_json(partial / "run.json", asdict(replace(info, title=_(TITLES.get(name, name)), created=now)))
     return run
+
+
+def shipped_run(name: str) -> Run:
+    """Return a starter where it ships; UserError when no such one ships with this installation."""
+    folder = _shelf() / name
+    if Path(name).name != name or not (folder / "run.json").is_file():
+        raise UserError(
+            _("The starter model “{name}” is not part of this installation.").format(name=name),
+            _("Train a model of your own, or install the program again."),
+        )
+    return Run(folder, folder)
 
 
 def _shelf() -> Path:

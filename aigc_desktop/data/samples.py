@@ -76,7 +76,12 @@ class MadePicture:
     @property
     def original(self) -> bool:
         """Return whether it was not made but given: beside it stands the copy that was made of it."""
-        return self.role in ("reconstruction", "copies") and self.index % 2 == 0
+        return is_original(self.role, self.index)
+
+
+def is_original(role: str, index: int) -> bool:
+    """Return whether the picture `index` of a result is one that was given, beside which stands its copy."""
+    return role in ("reconstruction", "copies") and index % 2 == 0
 
 
 def write_sheet(folder: Path, name: str, sample: Sample) -> None:

@@ -18,7 +18,7 @@ from aigc_desktop.engine.nn.unet import Unet, UnetShape
 from aigc_desktop.engine.picture_plan import Cost, automatic_size, cost_of, seconds_per_gigaflop
 from aigc_desktop.engine.picture_setup import (
     PATIENCE,
-    LabelledConfig,
+    TransferConfig,
     best_version_notes,
     class_notes,
     classes_of,
@@ -28,7 +28,10 @@ from aigc_desktop.engine.picture_setup import (
 )
 from aigc_desktop.engine.planning import Draft, choose_preset, training_megabytes
 from aigc_desktop.engine.vae_setup import FEATURE_WEIGHT, ImageVaeConfig, code_cost, widths_of
+from aigc_desktop.engine.warm_start import starter_extra
 
+WARM, WARM_SIZE, STARTER = "warm64", 64, "emoji64"  # the preset that begins with a starter, its pictures, and which
+WARM_SHARE = 0.06  # of the pictures that a training from nothing has to see before its own are good
 GRID = "cpugrid64"  # the preset for codes on a processor
 CODE_CHANNELS = {32: 2, 64: 4, 128: 8}  # numbers of each place of a grid for a size of pictures
 KEPT_INPUTS = 4  # values kept for the gradients per output of a layer: normalisations keep their inputs too
@@ -37,10 +40,10 @@ LEAST_ITEMS = 16
 GOOD_IMAGES = {32: 80_000, 64: 400_000, 128: 1_500_000}  # shown to the network until pictures are good
 
 
-class ImageFlowConfig(LabelledConfig):
+class ImageFlowConfig(TransferConfig):
     """Settings of training an image flow; the presets choose them."""
 
-    resolution: Literal["32", "64", "128"] = again(LabelledConfig, "resolution", "32")
+    resolution: Literal["32", "64", "128"] = again(TransferConfig, "resolution", "32")
     codes: bool = param(
         False, N_("Learn codes first"),
         N_("A small VAE learns a code by place, then the flow writes such codes: whole shapes come much sooner."),
@@ -65,7 +68,7 @@ class ImageFlowConfig(LabelledConfig):
         N_("How often pictures are shown moved, turned or scaled, of which the model is told; helps with few of them."),
         ge=0.0, le=1.0, advanced=True,
     )  # fmt: skip
-    width: int = again(LabelledConfig, "width", 48)
+    width: int = again(TransferConfig, "width", 48)
     fold: Literal["1", "2", "4"] = param(
         "2", N_("Folding"), N_("Pixels on a side that are computed together; 2 is four times as fast as 1."),
         unit="px", advanced=True,
@@ -83,7 +86,7 @@ class ImageFlowConfig(LabelledConfig):
         1.0, N_("Spread of times"), N_("Below 1 the middle of the way from noise to picture is learned more."),
         ge=0.1, le=4.0, advanced=True,
     )  # fmt: skip
-    sample_every: int = again(LabelledConfig, "sample_every", 500)
+    sample_every: int = again(TransferConfig, "sample_every", 500)
 
     def code_steps(self) -> int:
         """Return how many of the steps learn the codes."""
@@ -128,6 +131,11 @@ PRESETS = [
         resolution="64", codes=True, width=96, batch_size=64, steps=5000, lr=8e-4,
     ),
     preset(
+        WARM, N_("64 px from a trained model"),
+        N_("For a machine without graphics card: the model that ships with the program learns your pictures."),
+        resolution="64", width=48, batch_size=16, steps=2000, lr=3e-4, warm_start=True,
+    ),
+    preset(
         "gpu64", N_("64 px on a graphics card"), N_("The usual choice for icons and small pictures."),
         resolution="64", width=48, batch_size=128, steps=20_000, lr=4e-4, validate_every=1000,
         sample_every=1000, patience=PATIENCE,
@@ -142,14 +150,17 @@ PRESETS = [
 
 def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: Machine) -> Plan:
     """Return size, time, memory and problems of a training; a preset is chosen from the data and the machine."""
-    weak = GRID if values.get("autoencoder") or values.get("codes") else "cpu32"
-    automatic = weak if machine.weak else f"gpu{max(64, automatic_size(dataset, machine.weak))}"
+    automatic = _weak_preset(values, dataset) if machine.weak else f"gpu{max(64, automatic_size(dataset, False))}"
     chosen = choose_preset(PRESETS, preset, automatic)
     draft = Draft(ImageFlowConfig, values, chosen)
     draft.check_data(dataset, "image", LEAST_ITEMS)
     config = draft.config
     if config is None:
         return Plan(chosen.name, PRESETS, draft.values, problems=draft.problems, device=machine.device)
+    if config.warm_start and not warm_fits(config):
+        draft.values["warm_start"] = bool(values.get("warm_start", False))
+        config = config.model_copy(update={"warm_start": draft.values["warm_start"]})
+    warm = config.warm_start or bool(config.start_from)
     classes = classes_of(config, dataset)
     coded = config.codes or bool(config.autoencoder)
     shape = config.grid_shape(classes, CODE_CHANNELS[int(config.resolution)]) if coded else config.shape(classes)
@@ -167,9 +178,27 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
     return Plan(
         chosen.name, PRESETS, draft.values, parameters, dataset.info.train if dataset is not None else 0,
         config.steps, per_image and per_image * config.steps * config.batch_size,
-        per_image and per_image * GOOD_IMAGES[int(config.resolution)], memory, disk,
+        per_image and per_image * GOOD_IMAGES[int(config.resolution)] * (WARM_SHARE if warm else 1.0), memory, disk,
         machine.device_name or machine.device, draft.problems, _notes(config, dataset),
     )  # fmt: skip
+
+
+def _weak_preset(values: dict[str, Any], dataset: Dataset | None) -> str:
+    """Return the preset for a machine without graphics card: the starter's weights, where they can be used."""
+    if values.get("autoencoder") or values.get("codes"):
+        return GRID
+    small = dataset is not None and 0 < dataset.info.size < WARM_SIZE
+    return "cpu32" if small or starter_extra(STARTER) is None else WARM
+
+
+def warm_fits(config: ImageFlowConfig) -> bool:
+    """Return whether the weights of the starter have the shapes of this network, but for its classes."""
+    extra = starter_extra(STARTER)
+    if extra is None or config.codes or config.autoencoder:
+        return False
+    own, theirs = ({**shape, "widths": list(shape["widths"]), "classes": 0, "dropout": 0, "hints": 0}
+                   for shape in (vars(config.shape(0)), extra["shape"]))  # fmt: skip
+    return own == theirs
 
 
 def _reading(config: ImageFlowConfig) -> float:
@@ -185,4 +214,10 @@ def _notes(config: ImageFlowConfig, dataset: Dataset | None) -> list[str]:
     if config.code_steps():
         first = _("The first {count} steps learn the codes; until then you see copies of held-out pictures.")
         notes.insert(0, first.format(count=f"{config.code_steps():,}"))
+    if config.start_from:
+        notes.append(_("Begins with the weights of an earlier training, as far as they fit."))
+    elif config.warm_start and warm_fits(config):
+        notes.append(_("Begins from weights trained on emoji, so the first pictures look like emoji."))
+    elif config.warm_start:
+        notes.append(_("The shipped weights do not have these sizes; only the parts that fit are used."))
     return notes

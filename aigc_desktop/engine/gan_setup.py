@@ -9,14 +9,13 @@ from aigc_desktop.core.aspect import CELLS
 from aigc_desktop.core.config import again, param
 from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.family import Plan
-from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.machine import Machine
 from aigc_desktop.engine.metrics.features import INPUT_SIZE, EfficientNetLite0
 from aigc_desktop.engine.nn.convnet import SQUARE, Discriminator, Generator, PictureFormat, stages_of
 from aigc_desktop.engine.nn.projected import ProjectedCritic, input_size
 from aigc_desktop.engine.picture_plan import Cost, automatic_size, cost_of, seconds_per_gigaflop
-from aigc_desktop.engine.picture_setup import LabelledConfig, class_notes, classes_of, preset, size_notes
+from aigc_desktop.engine.picture_setup import TransferConfig, class_notes, classes_of, preset, size_notes
 from aigc_desktop.engine.planning import Draft, choose_preset, training_megabytes
 from aigc_desktop.engine.warm_start import shipped_extra
 
@@ -28,28 +27,19 @@ WARM_SHARE = 0.25  # of these that a warm start leaves to be done
 GOOD_IMAGES = {32: 400_000, 64: 1_000_000, 128: 2_000_000, 256: 4_000_000}  # shown until they are good
 
 
-class ImageGanConfig(LabelledConfig):
+class ImageGanConfig(TransferConfig):
     """Settings of training an image GAN; the presets choose them."""
 
     seamless: bool = param(
         False, N_("Seamless tiles"),
         N_("Pictures whose edges join, to cover a ground with copies; for patterns and textures, not for things."),
     )  # fmt: skip
-    warm_start: bool = param(
-        False, N_("Warm start"),
-        N_("Begin from weights that ship with the program, trained on emoji at 32 px; much faster on slow machines."),
-    )  # fmt: skip
-    steps: int = again(LabelledConfig, "steps", 12_000)
-    batch_size: int = again(LabelledConfig, "batch_size", 16)
+    steps: int = again(TransferConfig, "steps", 12_000)
+    batch_size: int = again(TransferConfig, "batch_size", 16)
     projected: bool = param(
         False, N_("Projected discriminator"),
         N_("Judges through a network trained on photographs; for up to 2,000 pictures. Each step takes longer."),
         advanced=True,
-    )  # fmt: skip
-    start_from: str = param(
-        "", N_("Start from"),
-        N_("An earlier training of an image GAN; all of its weights that fit are taken, instead of those that ship."),
-        kind=FieldKind.RUN, advanced=True,
     )  # fmt: skip
     width: int = param(
         64, N_("Width"), N_("Channels at the finest stage; coarser stages have up to four times as many."),
@@ -63,7 +53,7 @@ class ImageGanConfig(LabelledConfig):
         2e-4, N_("Learning rate"), N_("How far an update goes; too high breaks the balance of both networks."),
         ge=1e-7, le=1.0, advanced=True,
     )  # fmt: skip
-    schedule: Literal["constant", "cosine", "wsd"] = again(LabelledConfig, "schedule", "wsd")
+    schedule: Literal["constant", "cosine", "wsd"] = again(TransferConfig, "schedule", "wsd")
     weight_decay: float = param(
         0.0, N_("Weight decay"), N_("Pulls weights towards zero; GANs do better without."),
         ge=0.0, le=10.0, advanced=True,

@@ -8,6 +8,7 @@ from aigc_desktop.core.aspect import SQUARE
 from aigc_desktop.core.config import again, param
 from aigc_desktop.core.dataset import Dataset, DatasetInfo
 from aigc_desktop.core.family import Preset
+from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.engine.trainee import TrainConfig
 
@@ -51,6 +52,20 @@ class LabelledConfig(PictureConfig):
     use_labels: bool = param(
         True, N_("Use labels"), N_("Learn the classes of the data apart, so that you can ask for one of them.")
     )
+
+
+class TransferConfig(LabelledConfig):
+    """The same for a network that can begin with weights that were learned before."""
+
+    warm_start: bool = param(
+        False, N_("Warm start"),
+        N_("Begin from weights that ship with the program, trained on emoji; much faster on slow machines."),
+    )  # fmt: skip
+    start_from: str = param(
+        "", N_("Start from"),
+        N_("An earlier training of the same kind; all of its weights that fit are taken, instead of those that ship."),
+        kind=FieldKind.RUN, advanced=True,
+    )  # fmt: skip
 
 
 def preset(name: str, title: str, summary: str, **values: Any) -> Preset:

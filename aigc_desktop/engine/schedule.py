@@ -11,8 +11,9 @@ def lr_factor(schedule: str, step: int, steps: int, warmup: int) -> float:
     """Return the factor of the learning rate for `step` in 0 … steps-1.
 
     "constant", "cosine" (to 0, SGDR arXiv:1608.03983), "wsd" (warm-up, stable, linear decay to 0, arXiv:2405.18392).
+    The warm-up takes a tenth of the run at most, so that a short one does not end at its peak rate.
     """
-    warmup = min(warmup, steps)
+    warmup = min(warmup, steps // 10)
     if step < warmup:
         return (step + 1) / (warmup + 1)
     match schedule:

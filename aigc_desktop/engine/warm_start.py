@@ -1,6 +1,6 @@
 """Start a training from weights that ship with the program, or from those of an earlier training.
 
-What ships lies in resources/models/NAME/ and is a checkpoint without its moments.
+What ships lies in resources/models/NAME/, a checkpoint without its moments; or it is a starter (core/starters.py).
 
 model.safetensors   16-bit tensors, named as in a training: generator.…, discriminator.…, encoder.…
 model.json          the card: what it was trained on, under which licence, by which command, with which metrics
@@ -8,7 +8,9 @@ model.json          the card: what it was trained on, under which licence, by wh
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,20 +19,27 @@ from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.files import read_json
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.paths import resources
+from aigc_desktop.core.run import Run
+from aigc_desktop.core.starters import TITLES, shipped_run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.checkpoint import part, read_model
+from aigc_desktop.engine.picture_setup import TransferConfig
 from aigc_desktop.engine.weights import read_tensors
 
-NETWORKS = {"generator": N_("generator"), "discriminator": N_("critic"), "encoder": N_("encoder")}
+NETWORKS = {"generator": N_("generator"), "discriminator": N_("critic"), "encoder": N_("encoder"),
+            "network": N_("network"), "space": N_("autoencoder")}  # fmt: skip
 """What the networks of a training that can start from another are called."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Weights to begin with: whose they are, and the tensors of all networks by name, like "generator.last.bias"."""
+    """Weights to begin with: whose they are, the tensors of all networks by name, like "generator.last.bias", and what
+    the card of their checkpoint says of them.
+    """  # noqa: D205
 
     title: str
     tensors: dict[str, Tensor]
+    extra: dict[str, Any]
 
     def take_over(self, module: nn.Module, name: str) -> tuple[int, str]:
         """Give `module` the tensors of its own shapes; return how many are left, and a sentence that says it."""
@@ -59,7 +68,31 @@ def shipped(model: str) -> Origin:
             _("The weights “{model}” for a warm start are not part of this installation.").format(model=model),
             _("Turn the warm start off, or install the program again."),
         )
-    return Origin(model, read_tensors(resources() / "models" / model / "model.safetensors"))
+    tensors = read_tensors(resources() / "models" / model / "model.safetensors")
+    return Origin(model, tensors, shipped_extra(model) or {})
+
+
+def starter_extra(name: str) -> dict[str, Any] | None:
+    """Return what the card of a starter says of its networks, None when it does not ship."""
+    try:
+        return dict(read_json(shipped_run(name).checkpoint("best") / "model.json")["extra"])
+    except UserError:
+        return None
+
+
+def starter(name: str) -> Origin:
+    """Return the weights of a starter."""
+    card, tensors = read_model(shipped_run(name).checkpoint("best"))
+    return Origin(_(TITLES[name]), tensors, card.extra)
+
+
+def beginning(config: TransferConfig, run: Run, family: str, ship: Callable[[], Origin]) -> Origin | None:
+    """Return the weights that a new training of `family` begins with; `ship` gives those of the program."""
+    if run.checkpoints():
+        return None
+    if config.start_from:
+        return earlier(Workspace(run.workspace), config.start_from, family)
+    return ship() if config.warm_start else None
 
 
 def earlier(workspace: Workspace, run_id: str, family: str) -> Origin:
@@ -75,4 +108,4 @@ def earlier(workspace: Workspace, run_id: str, family: str) -> Origin:
     state = folder / "train_state.safetensors"
     if state.is_file():
         tensors = {**part(read_tensors(state), "module"), **tensors}  # averages before raw weights
-    return Origin(run.info.title, tensors)
+    return Origin(run.info.title, tensors, card.extra)

@@ -30,7 +30,16 @@ class Judge:
         self.keeper = Keeper(owner, services.workspace)
 
     def act(self, action: str, batch: Batch, places: list[int]) -> None:
-        """Do one of "keep", "reject", "compare", "edit", "export", "copy", "folder"."""
+        """Do one of "keep", "reject", "compare", "edit", "export", "copy", "folder".
+
+        Nothing is made of the originals that stand beside their copies: they are the user's already.
+        """
+        if action in ("keep", "reject", "edit", "export"):
+            made = [place for place in places if not batch.works[place].original]
+            if places and not made:
+                self.services.notify(_("This is your own picture; its copy stands beside it."))
+                return
+            places = made
         match action:
             case "keep":
                 self.keep(batch, places)

@@ -27,7 +27,8 @@ Mark = Literal["", "kept", "rejected"]
 class Work:
     """One made work: a picture in memory or in a file, or a text; `origin` says how to make it again.
 
-    A `failed` one was made but rejected by "Only good ones", for the reasons in its rating.
+    A `failed` one was made but rejected by "Only good ones", for the reasons in its rating. An `original` was not made
+    but given, and is shown beside its copy.
     """
 
     kind: Literal["image", "text"]
@@ -42,6 +43,7 @@ class Work:
     partial: bool = False
     rating: Rating | None = None
     failed: bool = False
+    original: bool = False
 
     def picture(self) -> npt.NDArray[np.uint8]:
         """Return the pixels, uint8 (H, W, C), read from the file when they are not in memory."""
@@ -90,7 +92,7 @@ class Batch:
             self.works.append(
                 Work("image", title, len(self.works), picture.seed, picture.label, file=picture.file,
                      origin=self.origin.of(picture.seed, picture.label, picture.rating), rating=picture.rating,
-                     failed=picture.rejected)
+                     failed=picture.rejected, original=picture.original)
             )  # fmt: skip
         for sheet in read_samples(self.result):
             if sheet.role != "real":
@@ -98,6 +100,7 @@ class Batch:
 
     def add_pictures(self, sample: Sample) -> None:
         """Take pictures that just arrived; those the recorder has written are read from there when needed."""
+        from aigc_desktop.data.samples import is_original
         from aigc_desktop.export.results import work_title
 
         for i, pixels in enumerate(sample.images):
@@ -110,7 +113,8 @@ class Batch:
             self.works.append(
                 Work("image", work_title(self.origin.model_title, seed, label, index), index, seed, label,
                      pixels=None if there else pixels, file=file if there else None,
-                     origin=self.origin.of(seed, label, rating), rating=rating, failed=sample.role == "rejected")
+                     origin=self.origin.of(seed, label, rating), rating=rating, failed=sample.role == "rejected",
+                     original=is_original(sample.role, index))
             )  # fmt: skip
 
     def add_texts(self, items: tuple[str, ...], seeds: tuple[int, ...], partial: bool) -> list[int]:

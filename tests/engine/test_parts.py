@@ -33,6 +33,10 @@ def test_warm_up_rises_in_equal_steps():
     assert [lr_factor("constant", i, 100, 4) for i in range(6)] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1, 1])
 
 
+def test_warm_up_takes_a_tenth_of_a_short_run_at_most():
+    assert [lr_factor("constant", i, 55, 50) for i in range(6)] == pytest.approx([1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, 1])
+
+
 def test_cosine_is_half_way_down_in_the_middle():
     assert lr_factor("cosine", 50, 100, 0) == pytest.approx(0.5)
 

@@ -497,3 +497,20 @@ def test_made_pictures_are_edited_into_the_library(qtbot, page, services, jobs, 
     library.close()
     assert [(card.seed, card.width, card.label) for card in cards] == [(102, 16, "cup"), (101, 16, "cup")]
     assert all(card.edits[0]["operation"] == "upscale" and card.run == page.batch.origin.model for card in cards)
+
+
+def test_originals_beside_their_copies_are_no_works(page, services, jobs, record):
+    page.shown(run=_run_id(services, "cups"))
+    page.generate()
+    images = Sample(0, _images(4), role="reconstruction")
+    jobs.handles[-1].feed(Progress(4, 4), images, Finished())
+    assert [page.view._caption(row) == "Original" for row in range(4)] == [True, False, True, False]
+    assert page.view.state.text().startswith("2 works")
+    page._asked("keep", [0])
+    page._asked("export", [2])
+    assert [text for text, _undo in record.notes] == ["This is your own picture; its copy stands beside it."] * 2
+    assert not page.batch.marks and not page.findChildren(ExportDialog)
+    page._asked("reject", [0, 1, 2, 3])
+    assert page.batch.marks == {1: "rejected", 3: "rejected"}
+    model = page.view.grid.grid_model
+    assert len(model.mimeData([model.index(row) for row in range(4)]).urls()) == 2

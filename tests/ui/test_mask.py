@@ -181,7 +181,7 @@ def test_a_part_of_a_made_picture_is_painted_anew(qtbot, workspace, center, them
         page.show()
         page.shown()
     center.warm_up()
-    pages["start"].starter_button.click()
+    pages["start"].ready_model.button.click()
     create = pages["create"]
     qtbot.waitUntil(lambda: create.batch is not None and len(create.batch.works) > 0, timeout=LONG)
     create.panel.progress.stop_button.click()

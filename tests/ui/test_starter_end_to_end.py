@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import time
 
+from PySide6.QtWidgets import QPushButton
+
 from aigc_desktop.core.paths import resources
 from aigc_desktop.core.settings import Preferences
 from aigc_desktop.core.starters import TITLES, starters
@@ -31,7 +33,7 @@ def test_pictures_are_there_within_a_minute_of_the_first_start(qtbot, workspace,
         page.show()
         page.shown()
     center.warm_up()
-    pages["start"].starter_button.click()
+    pages["start"].ready_model.button.click()
     create = pages["create"]
     qtbot.waitUntil(lambda: create.batch is not None and len(create.batch.works) > 0, timeout=LONG)
     assert time.monotonic() - began < WANTED_S
@@ -39,6 +41,24 @@ def test_pictures_are_there_within_a_minute_of_the_first_start(qtbot, workspace,
     create.panel.progress.stop_button.click()
     qtbot.waitUntil(lambda: create.handle is None, timeout=LONG)
     assert [text for text, _undo in record.notes if "Stopped" not in text] == []
+
+
+def test_an_empty_create_page_offers_it_too(qtbot, workspace, center, theme, record):
+    services = Services(
+        workspace, Preferences(language="en", theme="light"), center, theme, record.navigate, record.notify,
+        record.show_failure, record.change_preferences,
+    )  # fmt: skip
+    page = CreatePage(services)
+    page.build()
+    qtbot.addWidget(page)
+    page.show()
+    page.shown()
+    buttons = {made.text(): made for made in page.empty.findChildren(QPushButton)}
+    assert list(buttons) == ["Go to Train", "Make pictures with a ready model"]
+    buttons["Make pictures with a ready model"].click()
+    qtbot.waitUntil(lambda: bool(record.places), timeout=LONG)
+    place, told = record.places[-1]
+    assert (place, told["run"], told["start"]) == ("create", "starter_emoji64", True)
 
 
 def test_every_starter_tells_what_it_is():

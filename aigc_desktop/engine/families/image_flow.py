@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from aigc_desktop.core.config import param
 from aigc_desktop.core.dataset import Dataset
-from aigc_desktop.core.events import Event, EventStream, Progress, Sample
+from aigc_desktop.core.events import Event, EventStream, Note, Progress, Sample
 from aigc_desktop.core.family import Family, Task
 from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_, _
@@ -28,7 +28,7 @@ from aigc_desktop.engine.data import Sampler, open_dataset, to_pictures
 from aigc_desktop.engine.device import choose_device
 from aigc_desktop.engine.feature_maps import eyes_of
 from aigc_desktop.engine.flow_model import USUAL_GUIDANCE, USUAL_STEPS, Model, latents, load_model
-from aigc_desktop.engine.flow_setup import ImageFlowConfig, plan
+from aigc_desktop.engine.flow_setup import STARTER, ImageFlowConfig, plan
 from aigc_desktop.engine.flow_space import GridSpace, chosen_space, new_space
 from aigc_desktop.engine.making import MakeConfig, stream_samples
 from aigc_desktop.engine.nn.flow import Keep, between, draw_times, keep_known
@@ -60,6 +60,7 @@ from aigc_desktop.engine.training import begin, fit
 from aigc_desktop.engine.two_parts import TwoPartTrainee
 from aigc_desktop.engine.vae_learning import check_codes, learn_codes
 from aigc_desktop.engine.vae_model import copied
+from aigc_desktop.engine.warm_start import NETWORKS, Origin, beginning, starter
 
 PREVIEW_CELLS = 16
 MOST_VALIDATED, VALIDATED_AT_ONCE = 512, 32
@@ -118,6 +119,8 @@ def train(config: ImageFlowConfig, run: Run) -> EventStream:
     trainee = FlowTrainee(config, dataset, device, chosen)
     if chosen is not None and not run.checkpoints():
         yield from chosen.fit_scale(trainee.still, len(classes))
+    if origin := beginning(config, run, trainee.family, lambda: starter(STARTER)):
+        yield from trainee.begin_with(origin)
     yield from fit(config, run, trainee)
 
 
@@ -242,6 +245,17 @@ class FlowTrainee(TwoPartTrainee):
         self.held_out = ResizedSource(dataset, "validation", device, self.size)
         self.sampler = Sampler(len(self.pictures), config.batch_size, config.seed)
         self.units_per_step = config.batch_size
+
+    def begin_with(self, origin: Origin) -> Iterator[Event]:
+        """Take over weights; classes that they do not know begin as any class, which they know."""
+        for name in (name for name in NETWORKS if name in self.modules):
+            _left, sentence = origin.take_over(self.modules[name], name)
+            yield Note(sentence)
+        vectors = origin.tensors.get("network.told.class_vectors.weight")
+        if self.classes and vectors is not None and origin.extra["classes"] != self.classes:
+            with torch.no_grad():
+                own = self.network.told.class_vectors.weight
+                own.copy_(vectors[-1:].expand_as(own))
 
     def recordable(self, number: int) -> str:
         """Return what is learned in a step; the first step on codes is unlike the others."""

@@ -25,7 +25,6 @@ from aigc_desktop.core.events import Event, EventStream, Note, Sample
 from aigc_desktop.core.family import Family, Task
 from aigc_desktop.core.i18n import N_
 from aigc_desktop.core.run import Run
-from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.checkpoint import Card, part, read_model
 from aigc_desktop.engine.data import Sampler, open_dataset
 from aigc_desktop.engine.device import choose_device, lay_out
@@ -56,7 +55,7 @@ from aigc_desktop.engine.pictures import (
 )
 from aigc_desktop.engine.step import Step
 from aigc_desktop.engine.training import Trainee, begin, fit
-from aigc_desktop.engine.warm_start import NETWORKS, Origin, earlier, shipped
+from aigc_desktop.engine.warm_start import NETWORKS, Origin, beginning, shipped
 
 GAMMA_FALL = 5.0  # the penalties end at this part of their start
 PREVIEW_CELLS = 32
@@ -80,11 +79,8 @@ def train(config: ImageGanConfig, run: Run) -> EventStream:
     device = begin(config)
     dataset = open_dataset(run, config.dataset, "image")
     trainee = GanTrainee(config, dataset, device)
-    if not run.checkpoints():
-        if config.start_from:
-            yield from trainee.begin_with(earlier(Workspace(run.workspace), config.start_from, trainee.family))
-        elif config.warm_start:
-            yield from trainee.begin_with(shipped(WARM_MODEL))
+    if origin := beginning(config, run, trainee.family, lambda: shipped(WARM_MODEL)):
+        yield from trainee.begin_with(origin)
     yield from fit(config, run, trainee)
 
 
@@ -208,7 +204,7 @@ class GanTrainee(Trainee):
     def begin_with(self, origin: Origin) -> Iterator[Event]:
         """Take over weights; tells of each network how much of it fits."""
         left = {}
-        for name in NETWORKS:
+        for name in (name for name in NETWORKS if name in self.modules):
             left[name], sentence = origin.take_over(self.modules[name], name)
             yield Note(sentence)
         if not left["generator"]:

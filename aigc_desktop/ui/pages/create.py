@@ -17,6 +17,7 @@ from aigc_desktop.core.run import Run
 from aigc_desktop.ui.explored import elsewhere, was_explored
 from aigc_desktop.ui.jobs import JobHandle
 from aigc_desktop.ui.page import Page
+from aigc_desktop.ui.ready_model import ReadyModel
 from aigc_desktop.ui.recall_gate import RecallGate
 from aigc_desktop.ui.widgets.controls import icon_button, label
 from aigc_desktop.ui.widgets.empty_state import EmptyState
@@ -70,6 +71,7 @@ class CreatePage(Page):
         )  # fmt: skip
         self._lay_out()
         self.empty.acted.connect(partial(self.services.navigate, "train"))
+        self.empty.add_action(ReadyModel(self.services, self.empty).button)
         self.panel.generate.connect(self.generate)
         self.view.asked.connect(self._asked)
         self.services.jobs.ready.connect(self._engine_ready)

@@ -7,12 +7,9 @@ from typing import Any
 
 from PySide6.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
-from aigc_desktop.core.events import Failed
 from aigc_desktop.core.i18n import N_, _
-from aigc_desktop.core.run import Run
-from aigc_desktop.core.starters import bring_in, starters
-from aigc_desktop.ui.background import Background
 from aigc_desktop.ui.page import Page
+from aigc_desktop.ui.ready_model import ReadyModel
 from aigc_desktop.ui.tour import Tour, available
 from aigc_desktop.ui.widgets.cards import ActionCard, Card, FlowLayout
 from aigc_desktop.ui.widgets.controls import button, clear, label
@@ -70,23 +67,6 @@ class StartPage(Page):
         Tour(self.services, task)
         self._show_hero()
 
-    def use_starter(self) -> None:
-        """Copy the first starter model into the workspace, beside the window, and make pictures with it."""
-        if self.starter is None:
-            return
-        workspace, name = self.services.workspace, self.starter.name
-        self.starter_button.setEnabled(False)
-        Background(self, lambda: bring_in(workspace, name), self._starter_here, self._starter_failed)
-
-    def _starter_here(self, run: Run) -> None:
-        self.starter_button.setEnabled(True)
-        settings = {} if self.starter is None else self.starter.settings
-        self.services.navigate("create", run=run.id, start=True, settings=settings)
-
-    def _starter_failed(self, failed: Failed) -> None:
-        self.starter_button.setEnabled(True)
-        self.services.show_failure(failed)
-
     def _show_hero(self) -> None:
         """Show the invitation, or the tour when one is under way."""
         clear(self.hero)
@@ -119,15 +99,9 @@ class StartPage(Page):
         self.kind = Segmented(theme, [("image", _("With pictures")), ("text", _("With texts"))])
         row.addWidget(self.try_button)
         row.addWidget(self.kind)
-        self.starter = next(iter(starters()), None)
-        self.starter_button = button(
-            theme, _("Make pictures with a ready model"), "create",
-            tip=_("The model ships with the program; nothing has to be trained"),
-        )
-        self.starter_button.setProperty("large", True)
-        self.starter_button.setVisible(self.starter is not None)
-        self.starter_button.clicked.connect(self.use_starter)
-        row.addWidget(self.starter_button)
+        self.ready_model = ReadyModel(self.services, card)
+        self.ready_model.button.setProperty("large", True)
+        row.addWidget(self.ready_model.button)
         card.body.addSpacing(theme.px(8))
         card.add(row)
         self.waiting = label("", "hint")

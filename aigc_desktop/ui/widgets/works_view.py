@@ -248,7 +248,7 @@ class WorksView(QWidget):
         work = self._work(row)
         if work.failed and work.rating is not None:
             return reasons_text(work.rating)
-        return work.title + (" …" if work.partial else "")
+        return _("Original") if work.original else work.title + (" …" if work.partial else "")
 
     def _badge(self, row: int) -> str:
         return BADGES.get(self._mark(row), "")
@@ -287,8 +287,8 @@ class WorksView(QWidget):
         return menu
 
     def _drag_files(self, rows: list[int]) -> Sequence[Path]:
-        works = [self._work(row) for row in rows[:LIMIT]]
-        return files_to_drag([work.piece() for work in works], self.services.preferences)
+        made = [work for work in map(self._work, rows) if not work.original]
+        return files_to_drag([work.piece() for work in made[:LIMIT]], self.services.preferences)
 
 
 class Reader(QPlainTextEdit):
@@ -315,7 +315,7 @@ class Reader(QPlainTextEdit):
 def state_text(batch: Batch, chosen: int) -> str:
     """Return how many works there are, and what the user thinks of them."""
     marks = list(batch.marks.values())
-    parts = [_("{count} works").format(count=sum(not work.failed for work in batch.works))]
+    parts = [_("{count} works").format(count=sum(not work.failed and not work.original for work in batch.works))]
     if chosen > 1:
         parts.append(_("{count} chosen").format(count=chosen))
     if "kept" in marks:

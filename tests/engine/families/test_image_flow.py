@@ -7,18 +7,19 @@ from PIL import Image
 
 from aigc_desktop.core.config import check
 from aigc_desktop.core.errors import UserError
-from aigc_desktop.core.events import Metric, Progress, Sample
+from aigc_desktop.core.events import Metric, Note, Progress, Sample
 from aigc_desktop.core.fields import ConfigError
 from aigc_desktop.core.machine import Machine
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.checkpoint import read_model
 from aigc_desktop.engine.data import to_pictures
 from aigc_desktop.engine.families import image_flow
-from aigc_desktop.engine.flow_setup import ImageFlowConfig, plan
+from aigc_desktop.engine.flow_setup import STARTER, WARM, ImageFlowConfig, plan
 from aigc_desktop.engine.nn.flow import between, draw_times, keep_known, walk
 from aigc_desktop.engine.nn.hinted import hinted_augment
 from aigc_desktop.engine.nn.unet import Unet, UnetShape
 from aigc_desktop.engine.pictures import open_mask, open_picture
+from aigc_desktop.engine.warm_start import Origin, starter
 from tests.engine.families.shapes import shapes
 
 TINY = {
@@ -258,3 +259,45 @@ def test_settings_outside_their_limits_are_refused():
     for values in ({"fold": "3"}, {"class_dropout": 1.5}, {"time_spread": 0}):
         with pytest.raises(ConfigError):
             check(ImageFlowConfig, {"dataset": "x", **values})
+
+
+def test_a_training_starts_from_an_earlier_one(story):
+    workspace, first, _events = story
+    run, events = trained(workspace, steps=1, start_from=first.id, ema=0.0, lr=1e-7)
+    (told,) = (event.message for event in events if isinstance(event, Note) and "Warm start" in event.message)
+    assert f"begins with the weights of “{first.info.title}”" in told
+    before, after = (read_model(one.checkpoint("last"))[1] for one in (first, run))
+    assert all(torch.allclose(before[name], after[name], atol=1e-5) for name in before)
+    again = list(image_flow.train(ImageFlowConfig(**run.config_values), run))  # nothing is taken over twice
+    assert not any(isinstance(event, Note) and "Warm start" in event.message for event in again)
+
+
+def test_classes_that_the_earlier_one_did_not_know_begin_as_any(story):
+    workspace, first, _events = story
+    card, weights = read_model(first.checkpoint("last"))
+    trainee = image_flow.FlowTrainee(ImageFlowConfig(**first.config_values), workspace.datasets()[0], CPU)
+    trainee.classes = ["ring", "star"]
+    list(trainee.begin_with(Origin("first", weights, card.extra)))
+    vectors, known = trainee.network.told.class_vectors.weight, weights["network.told.class_vectors.weight"]
+    assert len(vectors) == 3 and all(torch.equal(vector, known[-1]) for vector in vectors)
+
+
+def test_the_weak_machine_begins_with_the_starter_whose_shapes_fit(workspace):
+    dataset = shapes(workspace, size=64)
+    found = plan({"dataset": dataset.id}, "auto", dataset, LAPTOP)
+    assert found.preset == WARM
+    assert found.values["warm_start"] and any("trained on emoji" in note for note in found.notes)
+    assert not plan({"dataset": dataset.id, "width": 16}, WARM, dataset, LAPTOP).values["warm_start"]
+    assert not plan({"dataset": dataset.id, "codes": True}, WARM, dataset, LAPTOP).values["warm_start"]
+    asked = plan({"dataset": dataset.id, "width": 16, "warm_start": True}, WARM, dataset, LAPTOP)
+    assert asked.values["warm_start"] and any("only the parts that fit" in note for note in asked.notes)
+
+
+def test_weights_that_ship_begin_a_training(workspace):
+    shapes(workspace, size=64)
+    values = {"resolution": "64", "width": 48, "batch_size": 2, "warm_start": True, "validate_every": 0}
+    run, events = trained(workspace, 1, **values, ema=0.0, lr=1e-7)
+    (told,) = (event.message for event in events if isinstance(event, Note) and "Warm start" in event.message)
+    assert "“Starter: emoji, 64 px”" in told
+    theirs, own = starter(STARTER).tensors, read_model(run.checkpoint("last"))[1]
+    assert torch.allclose(theirs["network.enter.weight"].float(), own["network.enter.weight"], atol=1e-3)
