@@ -14,7 +14,7 @@ from aigc_desktop.core.i18n import _
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.flags import add_fields, given
-from aigc_desktop.terminal import DONE, Shell
+from aigc_desktop.terminal import DONE, FAILED, Shell
 
 if TYPE_CHECKING:
     from aigc_desktop.core.library import Library
@@ -144,16 +144,21 @@ def palette(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> 
 
     if not 1 <= options.count <= 64:
         raise UserError(_("--count takes a number from 1 to 64."))
-    library = Library(workspace.folder)
+    library, code = Library(workspace.folder), DONE
     try:
         for source in [source for name in options.pictures for source in _sources(library, name)]:
-            found = extract(open_picture(source.file), options.count)
-            colours = [[code, round(float(share), 3)] for code, share in zip(found.codes(), found.shares, strict=True)]
+            try:
+                found = extract(open_picture(source.file), options.count)
+            except UserError as error:  # the others have colours all the same
+                shell.complain(error.message, error.hint)
+                code = FAILED
+                continue
+            colours = [[name, round(float(share), 3)] for name, share in zip(found.codes(), found.shares, strict=True)]
             words = "  ".join(f"{code} {share:.0%}" for code, share in colours)
             shell.row({"picture": str(source.file), "colours": colours}, f"{source.file.name}\t{words}")
     finally:
         library.close()
-    return DONE
+    return code
 
 
 def _export(piece: Piece, source: Source, to: Format, options: argparse.Namespace, workspace: Workspace) -> Path:

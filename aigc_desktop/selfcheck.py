@@ -94,6 +94,7 @@ def import_labelled(workspace: Any, folder: Path) -> str:
 def check_family(workspace: Any, family: Any, dataset: str) -> None:
     """Train a few steps, save, load again, and generate, label or copy."""
     from aigc_desktop.core.events import Sample, Text
+    from aigc_desktop.core.rehearsal import sample_path
     from aigc_desktop.engine.diffusion.tiny import add_tiny_diffusion
     from aigc_desktop.engine.pretrained.tiny import add_tiny_model
     from aigc_desktop.engine.pretrained.tiny_encoder import add_tiny_encoder
@@ -113,11 +114,12 @@ def check_family(workspace: Any, family: Any, dataset: str) -> None:
     assert run.checkpoints(), "no checkpoint"
     values = {"run": run.id, **({"text": "Ann left Oslo"} if encoders else {"count": 2})}
     offered = {task.name for task in family.tasks}
-    used = {"label"} if encoders else offered & {"generate", "compare"} or {"reconstruct"}
+    used = {"label"} if encoders else offered & {"generate", "compare", "extend"} or {"reconstruct"}
     for task in sorted(used):
-        result = workspace.new_run(f"{name}.{task}", values, parent="results")
+        given = {"picture": str(next(sample_path("image").rglob("*.png")))} if task == "extend" else {}
+        result = workspace.new_run(f"{name}.{task}", values | given, parent="results")
         events: list[Any] = []
-        run_task(workspace, f"{name}.{task}", values, result, events)
+        run_task(workspace, f"{name}.{task}", values | given, result, events)
         assert any(isinstance(event, Sample | Text) for event in events), "nothing was made"
     if family.latents is not None:
         found = run_task(workspace, "explore.map", {"run": run.id, "columns": 2})

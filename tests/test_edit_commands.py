@@ -86,6 +86,14 @@ def test_palettes_are_listed(folder, tmp_path, capsys):
     assert rows(capsys) == [{"picture": str(tmp_path / "blue.png"), "colours": [["#1F5FD0", 1.0]]}]
 
 
+def test_a_picture_that_cannot_be_read_is_told_and_the_palettes_of_others_are_listed(folder, tmp_path, capsys):
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    Image.new("RGB", (9, 9), "#1F5FD0").save(tmp_path / "blue.png")
+    assert main(["palette", str(tmp_path / "a.png"), str(tmp_path / "blue.png")]) == 1
+    told = capsys.readouterr()
+    assert told.out == "blue.png\t#1F5FD0 100%\n" and "a.png" in told.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "word"),
     [

@@ -46,7 +46,7 @@ class ScanConfig(TaskConfig):
     title: str = param("", N_("Name"), N_("What the data set is called; empty takes the name of the source."))
     kind: Literal["auto", "image", "text"] = param(
         "auto", N_("Kind"), N_("Pictures or texts."),
-        labels={"auto": N_("find out"), "image": N_("pictures"), "text": N_("texts")},
+        labels={"auto": N_("find out"), "image": N_("picture data"), "text": N_("text data")},
     )  # fmt: skip
     labels: Literal["none", "folders", "column"] = param(
         "none", N_("Labels"), N_("Where the class of an item comes from."),

@@ -22,6 +22,7 @@ from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.checkpoint import read_card
 from aigc_desktop.engine.device import choose_device, set_up
 from aigc_desktop.engine.figures import new_report, trained_dataset, training_plots
+from aigc_desktop.engine.metrics.image import FEWEST
 from aigc_desktop.engine.picture_report import measure_pictures
 from aigc_desktop.engine.text_material import TextJob
 from aigc_desktop.engine.text_report import measure_texts
@@ -45,7 +46,7 @@ class EvaluateConfig(TaskConfig):
     )  # fmt: skip
     count: int = param(
         500, N_("Number of samples"),
-        N_("How many samples to make; more is slower and more exact, 500 is a good start."), ge=16, le=20_000,
+        N_("How many samples to make; more is slower and more exact, 500 is a good start."), ge=FEWEST, le=20_000,
     )  # fmt: skip
     sweep: int = param(
         128, N_("Samples per temperature"),

@@ -269,7 +269,7 @@ def open_mask(path: Path, size: int, picture: Path) -> Tensor:
 
     It must have the form of `picture`: of each the middle is cut out, and other middles are other places.
     """
-    need_same_form(_size(path), _size(picture))
+    need_same_form(picture_size(path), picture_size(picture))
     mask = (open_picture(path, size).mean(1, keepdim=True) > 0).float()
     if not mask.any():
         raise UserError(
@@ -279,7 +279,8 @@ def open_mask(path: Path, size: int, picture: Path) -> Tensor:
     return mask
 
 
-def _size(path: Path) -> tuple[int, int]:
+def picture_size(path: Path) -> tuple[int, int]:
+    """Return width and height of a picture file as shown; UserError when it cannot be read."""
     with _told(path):
         facts = inspect_picture(read_file(path))
     return facts.width, facts.height

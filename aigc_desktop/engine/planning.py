@@ -9,7 +9,7 @@ from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.family import Preset, Problem
 from aigc_desktop.core.fields import ConfigError
-from aigc_desktop.core.i18n import _
+from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.core.machine import Machine
 from aigc_desktop.engine.device import choose_device
 
@@ -50,9 +50,10 @@ class Draft(Generic[ConfigT]):
             )
         elif info.train < least:
             self.problems.append(Problem(
-                _("“{title}” has {count} items to learn from; at least {least} are needed.").format(
-                    title=info.title, count=info.train, least=least
-                ), "dataset",
+                ngettext(
+                    "“{title}” has {count} item to learn from; at least {least} are needed.",
+                    "“{title}” has {count} items to learn from; at least {least} are needed.", info.train,
+                ).format(title=info.title, count=info.train, least=least), "dataset",
             ))  # fmt: skip
 
     def check_machine(self, machine: Machine, memory_mb: float) -> None:

@@ -24,6 +24,7 @@ from aigc_desktop.engine.device import choose_device
 from aigc_desktop.engine.making import MakeConfig, stream_samples
 from aigc_desktop.engine.nn.token_drawing import Drawing, draw_masked, draw_tokens
 from aigc_desktop.engine.pictures import (
+    CreateConfig,
     Pictures,
     class_field,
     class_index,
@@ -38,7 +39,7 @@ from aigc_desktop.engine.pictures import (
 from aigc_desktop.engine.token_transformer_model import Model, Wish, load_model
 
 
-class WriteConfig(MakeConfig):
+class DrawConfig(CreateConfig):
     """Settings of every task of a trained image Transformer."""
 
     caption: str = param(
@@ -68,6 +69,10 @@ class WriteConfig(MakeConfig):
         return Drawing(self.walk_steps, self.wildness, self.guidance, self.order)
 
 
+class WriteConfig(DrawConfig, MakeConfig):
+    """Settings of the tasks whose pictures are rated."""
+
+
 class GenerateConfig(WriteConfig):
     """Settings of making new pictures."""
 
@@ -85,27 +90,22 @@ class FillConfig(WriteConfig):
 
 def generate(config: GenerateConfig, run: Run) -> EventStream:
     """Make new pictures; the seed of each decides it alone."""
-    model, wish = yield from _opened(config, run)
+    model, wish = yield from open_model(config, run)
     yield from _stream(config, run, model, lambda seed: model.paint(seed, wish, config.drawing()))
 
 
 def fill(config: FillConfig, run: Run) -> EventStream:
     """Paint a part of a picture anew; what lies outside the squares of the mask stays as it is, to the bit."""
-    model, wish = yield from _opened(config, run)
+    model, wish = yield from open_model(config, run)
+    need_masked(model, _("This model draws token by token and cannot paint a part anew."))
     shape = model.tokenizer.shape
-    if not model.transformer.shape.masked:
-        raise UserError(
-            _("This model draws token by token and cannot paint a part anew."),
-            _("Choose one that was trained with “Draw many places at once”."),
-        )
     picture = open_picture(config.picture, shape.size).to(model.device)
     mask = open_mask(config.mask, shape.size, config.picture).to(model.device)
-    patch = shape.size // shape.side
-    anew = F.max_pool2d(mask, patch)  # (1, 1, side, side)
+    anew = F.max_pool2d(mask, shape.patch)  # (1, 1, side, side)
     with torch.inference_mode():
         known = model.tokenizer.tokens(picture)
     known = known.masked_fill(anew.flatten(1).bool(), model.transformer.unknown)
-    changed = F.interpolate(anew, scale_factor=patch).bool()
+    changed = F.interpolate(anew, scale_factor=shape.patch).bool()
 
     def make(seed: int) -> tuple[Tensor, int]:
         generator = seeded(seed)
@@ -118,7 +118,7 @@ def fill(config: FillConfig, run: Run) -> EventStream:
     yield from _stream(config, run, model, make)
 
 
-def _opened(config: WriteConfig, run: Run) -> Generator[Event, None, tuple[Model, Wish]]:
+def open_model(config: DrawConfig, run: Run) -> Generator[Event, None, tuple[Model, Wish]]:
     """Return the model and what is asked for, with a Note about words of the caption that it passes over."""
     card, weights, device, _trained = load_trained(config, run)
     model = load_model(card, weights, device)
@@ -126,6 +126,12 @@ def _opened(config: WriteConfig, run: Run) -> Generator[Event, None, tuple[Model
     if caption:
         yield from (Note(note, "warning") for note in passed_over(model.words, caption))
     return model, Wish(class_index(card, config.label), caption)
+
+
+def need_masked(model: Model, sentence: str) -> None:
+    """UserError with what cannot be done, unless the model draws around places that are known."""
+    if not model.transformer.shape.masked:
+        raise UserError(sentence, _("Choose one that was trained with “Draw many places at once”."))
 
 
 def _stream(config: WriteConfig, run: Run, model: Model, make: Callable[[int], tuple[Tensor, int]]) -> Iterator[Event]:

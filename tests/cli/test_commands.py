@@ -56,7 +56,7 @@ def test_the_whole_job_on_texts(folder, texts, tmp_path, capsys):
     assert "infill: Fill a gap" in capsys.readouterr().out
     assert main(["runs", "--json"]) == 0
     assert json_lines(capsys)[0]["id"] == run.id
-    assert main(["evaluate", run.id, "--count", "16", "--sweep", "0", "--json"]) == 0
+    assert main(["evaluate", run.id, "--count", "20", "--sweep", "0", "--json"]) == 0
     [result] = [line for line in json_lines(capsys) if line["event"] == "Result"]
     report = report_of(result["data"])
     assert 0 < report.figure("Different texts").value <= 1 and report.training["val_bpb"] > 0
@@ -218,6 +218,13 @@ def test_pictures_are_tokens_that_a_transformer_writes(tmp_path, folder, capsys)
     fill[-1] = str(tmp_path / "mask.png")
     assert main(["generate", writer.id, *fill, "--count", "1", "--out", str(tmp_path / "filled")]) == 0
     assert len(list((tmp_path / "filled").glob("*.png"))) == 1
+    extend = ["--task", "extend", "--picture", str(tmp_path / "绿.png"), "--count", "1", "--top", "0", "--bottom", "0"]
+    none = [*extend, "--left", "0", "--right", "0", "--out", str(tmp_path / "none")]
+    assert main(["generate", writer.id, *none]) == 2
+    assert main(["generate", writer.id, *extend, "--left", "100", "--out", str(tmp_path / "extended")]) == 0
+    (picture,) = (tmp_path / "extended").glob("*.png")
+    with Image.open(picture) as opened:
+        assert opened.width * 8 == opened.height * (8 + 10 + 4)  # in tokens; the picture has 10 × 8
 
 
 def test_pictures_are_asked_for_in_words(tmp_path, folder, capsys):
@@ -329,7 +336,7 @@ def test_an_evaluation_is_written_as_html_and_pdf_and_kept(folder, texts, tmp_pa
     assert main(["train", "gpt", "--dataset", "poems", "--title", "<script>x</script>", *QUICK_GPT]) == 0
     run = Workspace(folder).runs()[0]
     html, pdf = tmp_path / "报告.html", tmp_path / "report.pdf"
-    small = ["--count", "16", "--sweep", "0", "--device", "cpu"]
+    small = ["--count", "20", "--sweep", "0", "--device", "cpu"]
     capsys.readouterr()
     assert start(["evaluate", run.id, *small, "--html", str(html), "--pdf", str(pdf), "--language", "zh_CN"]) == 0
     told = capsys.readouterr().out

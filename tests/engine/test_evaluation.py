@@ -59,7 +59,7 @@ def story(tmp_path_factory):
 
 def measured(run, **values):
     """Return the events of an evaluation."""
-    config = check(EvaluateConfig, {"run": run.id, "count": 16, "sweep": 0, "device": "cpu", **values})
+    config = check(EvaluateConfig, {"run": run.id, "count": 20, "sweep": 0, "device": "cpu", **values})
     return list(run_job(evaluate, config, run))
 
 

@@ -77,6 +77,22 @@ def test_an_empty_workspace_is_one_place_to_drop_things(page):
     assert len(bundled_samples()) == 4
 
 
+def test_columns_are_asked_for_where_there_may_be_tables(page, tmp_path):
+    def shown():
+        return [name for name in ("label_column", "attribute_columns") if not page.importing.form.rows[name].isHidden()]
+
+    page.shown(paths=[_pictures(tmp_path / "cups")])
+    assert shown() == []
+    page.importing.form.set_advanced(True)
+    assert len(shown()) == 2
+    page.importing.form.set_advanced(False)
+    (tmp_path / "cups" / "inside").mkdir()
+    (tmp_path / "cups" / "inside" / "poems.CSV").write_text("text,label\na,b\n")
+    for path in (tmp_path / "cups", tmp_path / "cups.zip"):
+        page.shown(paths=[path])
+        assert len(shown()) == 2
+
+
 def test_from_a_folder_to_a_frozen_data_set_and_on_to_training(qtbot, page, jobs, workspace, record, tmp_path):
     _real_jobs(jobs, workspace)
     page.shown(paths=[_pictures(tmp_path / "my 杯子")])

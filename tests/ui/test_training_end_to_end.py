@@ -441,4 +441,8 @@ def test_an_image_transformer_learns_on_chosen_tokens_and_fills_a_part(qtbot, pa
     assert len(create.batch.works) == 2
     ending = make(writer, "image_transformer.fill", picture=picture, mask=str(tmp_path / "gone.png"))
     assert isinstance(ending, Failed) and "gone.png" in ending.message
+    assert isinstance(make(writer, "image_transformer.extend", picture=picture, left=100, bottom=0), Finished)
+    side = int(train.services.workspace.run(writer).config_values["resolution"])
+    assert [work.picture().shape for work in create.batch.works] == [(side * 3 // 2, side * 5 // 2, 3)] * 2
+    assert isinstance(make(writer, "image_transformer.extend", picture=picture, left=200, right=200), Failed)
     assert isinstance(make(tokens, "image_tokens.reconstruct"), Finished)

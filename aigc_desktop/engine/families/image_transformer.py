@@ -26,6 +26,7 @@ from aigc_desktop.engine import token_transformer_tasks as tasks
 from aigc_desktop.engine.caption_words import CaptionWords, caption_notes, captions_of, words_of
 from aigc_desktop.engine.checkpoint import read_card
 from aigc_desktop.engine.data import Indices, Sampler, on_device, open_dataset
+from aigc_desktop.engine.extending import ExtendConfig, extend
 from aigc_desktop.engine.feature_maps import eyes_of
 from aigc_desktop.engine.nn.caption_encoder import NO_WORD
 from aigc_desktop.engine.nn.diffaugment import moved
@@ -242,12 +243,16 @@ generate, fill, sampler = tasks.generate, tasks.fill, tasks.sampler
 FAMILY = Family(
     name="image_transformer",
     title=N_("Image Transformer"),
-    summary=N_("Makes pictures, by caption too, and paints parts anew; wants a graphics card and thousands of them."),
+    summary=N_(
+        "Makes pictures, by caption too, extends them and paints parts anew; "
+        "wants a graphics card and thousands of pictures."
+    ),
     kind="image",
     tasks=(
         Task("train", N_("Train an image Transformer"), ImageTransformerConfig, train, "train", plan),
         Task("generate", N_("Make pictures"), GenerateConfig, generate),
         Task("fill", N_("Paint a part anew"), FillConfig, fill, requires="masked"),
+        Task("extend", N_("Extend a picture"), ExtendConfig, extend, requires="masked"),
     ),
     sampler=sampler,
 )

@@ -26,6 +26,11 @@ class TokenizerShape:
     levels: tuple[int, ...]
 
     @property
+    def patch(self) -> int:
+        """Return how many pixels a token has on a side."""
+        return self.size // self.side
+
+    @property
     def widths(self) -> tuple[int, ...]:
         """Return the channels of the stages, fine to coarse."""
         stages = (self.size // BLOCK // self.side).bit_length()

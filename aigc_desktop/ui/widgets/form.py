@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ class ConfigForm(QWidget):
         self.services, self.kind, self.family = services, kind, family
         theme = services.theme
         self.rows: dict[str, FieldRow] = {}
+        self.aside: frozenset[str] = frozenset()
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(theme.px(12))
@@ -154,6 +156,11 @@ class ConfigForm(QWidget):
         self.mode.choose("advanced" if advanced else "simple")
         self._show_mode()
 
+    def set_aside(self, names: Iterable[str]) -> None:
+        """Show these fields among the advanced ones only, as they do not matter for what is chosen."""
+        self.aside = frozenset(names)
+        self._show_mode()
+
     def _edited(self) -> None:
         if self.sender() is self.rows.get("run"):
             self._fill_checkpoints()
@@ -164,7 +171,8 @@ class ConfigForm(QWidget):
         """Show all rows or the simple ones; a row with a problem is always shown."""
         advanced = self.mode.value() == "advanced"
         for row in self.rows.values():
-            row.setVisible(advanced or not row.spec.advanced or row.problem.text() != "")
+            simple = not row.spec.advanced and row.spec.name not in self.aside
+            row.setVisible(advanced or simple or row.problem.text() != "")
         self._count()
 
     def _count(self) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
+from itertools import islice
+from pathlib import Path, PurePath
 from typing import Any
 
 from PySide6.QtCore import QMimeData, Signal
@@ -16,6 +19,7 @@ from aigc_desktop.core.i18n import N_, _, ngettext
 from aigc_desktop.core.paths import resources
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.data.sources import join_sources, title_of
+from aigc_desktop.data.texts import SUFFIXES
 from aigc_desktop.ui.jobs import JobHandle
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.theme import Theme
@@ -35,6 +39,10 @@ SAMPLES = {
 }
 """Names of the bundled samples; one that is not named here is called after its file."""
 SHOWN_SOURCES = 4
+COLUMNS = ("label_column", "attribute_columns")
+"""Fields of the import that tables alone have a use for."""
+LOOKED_AT = 2000
+"""Files of folders whose names are read to find tables: these take a few milliseconds."""
 
 
 def bundled_samples() -> list[tuple[str, Path]]:
@@ -189,6 +197,7 @@ class ImportPanel(Card):
         assert self.form is not None
         self.form.set_baseline({"title": self.name})
         self.form.set_values({"title": self.name, "labels": _guess_labels(self.paths)})
+        self.form.set_aside(() if _may_hold_tables(self.paths) else COLUMNS)
 
     def _show_running(self, running: bool) -> None:
         self.cancel_button.setVisible(not running)
@@ -250,3 +259,17 @@ def _guess_labels(paths: list[Path]) -> str:
         return "folders" if sum(entry.is_dir() for entry in paths[0].iterdir()) > 1 else "none"
     except OSError:
         return "none"
+
+
+def _may_hold_tables(paths: list[Path]) -> bool:
+    """Return whether tables are among the files, as far as the first names tell; archives may hold some."""
+    def names() -> Iterator[str]:
+        for path in paths:
+            if path.is_dir():
+                for _folder, _folders, files in os.walk(path):
+                    yield from files
+            else:
+                yield path.name
+
+    kinds = (PurePath(name).suffix.lower() for name in islice(names(), LOOKED_AT))
+    return any(kind == ".zip" or SUFFIXES.get(kind) in ("csv", "jsonl") for kind in kinds)

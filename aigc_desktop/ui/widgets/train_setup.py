@@ -288,4 +288,4 @@ def _amount(info: DatasetInfo) -> str:
 
 
 def _kind_words(kind: str) -> str:
-    return {"image": _("pictures"), "text": _("texts")}.get(kind, kind)
+    return {"image": _("picture data"), "text": _("text data")}.get(kind, kind)
