@@ -41,7 +41,9 @@ from aigc_desktop.ui.crash import Border, crash_failure
 from aigc_desktop.ui.jobs import Engine, JobCenter, process_engines
 from aigc_desktop.ui.language import use_language
 from aigc_desktop.ui.main_window import MainWindow
+from aigc_desktop.ui.qt_types import make_types
 from aigc_desktop.ui.single_instance import SingleInstance
+from aigc_desktop.ui.slices import Slices
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.workspace_choice import choose_workspace
 
@@ -98,6 +100,7 @@ def main(arguments: list[str]) -> int:
 
 def prepare_pages(window: MainWindow) -> None:
     """Load what the other pages use on a thread, then build them, so that a first visit is not felt."""
+    Slices(make_types(), window)
     Background(window, load_libraries, lambda _nothing: window.build_ahead(), window.show_failure)
 
 

@@ -20,6 +20,7 @@ from aigc_desktop.ui.background import Background
 from aigc_desktop.ui.evaluations import Entry, Loaded, load, read_entries
 from aigc_desktop.ui.jobs import JobHandle
 from aigc_desktop.ui.page import Page
+from aigc_desktop.ui.qt_types import need_types
 from aigc_desktop.ui.reveal import open_outside
 from aigc_desktop.ui.widgets.empty_state import EmptyState
 from aigc_desktop.ui.widgets.fitted_stack import FittedStack
@@ -177,6 +178,7 @@ class EvaluatePage(Page):
             self.left.setCurrentIndex(PLACES.index("first"))
             return
         workspace, two = self.services.workspace, folders[:2]
+        need_types()
         self._loading = Background(
             self, lambda: [load(folder, workspace) for folder in two], self._show_loaded, self._reading_failed
         )

@@ -19,6 +19,7 @@ from PySide6.QtGui import QColor, QShowEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from aigc_desktop.core.i18n import _
+from aigc_desktop.ui.qt_types import need_types
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.controls import label
 from aigc_desktop.ui.widgets.metric_legend import ALL_LINES, SHOWN_LINES, Chip, Legend, curve_colours
@@ -286,6 +287,7 @@ def preload() -> bool:
     """Load pyqtgraph on a thread and return whether it is there; half a second that the window does not wait for."""
     global _loading
     if _loading is None:
+        need_types()
         load = importlib.import_module
         _loading = threading.Thread(target=load, args=(CANVAS_MODULE,), name="load plots", daemon=True)
         _loading.start()

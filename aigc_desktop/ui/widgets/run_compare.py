@@ -23,6 +23,7 @@ from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.i18n import _
 from aigc_desktop.ui.background import Background
 from aigc_desktop.ui.page import Services
+from aigc_desktop.ui.qt_types import need_types
 from aigc_desktop.ui.widgets.controls import button, label
 from aigc_desktop.ui.widgets.run_table import RunRow
 from aigc_desktop.ui.widgets.run_words import main_metric
@@ -66,6 +67,7 @@ class CompareDialog(QDialog):
         box.addWidget(close, 0, Qt.AlignmentFlag.AlignRight)
         self.metric_box.activated.connect(self._show_metric)
         theme.changed.connect(self._restyle)
+        need_types()
         Background(self, partial(_read, runs), self._take, services.show_failure)
 
     def _take(self, metrics: list[Rows]) -> None:
