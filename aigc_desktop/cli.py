@@ -360,6 +360,8 @@ def _add_families(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> 
     parser.add_argument("--title", help=_("name of the run"))
     named = next((name for name in arguments if name in families), None)
     chosen = [families[named]] if named else list(families.values())
+    if not named and {"-h", "--help"} & set(arguments):  # what they share has other limits in each
+        chosen, parser.epilog = [], _("`train FAMILY --help` shows the settings of a family.")
     seen: set[str] = set()
     for family in chosen:
         seen |= set(add_fields(parser, family.task("train").config, skip=seen))

@@ -188,3 +188,15 @@ def test_a_fine_tuning_without_a_model_names_the_flag(folder, texts, capsys):
     assert main(["data", "import", str(texts), "--title", "poems"]) == 0
     assert main(["train", "language_model", "--dataset", "poems"]) == 2
     assert "--base: " in capsys.readouterr().err
+
+
+def test_help_on_training_shows_settings_of_the_named_family_only(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    told = capsys.readouterr().out
+    assert "image_gan: " in told and "`train FAMILY --help`" in told
+    assert "--resume" in told and "--batch-size" not in told
+    with pytest.raises(SystemExit):
+        main(["train", "gpt", "--help"])
+    told = capsys.readouterr().out
+    assert "--batch-size" in told and "`train FAMILY --help`" not in told
