@@ -180,7 +180,7 @@ def train(stage: Stage) -> None:
     window.navigate("train", dataset=emoji)
     page = window.pages["train"]
     stage.wait(lambda: page.setup.start_button.isEnabled())
-    page.setup.form.set_values({"size": 128})
+    page.setup.form.set_values({"batch_size": 4096, "width": 512})
     page.setup.form.changed.emit()
     stage.settle(2)
     stage.shoot("train-problem")
