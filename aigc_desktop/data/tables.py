@@ -52,7 +52,9 @@ def read_csv(path: Path | str, encoding: str, options: TextOptions) -> Iterator[
     column = options.text_column or (table.header[table.text] if table.header else str(table.text + 1))
     with open_text(path, encoding) as stream:
         too_long: list[int] = []
-        reader = csv.reader(_whole_lines(stream, options.limit, too_long), delimiter=table.separator)
+        over: list[bool] = []
+        lines = itertools.chain(_whole_lines(stream, options.limit, too_long), _note(over))
+        reader = csv.reader(lines, delimiter=table.separator)
         skip, rows = bool(table.header), 0
         while True:
             began = reader.line_num + 1
@@ -71,7 +73,7 @@ def read_csv(path: Path | str, encoding: str, options: TextOptions) -> Iterator[
                 skip = skip and not row
                 continue
             rows += 1
-            if len(row) != table.width and "\n" in row[-1]:
+            if over:  # a row is whole at the end of its line, unless a quotation mark is open
                 yield TextItem(began, problem="quote")
             elif len(row) != table.width:
                 values = {"found": len(row), "expected": table.width}
@@ -82,6 +84,12 @@ def read_csv(path: Path | str, encoding: str, options: TextOptions) -> Iterator[
                 label = row[table.label].strip() if table.label is not None else ""
                 told = attributes.kept({name: row[at] for name, at in table.attributes.items()})
                 yield checked(TextItem(began, row[table.text], label, attributes=told), encoding)
+
+
+def _note(over: list[bool]) -> Iterator[str]:
+    """Note that the lines are over; there is none here."""
+    over.append(True)
+    yield from ()
 
 
 def read_jsonl(path: Path | str, encoding: str, options: TextOptions) -> Iterator[TextItem]:

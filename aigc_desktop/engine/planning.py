@@ -6,7 +6,7 @@ from typing import Any, Generic
 
 from aigc_desktop.core.config import ConfigT, check, describe
 from aigc_desktop.core.dataset import Dataset
-from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.errors import UserError, readable_size
 from aigc_desktop.core.family import Preset, Problem
 from aigc_desktop.core.fields import ConfigError
 from aigc_desktop.core.i18n import _, ngettext
@@ -66,11 +66,13 @@ class Draft(Generic[ConfigT]):
         on_card = machine.device_memory if wish != "cpu" else 0
         usable = 0.9 * (on_card or machine.memory) / 1e6
         if memory_mb > usable:
-            self.problems.append(Problem(
-                _("About {needed:.0f} MB of memory are needed; {there:.0f} MB can be used here.").format(
-                    needed=memory_mb, there=usable
-                ), "batch_size",
-            ))  # fmt: skip
+            self.problems.append(Problem(too_large(1e6 * memory_mb, 1e6 * usable), "batch_size"))
+
+
+def too_large(needed: float, there: float) -> str:
+    """Return that a training needs more bytes of memory than there are."""
+    text = _("About {needed} of memory are needed; {there} can be used here.")
+    return text.format(needed=readable_size(needed), there=readable_size(there))
 
 
 def choose_preset(presets: list[Preset], name: str, automatic: str) -> Preset:

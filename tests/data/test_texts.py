@@ -263,9 +263,13 @@ def test_an_open_quotation_mark_and_a_lone_header_are_told_as_what_they_are(do_s
     (source / "good.csv").write_text('text,mood\n"two\nlines",glad\nfine,sad\n', encoding="utf-8")
     (source / "open.csv").write_text('text,mood\nfine,glad\n"never closed,sad\nmore,sad\n', encoding="utf-8")
     (source / "head.csv").write_text("text,mood\n", encoding="utf-8")
+    (source / "last.csv").write_text('mood,text\nglad,worn\nsad,"never closed\nglad,more\nsad,end\n', encoding="utf-8")
+    (source / "wide.csv").write_text('text,mood\nold,sad,"a\nb"\nnew,glad\n5" tall,glad\n', encoding="utf-8")
     found = do_scan(source, text_column="text")
-    assert found.texts() == ["two\nlines", "fine"]
+    assert found.texts() == ["two\nlines", "fine", "worn", "new", '5" tall']
     assert_told(found["open.csv:3"], "quote", "Close it")
+    assert_told(found["last.csv:3"], "quote", "Close it")
+    assert_told(found["wide.csv:2"], "ragged", "quotation marks")
     assert_told(found["head.csv"], "no_rows", "Fill in the table")
 
 

@@ -20,7 +20,7 @@ from aigc_desktop.data.model_files import FoundModel, find_model
 from aigc_desktop.engine.device import autocast, choose_device, choose_precision, is_out_of_memory, set_threads
 from aigc_desktop.engine.nn.four_bit import pack_linears
 from aigc_desktop.engine.nn.lora import add_lora
-from aigc_desktop.engine.planning import Draft, choose_preset
+from aigc_desktop.engine.planning import Draft, choose_preset, too_large
 from aigc_desktop.engine.pretrained.llama import Llama, LlamaShape
 from aigc_desktop.engine.pretrained.load import check_language_model, template_of
 from aigc_desktop.engine.tuning.lessons import LEAST, need_prompt
@@ -122,9 +122,7 @@ def _estimate(
     need = Need.of(config, shape, half, packed)
     memory = need.with_wish(config.checkpointing, limit)
     if memory > limit:
-        text = _("About {needed:.0f} MB of memory are needed; {there:.0f} MB can be used here.").format(
-            needed=memory / 1e6, there=limit / 1e6
-        )
+        text = too_large(memory, limit)
         draft.problems.append(Problem(f"{text} {what_fits(config, shape, half, limit, device)}", "batch_size"))
     seconds = None
     if not draft.problems:

@@ -265,7 +265,7 @@ def test_a_plan_counts_the_weights_as_they_are(workspace, base):
 def test_what_does_not_fit_says_what_would(dataset, base, available, values, way_out):
     machine = Machine(2, int(available / 0.9), "tiny")
     (problem,) = planned(dataset, base, machine, precision="float32", **values).problems
-    assert "MB of memory are needed" in problem.message and way_out in problem.message, problem.message
+    assert "of memory are needed" in problem.message and way_out in problem.message, problem.message
 
 
 def test_a_window_longer_than_the_model_reads_is_a_problem(dataset, base):
