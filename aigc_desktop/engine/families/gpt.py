@@ -33,6 +33,7 @@ from aigc_desktop.engine.training import Trainee, begin, fit
 from aigc_desktop.engine.writing import decoded
 
 PREVIEW_TEXTS, PREVIEW_TOKENS = 4, 128
+SHOWN_EVERY = 4  # tokens; a stop waits no longer than for these
 
 
 class GPTTrainee(Trainee):
@@ -85,7 +86,7 @@ class GPTTrainee(Trainee):
         prompt = tasks.plain_prompt(self.data.tokenizer)
         for number, state in enumerate(write_texts(self.generating(models), prompt, seeds, END, sampling)):
             written |= state.tokens
-            if number % 16 == 0:
+            if number % SHOWN_EVERY == 0:
                 yield Text(step, decoded(self.data.tokenizer, written, seeds, True), seeds, partial=True)
         yield Text(step, decoded(self.data.tokenizer, written, seeds), seeds)
 

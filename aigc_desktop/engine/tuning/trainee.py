@@ -35,6 +35,7 @@ from aigc_desktop.engine.weights import read_tensors
 
 MOST_VALIDATED = 16_384  # tokens
 PREVIEW_TEXTS, PREVIEW_TOKENS = 3, 64
+SHOWN_EVERY = 2  # tokens of a published model; a stop waits no longer than for these
 FAMILY = "language_model"
 
 
@@ -174,7 +175,7 @@ class TuneTrainee(Trainee):
             asks.append(Ask(prompt, seed, min(PREVIEW_TOKENS, self.shape.context - len(prompt))))
         rules = Rules(Sampling(0.8, 0.95), loaded.end)
         for number, state in enumerate(decode(self.assembled(models), asks, rules)):
-            if state.done or number % 8 == 0:
+            if state.done or number % SHOWN_EVERY == 0:
                 texts = [loaded.words.decode(state.tokens[ask.seed], not state.done) for ask in asks]
                 pairs = zip(self.requests, texts, strict=True)
                 shown = tuple(f"{request}\n→ {text}" if request else text for request, text in pairs)
