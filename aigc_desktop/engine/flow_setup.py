@@ -133,7 +133,7 @@ PRESETS = [
     preset(
         WARM, N_("64 px from a trained model"),
         N_("For a machine without graphics card: the model that ships with the program learns your pictures."),
-        resolution="64", width=48, batch_size=16, steps=2000, lr=3e-4, warm_start=True,
+        resolution="64", width=48, batch_size=16, steps=2000, lr=1.5e-4, warm_start=True,
     ),
     preset(
         "gpu64", N_("64 px on a graphics card"), N_("The usual choice for icons and small pictures."),
