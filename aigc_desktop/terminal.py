@@ -177,6 +177,8 @@ def event_line(event: Event) -> str:
 
 def readable_time(seconds: float) -> str:
     """Return a duration as people read it: 45 s, 3 min, 2.5 h."""
+    if seconds < 0.5:
+        return _("under 1 s")
     if seconds < 90:
         return _("{count} s").format(count=round(seconds))
     if seconds < 5400:

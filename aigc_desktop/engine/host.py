@@ -11,7 +11,7 @@ from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Event, EventStream, Result
 from aigc_desktop.core.family import Plan, Problem
 from aigc_desktop.core.fields import FieldKind
-from aigc_desktop.core.i18n import set_language
+from aigc_desktop.core.i18n import _, set_language
 from aigc_desktop.core.job import run_job
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.run import Run
@@ -19,7 +19,7 @@ from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.recorder import record
 from aigc_desktop.engine import latent
 from aigc_desktop.engine.allocator import return_freed_memory
-from aigc_desktop.engine.catalog import find_task
+from aigc_desktop.engine.catalog import find_task, load_families
 from aigc_desktop.engine.device import describe_machine
 from aigc_desktop.engine.pretrained.kept import release
 
@@ -57,19 +57,24 @@ def _make_plan(request: JobRequest, run: Run) -> EventStream:
     workspace = Workspace(run.workspace)
     dataset = workspace.dataset(dataset_id) if dataset_id else None
     plan = task.plan(request.values, request.preset, dataset, describe_machine())
-    plan.problems.extend(_missing_runs(task.config, plan, workspace))
+    plan.problems.extend(_unfit_runs(request.task, task.config, plan, workspace))
     yield Result("plan", {"plan": plan})
 
 
-def _missing_runs(config: type[TaskConfig], plan: Plan, workspace: Workspace) -> Iterator[Problem]:
-    """Yield a problem for each training that the settings name and that is not in the workspace.
+def _unfit_runs(task: str, config: type[TaskConfig], plan: Plan, workspace: Workspace) -> Iterator[Problem]:
+    """Yield a problem for each training that the settings name and that is not in the workspace, or of another kind.
 
     Planners do not see the workspace; without this a run would be made that fails at once.
     """
     for spec in describe(config):
         name = plan.values.get(spec.name)
         if spec.kind == FieldKind.RUN and isinstance(name, str) and name:
+            family = spec.family or task.split(".")[0]
             try:
-                workspace.run(name)
+                info = workspace.run(name).info
             except UserError as error:
                 yield Problem(error.message, spec.name)
+                continue
+            if info.task.split(".")[0] != family:
+                text = _("“{title}” is a training of another kind; choose one of “{family}”.")
+                yield Problem(text.format(title=info.title, family=_(load_families()[family].title)), spec.name)

@@ -22,6 +22,7 @@ from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.pretrained.tiny import write_tiny_model
 from aigc_desktop.export.export import read_settings
 from aigc_desktop.terminal import Shell, event_line
+from tests.engine.families.shapes import shapes
 
 QUICK_GPT = ["--steps", "3", "--layers", "1", "--width", "32", "--heads", "2", "--context", "32", "--batch-size", "2"]
 
@@ -376,3 +377,12 @@ def test_a_published_model_is_fine_tuned_writes_is_compared_and_merged(folder, t
     assert main(["generate", adapter, "--prompt", "x", "--no-chat", "--count", "1", "--length", "4"]) == 0
 
 
+
+
+def test_a_training_of_another_kind_is_refused_before_a_run_is_made(folder, capsys):
+    dataset = shapes(Workspace.open(folder))
+    other = Workspace(folder).new_run("image_vae.train", {}, "codes")
+    for flag in (["image_gan", "--start-from"], ["image_flow", "--start-from"], ["image_transformer", "--tokens"]):
+        assert main(["train", *flag, other.id, "--dataset", dataset.id, "--device", "cpu"]) == 2
+        assert "“codes” is a training of another kind; choose one of “Image" in capsys.readouterr().err
+    assert [run.id for run in Workspace(folder).runs()] == [other.id]
