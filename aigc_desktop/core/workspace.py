@@ -6,6 +6,7 @@ datasets/ runs/ results/ evaluations/ library/ models/ masks/ queue/ recipes/ tr
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 import shutil
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from aigc_desktop.core.model import Model
 
 FOLDERS = ("datasets", "runs", "results", "evaluations", "library", "models", "masks", "queue", "recipes", "trash")
+QUIET_S = 3600.0
+"""A job writes more often than that."""
 _LONGEST_NAME = 200  # bytes; every system takes so many
 _SHOWN = 80  # letters of what is no name
 _DATE = "%Y-%m-%d_%H%M%S"
@@ -53,9 +56,15 @@ class Workspace:
             ) from error
         return cls(folder)
 
-    def remove_leftovers(self) -> list[Path]:
-        """Remove what a crash left half-written and return it; call only while no job runs."""
-        found = [path for path in self.folder.rglob(f"*{PARTIAL}") if not path.is_symlink()]
+    def remove_leftovers(self, quiet_s: float = QUIET_S) -> list[Path]:
+        """Remove what a crash left half-written and return it.
+
+        What was written to within `quiet_s` seconds stays: a job of another program may be at it.
+        """
+        until = time.time() - quiet_s
+        found = [
+            path for path in self.folder.rglob(f"*{PARTIAL}") if not path.is_symlink() and _last_written(path) <= until
+        ]
         for path in found:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
@@ -209,6 +218,14 @@ def _try_lock(handle: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def _last_written(path: Path) -> float:
+    """Return when a file, or anything in a folder, was last written, in seconds; in the far future once it is gone."""
+    try:
+        return max(part.lstat().st_mtime for part in (path, *path.rglob("*")))
+    except OSError:
+        return math.inf
 
 
 def _unused(path: Path) -> Path:

@@ -386,3 +386,13 @@ def test_a_training_of_another_kind_is_refused_before_a_run_is_made(folder, caps
         assert main(["train", *flag, other.id, "--dataset", dataset.id, "--device", "cpu"]) == 2
         assert "“codes” is a training of another kind; choose one of “Image" in capsys.readouterr().err
     assert [run.id for run in Workspace(folder).runs()] == [other.id]
+
+
+def test_an_import_takes_away_what_a_killed_one_left(folder, texts):
+    left = Workspace.open(folder).folder / "datasets" / "half.partial"
+    left.mkdir()
+    (left / "items.jsonl").write_text("{", encoding="utf-8")
+    for path in (left / "items.jsonl", left):
+        os.utime(path, (1e9, 1e9))
+    assert main(["data", "import", str(texts)]) == 0
+    assert not left.exists()

@@ -65,7 +65,8 @@ def test_trash_and_restore(workspace):
 def test_leftovers_of_a_crash_are_removed(workspace):
     (workspace.folder / "datasets" / "cups.partial").mkdir()
     (workspace.folder / "datasets" / "cups.partial" / "images.npy").write_bytes(b"half")
-    assert len(workspace.remove_leftovers()) == 1
+    assert workspace.remove_leftovers() == []  # another program may be at it
+    assert len(workspace.remove_leftovers(0)) == 1
     assert not (workspace.folder / "datasets" / "cups.partial").exists()
 
 

@@ -71,7 +71,7 @@ def test_kill_during_scan_and_freeze_leaves_partials_only(workspace: Workspace, 
         kill_after_events(worker("scan", workspace, {"source": str(source), "title": "t"}), rng.randint(1, 3))
         assert not [path for path in (workspace.folder / "datasets").iterdir() if path.suffix != ".partial"]
         assert workspace.datasets() == []
-    workspace.remove_leftovers()
+    workspace.remove_leftovers(0)
     assert not list((workspace.folder / "datasets").iterdir())
     run = Run(workspace.folder, workspace.folder)
     made = [e for e in scan(check(ScanConfig, {"source": str(source), "title": "t"}), run) if isinstance(e, Result)]
@@ -80,7 +80,7 @@ def test_kill_during_scan_and_freeze_leaves_partials_only(workspace: Workspace, 
         kill_after_events(worker("freeze", workspace, {"dataset": dataset.id, "size": "256"}), rng.randint(1, 4))
         assert not workspace.dataset(dataset.id).info.frozen
         assert not dataset.snapshot.exists()
-    workspace.remove_leftovers()
+    workspace.remove_leftovers(0)
     list(freeze(check(FreezeConfig, {"dataset": dataset.id, "size": "32"}), run))
     assert workspace.dataset(dataset.id).info.train == 135
     assert not leftovers(workspace)
@@ -90,7 +90,7 @@ def test_kill_during_scan_and_freeze_leaves_partials_only(workspace: Workspace, 
 def test_a_scan_continues_after_a_kill_without_doubles(workspace: Workspace, source: Path) -> None:
     fill(source, 60)
     kill_after_events(worker("scan", workspace, {"source": str(source), "title": "t"}), 2)
-    workspace.remove_leftovers()
+    workspace.remove_leftovers(0)
     run = Run(workspace.folder, workspace.folder)
     result = next(
         e for e in scan(check(ScanConfig, {"source": str(source), "title": "t"}), run) if isinstance(e, Result)

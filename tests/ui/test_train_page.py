@@ -94,7 +94,7 @@ def test_the_data_decide_which_models_can_be_chosen(ready):
     families = ready.setup.families
     assert families["image_gan.train"].isChecked()
     assert not families["gpt.train"].isEnabled()
-    assert "texts" in families["gpt.train"].toolTip()
+    assert "text data" in families["gpt.train"].toolTip()
     place = ready.setup.datasets.findText("诗 Poems · 4 texts")
     ready.setup.datasets.setCurrentIndex(place)
     ready.setup._dataset_chosen()

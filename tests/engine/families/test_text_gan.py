@@ -225,7 +225,7 @@ def test_previews_show_the_twin_once_the_game_is_on(tmp_path):
 def test_the_evaluation_has_rows_of_both_models(trained):
     run = trained[0]
     workspace = Workspace(run.workspace)
-    config = check(EvaluateConfig, {"run": run.id, "count": 16, "sweep": 0, "device": "cpu"})
+    config = check(EvaluateConfig, {"run": run.id, "count": 20, "sweep": 0, "device": "cpu"})
     events = list(run_job(evaluate, config, workspace.new_run("evaluate.run", {})))
     report = report_of(next(e for e in events if isinstance(e, Result)).data)
     for name in ("Different texts", "Self-BLEU-4 (4 words)", "BLEU-4 (4 words)"):
