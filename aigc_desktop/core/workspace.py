@@ -57,14 +57,13 @@ class Workspace:
         return cls(folder)
 
     def remove_leftovers(self, quiet_s: float = QUIET_S) -> list[Path]:
-        """Remove what a crash left half-written and return it.
+        """Remove what a crash left half-written in the folders of the program and return it.
 
         What was written to within `quiet_s` seconds stays: a job of another program may be at it.
         """
         until = time.time() - quiet_s
-        found = [
-            path for path in self.folder.rglob(f"*{PARTIAL}") if not path.is_symlink() and _last_written(path) <= until
-        ]
+        left = (path for name in FOLDERS for path in (self.folder / name).rglob(f"*{PARTIAL}"))
+        found = [path for path in left if not path.is_symlink() and _last_written(path) <= until]
         for path in found:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
