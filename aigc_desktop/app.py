@@ -102,11 +102,7 @@ def prepare_pages(window: MainWindow) -> None:
     """Load what the other pages use on a thread, then build them, so that a first visit is not felt."""
     Slices(make_types(), window)
     Background(window, load_libraries, lambda _nothing: window.build_ahead(), window.show_failure)
-    Background(window, window.services.workspace.remove_leftovers, _nothing, window.show_failure)
-
-
-def _nothing(_outcome: object) -> None:
-    pass
+    Background(window, window.services.workspace.remove_leftovers, lambda _removed: None, window.show_failure)
 
 
 def load_libraries() -> None:

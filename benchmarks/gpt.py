@@ -37,7 +37,7 @@ from aigc_desktop.core.events import Metric, Progress
 from aigc_desktop.core.files import sha256_file, write_json
 from aigc_desktop.core.machine import engine_threads
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.engine.device import set_up
+from aigc_desktop.engine.device import products, set_up, use_products
 from aigc_desktop.engine.families.gpt import GPTConfig, make_optimizers, train
 from aigc_desktop.engine.nn.language_model import LanguageModel, Shape
 from benchmarks.report import Figure, data_folder, figure, update
@@ -312,12 +312,12 @@ def matmul_rate(size: int = 1024, repeats: int = 4) -> float:
 
 def usual_matmul_rate() -> float:
     """Return the same of the product that torch takes by itself."""
-    product = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
-    kept, product.fp32_precision = product.fp32_precision, "none"
+    kept = products()
+    use_products("none")
     try:
         return matmul_rate()
     finally:
-        product.fp32_precision = kept
+        use_products(kept)
 
 
 def matmul_share(threads: int) -> list[Figure]:

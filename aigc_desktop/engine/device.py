@@ -56,8 +56,21 @@ def set_up(device: torch.device, seed: int, threads: int = 0) -> None:
 def set_threads(device: torch.device, threads: int = 0) -> None:
     """Set threads (0: one core stays free for the window), and what multiplies matrices on a processor."""
     torch.set_num_threads(threads or engine_threads())
-    products = _PRODUCTS if device.type == "cpu" and _products_pay() else "none"
-    torch.backends.mkldnn.matmul.fp32_precision = products  # type: ignore[attr-defined]
+    torch.backends.mkldnn.matmul.fp32_precision = (  # type: ignore[attr-defined]
+        _PRODUCTS if device.type == "cpu" and all(_try_products()) else "none"
+    )
+
+
+def products() -> str:
+    """Return the name of what multiplies matrices on a processor in this process."""
+    return str(torch.backends.mkldnn.matmul.fp32_precision)  # type: ignore[attr-defined]
+
+
+def use_products(name: str) -> None:
+    """Multiply matrices as another process did by what `products` called it, unless that rounds more here."""
+    exact, _fast = _try_products()
+    if name == "none" or (name == _PRODUCTS and exact):
+        torch.backends.mkldnn.matmul.fp32_precision = name  # type: ignore[attr-defined]
 
 
 def lay_out(module: nn.Module, device: torch.device) -> None:
@@ -102,8 +115,8 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[obj
 
 
 @functools.cache
-def _products_pay() -> bool:
-    """Return whether oneDNN multiplies float32 matrices much faster than MKL, and as exactly; tried once per process.
+def _try_products() -> tuple[bool, bool]:
+    """Return whether oneDNN multiplies float32 matrices as exactly as MKL, and much faster; tried once per process.
 
     MKL takes AVX2 on processors of AMD, where oneDNN takes AVX-512: 2.3 times as fast on an EPYC. Where oneDNN would
     round to bfloat16 (AMX), MKL stays.
@@ -123,7 +136,7 @@ def _products_pay() -> bool:
         torch.set_num_threads(kept)
         matmul.fp32_precision = "none"
     error = (products[_PRODUCTS] - products["none"]).abs().max() / products["none"].abs().max()
-    return float(error) < 1e-5 and seconds[_PRODUCTS] * _MUCH < seconds["none"]
+    return float(error) < 1e-5, seconds[_PRODUCTS] * _MUCH < seconds["none"]
 
 
 @functools.cache

@@ -25,6 +25,7 @@ from aigc_desktop.engine.picture_setup import (
     plain_notes,
     preset,
     size_notes,
+    transfer_notes,
 )
 from aigc_desktop.engine.planning import Draft, choose_preset, training_megabytes
 from aigc_desktop.engine.vae_setup import FEATURE_WEIGHT, ImageVaeConfig, code_cost, widths_of
@@ -214,10 +215,4 @@ def _notes(config: ImageFlowConfig, dataset: Dataset | None) -> list[str]:
     if config.code_steps():
         first = _("The first {count} steps learn the codes; until then you see copies of held-out pictures.")
         notes.insert(0, first.format(count=f"{config.code_steps():,}"))
-    if config.start_from:
-        notes.append(_("Begins with the weights of an earlier training, as far as they fit."))
-    elif config.warm_start and warm_fits(config):
-        notes.append(_("Begins from weights trained on emoji, so the first pictures look like emoji."))
-    elif config.warm_start:
-        notes.append(_("The shipped weights do not have these sizes; only the parts that fit are used."))
-    return notes
+    return notes + transfer_notes(config, warm_fits(config))

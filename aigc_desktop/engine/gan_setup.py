@@ -15,7 +15,14 @@ from aigc_desktop.engine.metrics.features import INPUT_SIZE, EfficientNetLite0
 from aigc_desktop.engine.nn.convnet import SQUARE, Discriminator, Generator, PictureFormat, stages_of
 from aigc_desktop.engine.nn.projected import ProjectedCritic, input_size
 from aigc_desktop.engine.picture_plan import Cost, automatic_size, cost_of, seconds_per_gigaflop
-from aigc_desktop.engine.picture_setup import TransferConfig, class_notes, classes_of, preset, size_notes
+from aigc_desktop.engine.picture_setup import (
+    TransferConfig,
+    class_notes,
+    classes_of,
+    preset,
+    size_notes,
+    transfer_notes,
+)
 from aigc_desktop.engine.planning import Draft, choose_preset, training_megabytes
 from aigc_desktop.engine.warm_start import shipped_extra
 
@@ -224,12 +231,7 @@ def _notes(config: ImageGanConfig, dataset: Dataset | None, seconds: float) -> l
             notes.append(meant.format(count=f"{MOST_PROJECTED:,}"))
     if config.seamless:
         notes.append(_("Copies of a picture will join without a seam."))
-    if config.start_from:
-        notes.append(_("Begins with the weights of an earlier training, as far as they fit."))
-    elif config.warm_start and warm_fits(config, picture):
-        notes.append(_("Begins from weights trained on emoji, so the first pictures look like emoji."))
-    elif config.warm_start:
-        notes.append(_("The shipped weights do not have these sizes; only the parts that fit are used."))
+    notes += transfer_notes(config, warm_fits(config, picture))
     if seconds > 3600:
         notes.append(_("The first pictures are coloured blobs; look again after a tenth of the time."))
     return notes

@@ -21,10 +21,15 @@ _A, _B, _C = 3.4445, -4.7750, 2.0315  # of Jordan's quintic: steepest at zero, v
 
 
 class Muon(Optimizer):
-    """For 2-D weights only. The update of a matrix is scaled by sqrt(max(1, rows / columns)); decay is decoupled."""
+    """For 2-D weights only. The update of a matrix is scaled by sqrt(max(1, rows / columns)); decay is decoupled.
+
+    `dtype` is what it iterates in. A training that goes on in another process keeps that of the first.
+    """
 
     def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float = 0.0, momentum: float = 0.95) -> None:
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
+        device = self.param_groups[0]["params"][0].device
+        self.dtype = torch.bfloat16 if bfloat16_pays(device.type) else torch.float32
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
@@ -41,7 +46,7 @@ class Muon(Optimizer):
         mean = state["momentum_buffer"]
         mean.lerp_(gradient, 1 - momentum)
         ahead = gradient.lerp(mean, momentum)  # Nesterov's look ahead
-        update = nearly_orthogonal(ahead, torch.bfloat16 if bfloat16_pays(p.device.type) else torch.float32)
+        update = nearly_orthogonal(ahead, self.dtype)
         p.mul_(1 - lr * group["weight_decay"])
         p.add_(update, alpha=-lr * math.sqrt(max(1.0, p.shape[0] / p.shape[1])))
 

@@ -85,6 +85,17 @@ def classes_of(config: LabelledConfig, dataset: Dataset | None) -> int:
     return len(dataset.info.classes) if dataset is not None and config.use_labels else 0
 
 
+def transfer_notes(config: TransferConfig, fits: bool) -> list[str]:
+    """Return what the plan tells of the weights that a training begins with; `fits` says that of those that ship."""
+    if config.start_from:
+        return [_("Begins with the weights of an earlier training, as far as they fit.")]
+    if not config.warm_start:
+        return []
+    if fits:
+        return [_("Begins from weights trained on emoji, so the first pictures look like emoji.")]
+    return [_("The shipped weights do not have these sizes; only the parts that fit are used.")]
+
+
 def class_notes(config: LabelledConfig, dataset: Dataset | None) -> list[str]:
     """Return what the plan tells of classes with few pictures."""
     if dataset is None or not config.use_labels or not dataset.info.classes:

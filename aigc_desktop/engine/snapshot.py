@@ -11,11 +11,14 @@ from torch import Tensor
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.i18n import _
 from aigc_desktop.engine.checkpoint import Card, State, part, versions
-from aigc_desktop.engine.device import rng_state, set_rng_state
+from aigc_desktop.engine.device import products, rng_state, set_rng_state, use_products
+from aigc_desktop.engine.muon import Muon
 from aigc_desktop.engine.optim import load_optimizer_tensors, optimizer_tensors
 
 if TYPE_CHECKING:
     from aigc_desktop.engine.training import Loop
+
+_DTYPES = {str(dtype): dtype for dtype in (torch.float32, torch.bfloat16)}
 
 
 def pack(loop: Loop) -> State:
@@ -53,6 +56,8 @@ def unpack(loop: Loop, state: State, keep_guard: bool = False) -> bool:
         load_optimizer_tensors(optimizer, tensors, f"optimizer.{name}")
     if loop.recorder is not None:
         loop.recorder.forget()  # the moments are other tensors now
+    if numbers["computed_by"][0] == loop.device.type:  # a card's choice may be the slow one of a processor
+        _use_arithmetic(loop, numbers.get("arithmetic", {}))  # earlier releases kept none
     loop.trainee.load_state(part(tensors, "extra"))
     set_rng_state(part(tensors, "rng"), loop.device)
     saved_means = part(tensors, "mean")
@@ -65,7 +70,8 @@ def unpack(loop: Loop, state: State, keep_guard: bool = False) -> bool:
     loop.best_step, loop.without_gain = numbers["best_step"], numbers["without_gain"]
     if not keep_guard:
         loop.guard.load(numbers["guard"])
-    return bool(numbers["computed_by"] == _computed_by(loop))
+    kept = numbers.get("arithmetic", {}).items() <= _arithmetic(loop).items()
+    return bool(kept and numbers["computed_by"] == _computed_by(loop))
 
 
 def unpack_models(loop: Loop, state: State) -> None:
@@ -104,7 +110,23 @@ def _numbers(loop: Loop, means: list[str]) -> dict[str, Any]:
         "guard": loop.guard.numbers(),
         "means": means,
         "computed_by": _computed_by(loop),
+        "arithmetic": _arithmetic(loop),
     }
+
+
+def _arithmetic(loop: Loop) -> dict[str, str]:
+    """Return what each process chooses by its own clock, and what rounds otherwise when it is chosen otherwise."""
+    muons = {name: str(o.dtype) for name, o in loop.trainee.optimizers.items() if isinstance(o, Muon)}
+    return muons | ({"products": products()} if loop.device.type == "cpu" else {})
+
+
+def _use_arithmetic(loop: Loop, chosen: dict[str, str]) -> None:
+    """Compute as the process did that saved."""
+    if "products" in chosen:
+        use_products(chosen["products"])
+    for name, optimizer in loop.trainee.optimizers.items():
+        if isinstance(optimizer, Muon):
+            optimizer.dtype = _DTYPES.get(chosen.get(name, ""), optimizer.dtype)
 
 
 def _computed_by(loop: Loop) -> list[str | int]:

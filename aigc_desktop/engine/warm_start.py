@@ -8,7 +8,7 @@ model.json          the card: what it was trained on, under which licence, by wh
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.events import Event, Note
 from aigc_desktop.core.files import read_json
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.paths import resources
@@ -33,13 +34,20 @@ NETWORKS = {"generator": N_("generator"), "discriminator": N_("critic"), "encode
 
 @dataclass(frozen=True)
 class Origin:
-    """Weights to begin with: whose they are, the tensors of all networks by name, like "generator.last.bias", and what
-    the card of their checkpoint says of them.
-    """  # noqa: D205
+    """Weights to begin with: whose they are, tensors by name like "generator.last.bias", and what their card says."""
 
     title: str
     tensors: dict[str, Tensor]
     extra: dict[str, Any]
+
+    def take_over_all(self, modules: Mapping[str, nn.Module]) -> Generator[Event, None, dict[str, int]]:
+        """Give all networks what fits, with a Note for each; return how many tensors of each are left."""
+        left = {}
+        for name in NETWORKS:
+            if name in modules:
+                left[name], sentence = self.take_over(modules[name], name)
+                yield Note(sentence)
+        return left
 
     def take_over(self, module: nn.Module, name: str) -> tuple[int, str]:
         """Give `module` the tensors of its own shapes; return how many are left, and a sentence that says it."""

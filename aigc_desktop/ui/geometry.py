@@ -1,12 +1,12 @@
-"""Where the window was and how large: kept between starts, and put right when its screen is gone."""
+"""Where the window was and how large, kept between starts; how large a dialog is, and a picture in its place."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QRect, QSize
+from PySide6.QtCore import QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QMainWindow
+from PySide6.QtWidgets import QMainWindow, QWidget
 
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.files import read_json, write_json
@@ -55,3 +55,15 @@ def on_screen(box: QRect, screens: list[QRect]) -> QRect:
         if seen.width() >= VISIBLE and seen.height() >= VISIBLE // 2:
             return QRect(box.topLeft(), size)
     return QRect(first.topLeft(), size.boundedTo(first.size()).expandedTo(SMALLEST))
+
+
+def dialog_size(width: int, height: int, parent: QWidget | None) -> QSize:
+    """Return the size of a dialog, which leaves something of its window to be seen."""
+    wanted = QSize(width, height)
+    return wanted if parent is None else wanted.boundedTo(parent.window().size() * 0.95)
+
+
+def room_of(picture: QSize, place: QSize) -> QRectF:
+    """Return where a picture of this form lies in the middle of a place, as large as it fits."""
+    size = picture.scaled(place, Qt.AspectRatioMode.KeepAspectRatio).expandedTo(QSize(1, 1))
+    return QRectF((place.width() - size.width()) / 2, (place.height() - size.height()) / 2, *size.toTuple())

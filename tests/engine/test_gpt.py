@@ -2,13 +2,15 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 from aigc_desktop.core.config import check
 from aigc_desktop.core.events import Failed, Finished, Metric, Note, Progress, Text
 from aigc_desktop.core.fields import ConfigError
 from aigc_desktop.core.job import run_job
 from aigc_desktop.core.machine import Machine
-from aigc_desktop.engine import text_data
+from aigc_desktop.engine import device, muon, text_data
+from aigc_desktop.engine.checkpoint import read_card, read_model
 from aigc_desktop.engine.families.gpt import FAMILY, GenerateConfig, GPTConfig, generate, train
 from aigc_desktop.engine.nn.language_model import Shape
 from aigc_desktop.engine.small_data import restraint
@@ -24,6 +26,47 @@ TINY = {
 POEMS = ["白日依山尽，黄河入海流。", "欲穷千里目，更上一层楼。", "床前明月光，疑是地上霜。"] * 20
 PLAN = FAMILY.task("train").plan
 LAPTOP = Machine(cores=2, memory=16 * 10**9, processor="test")
+
+
+def trained(workspace, dataset, stop_at=None, **values):
+    """Return settings and run of a training, which may be stopped at a step."""
+    config = check(GPTConfig, {**TINY, "dataset": dataset.id, "width": 64, "context": 32, **values})
+    run = new_run(workspace)
+    stream = run_job(train, config, run)
+    for event in stream:
+        if isinstance(event, Metric) and event.step == stop_at:
+            stream.close()
+            break
+    return config, run
+
+
+@pytest.mark.parametrize("pays", [False, True])
+@pytest.mark.parametrize("products", [(True, False), (True, True)])
+def test_another_process_goes_on_with_the_arithmetic_of_the_first(workspace, monkeypatch, pays, products):
+    """What is faster is found out by each process anew, and may be something else there."""
+    def choose(bfloat16, products):
+        monkeypatch.setattr(muon, "bfloat16_pays", lambda kind: bfloat16)
+        monkeypatch.setattr(device, "_try_products", lambda: products)
+
+    dataset = text_dataset(workspace, POEMS, held_out=6)
+    choose(pays, products)
+    _config, straight = trained(workspace, dataset, steps=6)
+    config, run = trained(workspace, dataset, stop_at=3, steps=6)
+    assert read_card(run.checkpoint("last")).step == 3
+    choose(not pays, (True, not products[1]))
+    notes = [event.message for event in run_job(train, config, run) if isinstance(event, Note)]
+    assert not any("last bit" in note for note in notes)
+    ours, theirs = (read_model(one.checkpoint("last"))[1] for one in (run, straight))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_arithmetic_that_rounds_here_is_not_taken_over_and_told(workspace, monkeypatch):
+    dataset = text_dataset(workspace, POEMS, held_out=6)
+    monkeypatch.setattr(device, "_try_products", lambda: (True, True))
+    config, run = trained(workspace, dataset, stop_at=3, steps=6)
+    monkeypatch.setattr(device, "_try_products", lambda: (False, True))
+    notes = [event.message for event in run_job(train, config, run) if isinstance(event, Note)]
+    assert device.products() == "none" and any("last bit" in note for note in notes)
 
 
 def tokens_of(workspace, dataset, kind="char", vocab=0):

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, QThreadPool
 from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
 
 from aigc_desktop.core.dataset import DatasetInfo, ItemRecord, write_info
 from aigc_desktop.core.files import sha256_file, write_json
@@ -25,7 +26,9 @@ from aigc_desktop.ui.background import Background
 from aigc_desktop.ui.held import let_go
 from aigc_desktop.ui.jobs import JobCenter, process_engines
 from aigc_desktop.ui.main_window import MainWindow
-from aigc_desktop.ui.page import Services
+from aigc_desktop.ui.page import Page, Services
+from aigc_desktop.ui.pages.create import CreatePage
+from aigc_desktop.ui.pages.start import StartPage
 from aigc_desktop.ui.slices import Slices
 from aigc_desktop.ui.theme import Theme
 from tests.fakes import FakeJobCenter, fake_catalogue
@@ -65,7 +68,7 @@ def _workers(top: QObject) -> list[QObject]:
     return [*top.findChildren(Background), *(work for work in top.findChildren(Slices) if work.active)]
 
 
-def settle(qtbot: object) -> None:
+def settle(qtbot: QtBot) -> None:
     """Wait until nothing works beside the window any more and what it brought is shown."""
     application = QApplication.instance()
     assert isinstance(application, QApplication)
@@ -181,6 +184,27 @@ def services(filled_workspace: Workspace, jobs: FakeJobCenter, theme: Theme, rec
         filled_workspace, Preferences(language="en", theme="light"), jobs, theme,  # type: ignore[arg-type]
         record.navigate, record.notify, record.show_failure, record.change_preferences,
     )  # fmt: skip
+
+
+@pytest.fixture
+def first_pages(
+    qtbot: QtBot, workspace: Workspace, center: JobCenter, theme: Theme, record: Record
+) -> dict[str, Page]:
+    """The first pages of an empty workspace, by name, which open each other; their jobs are real."""
+    pages: dict[str, Page] = {}
+    services = Services(
+        workspace, Preferences(language="en", theme="light"), center, theme,
+        lambda place, **arguments: pages[place].shown(**arguments), record.notify, record.show_failure,
+        record.change_preferences,
+    )  # fmt: skip
+    for name, kind in (("start", StartPage), ("create", CreatePage)):
+        pages[name] = page = kind(services)
+        page.build()
+        qtbot.addWidget(page)
+        page.show()
+        page.shown()
+    center.warm_up()
+    return pages
 
 
 @pytest.fixture

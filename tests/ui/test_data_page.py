@@ -22,6 +22,7 @@ from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.pages.data import DataPage
 from aigc_desktop.ui.widgets.import_panel import bundled_samples, take_mime
 from aigc_desktop.ui.widgets.thumbnails import to_image
+from tests.ui.conftest import settle
 
 
 @pytest.fixture
@@ -77,8 +78,9 @@ def test_an_empty_workspace_is_one_place_to_drop_things(page):
     assert len(bundled_samples()) == 4
 
 
-def test_columns_are_asked_for_where_there_may_be_tables(page, tmp_path):
+def test_columns_are_asked_for_where_there_may_be_tables(qtbot, page, tmp_path):
     def shown():
+        settle(qtbot)
         return [name for name in ("label_column", "attribute_columns") if not page.importing.form.rows[name].isHidden()]
 
     page.shown(paths=[_pictures(tmp_path / "cups")])

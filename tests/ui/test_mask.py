@@ -12,11 +12,7 @@ from PySide6.QtGui import QColor, QDropEvent, QImage
 from PySide6.QtTest import QTest
 
 from aigc_desktop.core.fields import FieldKind, FieldSpec
-from aigc_desktop.core.settings import Preferences
 from aigc_desktop.ui.explored import repaint_of
-from aigc_desktop.ui.page import Services
-from aigc_desktop.ui.pages.create import CreatePage
-from aigc_desktop.ui.pages.start import StartPage
 from aigc_desktop.ui.widgets.form import ConfigForm
 from aigc_desktop.ui.widgets.mask_canvas import LONGEST_PX, UNDONE, MaskCanvas
 from aigc_desktop.ui.widgets.mask_dialog import MaskDialog, save_mask
@@ -167,22 +163,9 @@ def test_only_pictures_of_a_model_that_can_are_painted_anew(services):
     assert repaint_of(services, origin, None) is None
 
 
-def test_a_part_of_a_made_picture_is_painted_anew(qtbot, workspace, center, theme, record):
-    pages: dict[str, object] = {}
-    services = Services(
-        workspace, Preferences(language="en", theme="light"), center, theme,
-        lambda place, **arguments: pages[place].shown(**arguments), record.notify, record.show_failure,
-        record.change_preferences,
-    )  # fmt: skip
-    for name, kind in (("start", StartPage), ("create", CreatePage)):
-        pages[name] = page = kind(services)
-        page.build()
-        qtbot.addWidget(page)
-        page.show()
-        page.shown()
-    center.warm_up()
-    pages["start"].ready_model.button.click()
-    create = pages["create"]
+def test_a_part_of_a_made_picture_is_painted_anew(qtbot, workspace, first_pages, record):
+    first_pages["start"].ready_model.button.click()
+    create = first_pages["create"]
     qtbot.waitUntil(lambda: create.batch is not None and len(create.batch.works) > 0, timeout=LONG)
     create.panel.progress.stop_button.click()
     qtbot.waitUntil(lambda: create.handle is None, timeout=LONG)

@@ -12,29 +12,15 @@ from aigc_desktop.core.settings import Preferences
 from aigc_desktop.core.starters import TITLES, starters
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.pages.create import CreatePage
-from aigc_desktop.ui.pages.start import StartPage
 
 LONG = 120_000
 WANTED_S = 60.0
 
 
-def test_pictures_are_there_within_a_minute_of_the_first_start(qtbot, workspace, center, theme, record):
-    pages: dict[str, object] = {}
-    services = Services(
-        workspace, Preferences(language="en", theme="light"), center, theme,
-        lambda place, **arguments: pages[place].shown(**arguments), record.notify, record.show_failure,
-        record.change_preferences,
-    )  # fmt: skip
+def test_pictures_are_there_within_a_minute_of_the_first_start(qtbot, first_pages, record):
     began = time.monotonic()
-    for name, kind in (("start", StartPage), ("create", CreatePage)):
-        pages[name] = page = kind(services)
-        page.build()
-        qtbot.addWidget(page)
-        page.show()
-        page.shown()
-    center.warm_up()
-    pages["start"].ready_model.button.click()
-    create = pages["create"]
+    first_pages["start"].ready_model.button.click()
+    create = first_pages["create"]
     qtbot.waitUntil(lambda: create.batch is not None and len(create.batch.works) > 0, timeout=LONG)
     assert time.monotonic() - began < WANTED_S
     assert not record.failures and create.batch.works[0].origin["model"] == "starter_emoji64"

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from aigc_desktop.core.config import param
 from aigc_desktop.core.dataset import Dataset
-from aigc_desktop.core.events import Event, EventStream, Note, Progress, Sample
+from aigc_desktop.core.events import Event, EventStream, Progress, Sample
 from aigc_desktop.core.family import Family, Task
 from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_, _
@@ -60,7 +60,7 @@ from aigc_desktop.engine.training import begin, fit
 from aigc_desktop.engine.two_parts import TwoPartTrainee
 from aigc_desktop.engine.vae_learning import check_codes, learn_codes
 from aigc_desktop.engine.vae_model import copied
-from aigc_desktop.engine.warm_start import NETWORKS, Origin, beginning, starter
+from aigc_desktop.engine.warm_start import Origin, beginning, starter
 
 PREVIEW_CELLS = 16
 MOST_VALIDATED, VALIDATED_AT_ONCE = 512, 32
@@ -248,9 +248,7 @@ class FlowTrainee(TwoPartTrainee):
 
     def begin_with(self, origin: Origin) -> Iterator[Event]:
         """Take over weights; classes that they do not know begin as any class, which they know."""
-        for name in (name for name in NETWORKS if name in self.modules):
-            _left, sentence = origin.take_over(self.modules[name], name)
-            yield Note(sentence)
+        yield from origin.take_over_all(self.modules)
         vectors = origin.tensors.get("network.told.class_vectors.weight")
         if self.classes and vectors is not None and origin.extra["classes"] != self.classes:
             with torch.no_grad():

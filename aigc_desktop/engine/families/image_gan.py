@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from aigc_desktop.core.config import param
 from aigc_desktop.core.dataset import Dataset
-from aigc_desktop.core.events import Event, EventStream, Note, Sample
+from aigc_desktop.core.events import Event, EventStream, Sample
 from aigc_desktop.core.family import Family, Task
 from aigc_desktop.core.i18n import N_
 from aigc_desktop.core.run import Run
@@ -55,7 +55,7 @@ from aigc_desktop.engine.pictures import (
 )
 from aigc_desktop.engine.step import Step
 from aigc_desktop.engine.training import Trainee, begin, fit
-from aigc_desktop.engine.warm_start import NETWORKS, Origin, beginning, shipped
+from aigc_desktop.engine.warm_start import Origin, beginning, shipped
 
 GAMMA_FALL = 5.0  # the penalties end at this part of their start
 PREVIEW_CELLS = 32
@@ -203,10 +203,7 @@ class GanTrainee(Trainee):
 
     def begin_with(self, origin: Origin) -> Iterator[Event]:
         """Take over weights; tells of each network how much of it fits."""
-        left = {}
-        for name in (name for name in NETWORKS if name in self.modules):
-            left[name], sentence = origin.take_over(self.modules[name], name)
-            yield Note(sentence)
+        left = yield from origin.take_over_all(self.modules)
         if not left["generator"]:
             self.copying.steps = 0
         means, factors = (origin.tensors.get(f"generator.code_{name}") for name in ("means", "factors"))

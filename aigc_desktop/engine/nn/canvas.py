@@ -53,8 +53,10 @@ class Canvas:
     def spare(self, side: int) -> tuple[int, int, int, int]:
         """Return how much is drawn beyond the top, left, bottom and right: something where the picture grows."""
         beyond, known = max(1, side // 8), self.known
-        grows = (known.top > 0, known.left > 0, known.bottom < self.height, known.right < self.width)
-        return tuple(beyond * grow for grow in grows)  # type: ignore[return-value]
+        return (
+            beyond * (known.top > 0), beyond * (known.left > 0),
+            beyond * (known.bottom < self.height), beyond * (known.right < self.width),
+        )  # fmt: skip
 
     def outwards(self, side: int) -> list[tuple[Area, Area]]:
         """Return the windows that draw what is not known, one after another, each with what is kept by then.

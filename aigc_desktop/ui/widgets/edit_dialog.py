@@ -23,6 +23,7 @@ from aigc_desktop.editing.chain import check_step, steps_text
 from aigc_desktop.export.edited import Source, edited_piece, keep_edited, outcomes
 from aigc_desktop.ui.asking import URGENT, Answer, Asker
 from aigc_desktop.ui.background import Background
+from aigc_desktop.ui.geometry import dialog_size
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.widgets.before_after import BeforeAfter
 from aigc_desktop.ui.widgets.controls import button, icon_button, label
@@ -76,7 +77,8 @@ class EditDialog(QDialog):
         self.asker.answered.connect(self._show_look)
         self.asker.failed.connect(self._look_failed)
         self.progress.ended.connect(self._ended)
-        self.resize(self._fitting(parent))
+        px = services.theme.px
+        self.resize(dialog_size(px(SIZE.width()), px(SIZE.height()), parent))
         self.steps.add_button.setFocus()
         self.look()
 
@@ -278,11 +280,6 @@ class EditDialog(QDialog):
     def _say(self, text: str) -> None:
         self.problem.setText(text)
         self.problem.setVisible(bool(text))
-
-    def _fitting(self, parent: QWidget | None) -> QSize:
-        theme = self.services.theme
-        wanted = QSize(theme.px(SIZE.width()), theme.px(SIZE.height()))
-        return wanted.boundedTo(parent.window().size() * 0.95) if parent is not None else wanted
 
 
 def _keep_all(

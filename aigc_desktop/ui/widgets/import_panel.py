@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path, PurePath
 from typing import Any
@@ -20,6 +21,7 @@ from aigc_desktop.core.paths import resources
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.data.sources import join_sources, title_of
 from aigc_desktop.data.texts import SUFFIXES
+from aigc_desktop.ui.background import Background
 from aigc_desktop.ui.jobs import JobHandle
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.theme import Theme
@@ -42,7 +44,7 @@ SHOWN_SOURCES = 4
 COLUMNS = ("label_column", "attribute_columns")
 """Fields of the import that tables alone have a use for."""
 LOOKED_AT = 2000
-"""Files of folders whose names are read to find tables: these take a few milliseconds."""
+"""Files of folders whose names are read to find tables."""
 
 
 def bundled_samples() -> list[tuple[str, Path]]:
@@ -197,7 +199,14 @@ class ImportPanel(Card):
         assert self.form is not None
         self.form.set_baseline({"title": self.name})
         self.form.set_values({"title": self.name, "labels": _guess_labels(self.paths)})
-        self.form.set_aside(() if _may_hold_tables(self.paths) else COLUMNS)
+        self.form.set_aside(COLUMNS)
+        look, show = partial(_may_hold_tables, self.paths), partial(self._show_columns, self.paths)
+        Background(self, look, show, self.services.show_failure)
+
+    def _show_columns(self, paths: list[Path], tables: bool) -> None:
+        """Show the fields of tables, where those that were looked at are still the chosen ones."""
+        if tables and self.form is not None and paths == self.paths:
+            self.form.set_aside(())
 
     def _show_running(self, running: bool) -> None:
         self.cancel_button.setVisible(not running)
@@ -262,7 +271,10 @@ def _guess_labels(paths: list[Path]) -> str:
 
 
 def _may_hold_tables(paths: list[Path]) -> bool:
-    """Return whether tables are among the files, as far as the first names tell; archives may hold some."""
+    """Return whether tables are among the files, as far as the first names tell; archives may hold some.
+
+    Called on a thread: a folder may be large, or far away.
+    """
     def names() -> Iterator[str]:
         for path in paths:
             if path.is_dir():

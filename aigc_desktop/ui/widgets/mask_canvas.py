@@ -7,6 +7,7 @@ from PySide6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPai
 from PySide6.QtWidgets import QWidget
 
 from aigc_desktop.core.i18n import _
+from aigc_desktop.ui.geometry import room_of
 
 LONGEST_PX = 1024
 """Sides of the picture that is painted on: as fine as the models work, and quick to draw."""
@@ -160,9 +161,7 @@ class MaskCanvas(QWidget):
 
     def _room(self) -> QRectF:
         """Return where the picture lies."""
-        full = self.image.size().expandedTo(QSize(1, 1))
-        size = full.scaled(self.size(), Qt.AspectRatioMode.KeepAspectRatio).expandedTo(QSize(1, 1))
-        return QRectF((self.width() - size.width()) / 2, (self.height() - size.height()) / 2, *size.toTuple())
+        return room_of(self.image.size().expandedTo(QSize(1, 1)), self.size())
 
     def _on_picture(self, point: QPointF) -> QPointF:
         room = self._room()

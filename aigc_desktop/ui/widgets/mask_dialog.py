@@ -6,7 +6,7 @@ import hashlib
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QBuffer, QIODevice, QSize, Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QImage, QKeySequence
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QSlider, QVBoxLayout, QWidget
 
@@ -16,12 +16,13 @@ from aigc_desktop.core.i18n import _, sentences
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.ui.asking import URGENT, Answer, Asker
 from aigc_desktop.ui.background import Background
+from aigc_desktop.ui.geometry import dialog_size
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.widgets.cards import FlowLayout
 from aigc_desktop.ui.widgets.controls import button, icon_button, label
 from aigc_desktop.ui.widgets.mask_canvas import BREADTHS, MaskCanvas
 from aigc_desktop.ui.widgets.segmented import Segmented
-from aigc_desktop.ui.widgets.thumbnails import to_image
+from aigc_desktop.ui.widgets.thumbnails import to_image, to_png
 
 SIZE = QSize(760, 720)
 MASK = "mask"
@@ -58,8 +59,7 @@ class MaskDialog(QDialog):
         self._lay_out()
         self.asker = Asker(services.jobs, self)
         self._connect()
-        wanted = QSize(theme.px(SIZE.width()), theme.px(SIZE.height()))
-        self.resize(wanted.boundedTo(parent.window().size() * 0.95) if parent is not None else wanted)
+        self.resize(dialog_size(theme.px(SIZE.width()), theme.px(SIZE.height()), parent))
         self._show_state()
         self._look_at(URGENT, picture)
 
@@ -146,10 +146,7 @@ class MaskDialog(QDialog):
 
 def save_mask(mask: QImage, folder: Path) -> Path:
     """Write a mask to a file named after its content and return the path; called on a thread."""
-    buffer = QBuffer()
-    buffer.open(QIODevice.OpenModeFlag.WriteOnly)
-    mask.save(buffer, "PNG")  # type: ignore[call-overload]  # the stubs want bytes for the name of the format
-    data = buffer.data().data()
+    data = to_png(mask)
     path = folder / f"{hashlib.sha256(data).hexdigest()[:16]}.png"
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as f:

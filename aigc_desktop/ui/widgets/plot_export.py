@@ -6,12 +6,12 @@ import csv
 from pathlib import Path
 
 import numpy as np
-from PySide6.QtCore import QBuffer
 from PySide6.QtGui import QColor, QImage
 from PySide6.QtWidgets import QWidget
 
 from aigc_desktop.core.files import atomic_file
 from aigc_desktop.ui.widgets.series import Series
+from aigc_desktop.ui.widgets.thumbnails import to_png
 
 
 def write_csv(path: Path, curves: dict[str, Series]) -> None:
@@ -35,8 +35,5 @@ def write_png(path: Path, widget: QWidget, background: QColor) -> None:
     image.setDevicePixelRatio(2)
     image.fill(background)
     widget.render(image)
-    buffer = QBuffer()
-    buffer.open(QBuffer.OpenModeFlag.WriteOnly)
-    image.save(buffer, "PNG")  # type: ignore[call-overload]
     with atomic_file(path) as f:
-        f.write(bytes(buffer.data().data()))
+        f.write(to_png(image))

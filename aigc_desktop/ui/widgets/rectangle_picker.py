@@ -7,6 +7,7 @@ from PySide6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPai
 from PySide6.QtWidgets import QWidget
 
 from aigc_desktop.core.i18n import _
+from aigc_desktop.ui.geometry import room_of
 from aigc_desktop.ui.theme import Theme
 
 SHADE = QColor(0, 0, 0, 130)
@@ -82,8 +83,7 @@ class RectanglePicker(QWidget):
 
     def _room(self) -> QRectF:
         """Return where the picture lies."""
-        size = self.full.scaled(self.size(), Qt.AspectRatioMode.KeepAspectRatio).expandedTo(QSize(1, 1))
-        return QRectF((self.width() - size.width()) / 2, (self.height() - size.height()) / 2, *size.toTuple())
+        return room_of(self.full, self.size())
 
     def _band(self) -> QRectF:
         assert self._from is not None

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from PySide6.QtCore import QObject, QSize, Qt, QThreadPool, QTimer, Signal
+from PySide6.QtCore import QBuffer, QObject, QSize, Qt, QThreadPool, QTimer, Signal
 from PySide6.QtGui import QImage, QImageReader, QPixmap
 
 from aigc_desktop.ui.held import keep
@@ -210,6 +210,14 @@ def to_image(pixels: npt.NDArray[Any]) -> QImage:
     formats = {1: QImage.Format.Format_Grayscale8, 3: QImage.Format.Format_RGB888, 4: QImage.Format.Format_RGBA8888}
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
     return QImage(pixels.data, width, height, width * channels, formats[channels]).copy()
+
+
+def to_png(image: QImage) -> bytes:
+    """Return a picture as the content of a PNG file; any thread may do this."""
+    buffer = QBuffer()
+    buffer.open(QBuffer.OpenModeFlag.WriteOnly)
+    image.save(buffer, "PNG")  # type: ignore[call-overload]  # the stubs want bytes for the name of the format
+    return bytes(buffer.data().data())
 
 
 def fit(image: QImage, edge: int) -> QImage:
