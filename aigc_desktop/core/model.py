@@ -60,12 +60,14 @@ def weights_hash(info: ModelInfo) -> str:
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
-def memory_of(info: ModelInfo, bits: int) -> int:
-    """Return the bytes of memory that writing with weights of so many bits takes, while they are loaded too.
+def memory_of(info: ModelInfo, bits: int, whole: bool = False) -> int:
+    """Return the bytes of memory that writing with weights of so many bits takes.
 
-    With 8 bits the embedding stays in 16 beside the output matrix, and all were read as they lie on the disk.
+    With 8 bits the embedding stays in 16 beside the output matrix. `whole` says that all weights are there in the
+    numbers of their files while they are loaded.
     """
-    return max(info.bytes, round(info.parameters * (1.2 if bits == 8 else bits / 8)))
+    needed = round(info.parameters * (1.2 if bits == 8 else bits / 8))
+    return max(info.bytes, needed) if whole else needed
 
 
 class Model:

@@ -79,7 +79,7 @@ class WritingConfig(DrawConfig):
     )  # fmt: skip
     numbers: Literal["auto", "float32", "bfloat16", "int8"] = param(
         "auto", N_("Numbers"),
-        N_("8 bits write two to three times as fast on a processor and change little; automatic measures it."),
+        N_("8 bits write two to three times as fast on a processor; what they change is told. Automatic is fastest."),
         labels={"auto": N_("Automatic"), "int8": N_("8-bit weights"), "bfloat16": "bfloat16", "float32": "float32"},
         advanced=True,
     )  # fmt: skip

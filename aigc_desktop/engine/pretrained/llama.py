@@ -147,7 +147,7 @@ class _Body(nn.Module):
 
     def forward(self, tokens: Tensor, cache: KeyValues | None, mask: Tensor | None) -> Tensor:
         x = self.embed_tokens(tokens)  # (B, T, C)
-        cosine, sine = self._turns_at(tokens, cache, x)
+        cosine, sine = self.turns_at(tokens, cache, x)
         for layer in self.layers:
             if self.checkpointing and self.training:
                 x = torch.utils.checkpoint.checkpoint(layer, x, cosine, sine, cache, mask, use_reentrant=False)
@@ -158,7 +158,7 @@ class _Body(nn.Module):
             cache.positions = cache.positions + tokens.shape[1]
         return self.norm(x)
 
-    def _turns_at(self, tokens: Tensor, cache: KeyValues | None, x: Tensor) -> tuple[Tensor, Tensor]:
+    def turns_at(self, tokens: Tensor, cache: KeyValues | None, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return cosine and sine (B or 1, 1, T, D) of the positions of these tokens; padding stands at position 0."""
         length = tokens.shape[1]
         needed = length if cache is None else cache.filled + length

@@ -22,6 +22,7 @@ from aigc_desktop.data.safetensors_header import damaged_weights
 from aigc_desktop.engine.pretrained.chat import Message, render
 from aigc_desktop.engine.pretrained.llama import Llama, LlamaShape, shape_of
 from aigc_desktop.engine.pretrained.numbers import BITS, Numbers, make_ready
+from aigc_desktop.engine.pretrained.rounding import SAMPLE, round_and_tell
 
 _UNKNOWN_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 
@@ -96,13 +97,32 @@ Place = Callable[[Llama, str, Tensor], None]
 
 
 def put(network: Llama, name: str, tensor: Tensor) -> None:
+    """Give a network a tensor of its own that is like this one, which lies in a file."""
+    lend(network, name, tensor.clone())
+
+
+def lend(network: Llama, name: str, tensor: Tensor) -> None:
     """Give a network a tensor as it is."""
     owner, _dot, last = name.rpartition(".")
     setattr(network.get_submodule(owner), last, nn.Parameter(tensor, requires_grad=False))
 
 
+def lending(numbers: Numbers, device: torch.device) -> Place:
+    """Return what lets a matrix lie in its file when it becomes another one in `numbers` at once.
+
+    Its pages are then no memory of the program's: a model is never there twice, whatever the numbers of its files.
+    """
+    kind = torch.float32 if numbers == "float32" else torch.bfloat16
+
+    def place(network: Llama, name: str, tensor: Tensor) -> None:
+        changes = numbers == "int8" or tensor.dtype != kind or device.type != "cpu"
+        (lend if changes and tensor.ndim == 2 and "embed_tokens" not in name else put)(network, name, tensor)
+
+    return place
+
+
 def load_language_model(
-    model: Model, device: torch.device, numbers: Numbers | None = None, change: Change = lambda _network: None,
+    model: Model, device: torch.device, numbers: Numbers | None = None, change: Change | None = None,
     kept_in: Numbers = "float32", place: Place | None = None,
 ) -> Generator[Event, None, LanguageModel]:  # fmt: skip
     """Return an imported model, in the numbers of its files, which will be `kept_in`, or ready to write in `numbers`.
@@ -116,21 +136,25 @@ def load_language_model(
             _("“{title}” is not a model that writes.").format(title=info.title), _("Choose a language model.")
         )
     if place is None:
-        need_memory(info, numbers or kept_in, device)
-    return (yield from open_language_model(model, info.title, device, numbers, change, place or put))
+        need_memory(info, numbers or kept_in, device, whole=numbers is None or change is not None)
+    return (yield from open_language_model(model, info.title, device, numbers, change, place))
 
 
 def open_language_model(
-    model: Model, title: str, device: torch.device, numbers: Numbers | None, change: Change, place: Place = put
-) -> Generator[Event, None, LanguageModel]:
-    """Return the model in a folder that need not be an imported one."""
+    model: Model, title: str, device: torch.device, numbers: Numbers | None, change: Change | None = None,
+    place: Place | None = None,
+) -> Generator[Event, None, LanguageModel]:  # fmt: skip
+    """Return the model in a folder that need not be an imported one; a Note tells what 8-bit weights change in it."""
     found = find_model(model.folder)
     assert isinstance(found, FoundModel)  # a model folder always has its configuration
     shape = check_language_model(found)
     words = read_words(model.folder, shape.vocab)
-    network = yield from read_network(found, shape, place)
-    change(network)
-    if numbers is not None:
+    network = yield from read_network(found, shape, place or (put if numbers is None else lending(numbers, device)))
+    if change is not None:
+        change(network)
+    if numbers == "int8":
+        network = yield from round_and_tell(network, torch.tensor([words.encode(SAMPLE, special=True)]), title)
+    elif numbers is not None:
         network = make_ready(network, numbers, device)
     special = special_tokens(model)
     return LanguageModel(network, words, end_tokens(model, words, special), special, template_of(model), title)
@@ -164,13 +188,16 @@ def check_language_model(found: FoundModel) -> LlamaShape:
     return shape
 
 
-def need_memory(info: ModelInfo, numbers: Numbers, device: torch.device) -> None:
-    """Raise UserError when the weights do not fit into the memory that is free, saying how much is missing."""
-    smaller = memory_of(info, 8)
+def need_memory(info: ModelInfo, numbers: Numbers, device: torch.device, whole: bool = False) -> None:
+    """Raise UserError when the weights do not fit into the memory that is free, saying how much is missing.
+
+    `whole` says that they are there in the numbers of their files first, as what an adapter changes is.
+    """
+    smaller = memory_of(info, 8, whole)
     hint = ""
     if numbers != "int8" and smaller < free_memory_of(device) and device.type == "cpu":
         hint = _("With 8-bit weights it needs {size}: choose them under “Numbers”.").format(size=readable_size(smaller))
-    need_bytes(info.title, memory_of(info, BITS[numbers]), device, hint)
+    need_bytes(info.title, memory_of(info, BITS[numbers], whole), device, hint)
 
 
 def need_bytes(title: str, needed: int, device: torch.device, hint: str = "") -> None:
@@ -221,7 +248,7 @@ def read_network(found: FoundModel, shape: LlamaShape, place: Place = put) -> Ge
             with safe_open(path, "pt") as file:
                 for name in file.keys():  # noqa: SIM118 - a file, not a dictionary
                     if name in wanted and not (shape.tied and name == "lm_head.weight"):
-                        place(network, name, file.get_tensor(name).clone())
+                        place(network, name, file.get_tensor(name))
                         done += 1
                         yield Progress(done, len(wanted), _("Loading the model"))
         except (SafetensorError, ValueError, RuntimeError) as error:

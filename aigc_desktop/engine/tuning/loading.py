@@ -49,7 +49,7 @@ def load_tuned(
         size = (folder / "model.safetensors").stat().st_size
         info = ModelInfo(title, "language", "", "", "", parameters=size // 4, bytes=size)
         need_memory(info, numbers, device)
-        loaded = yield from open_language_model(Model(folder), title, device, numbers, lambda _network: None)
+        loaded = yield from open_language_model(Model(folder), title, device, numbers)
     return form_of(card).teach(replace(loaded, title=title))
 
 

@@ -91,6 +91,6 @@ def _packing(model: Model, device: torch.device, half: bool) -> Place:
     need_bytes(model.info.title, round(frozen_of(shape, half, True) + unpacked_of(shape, half)), device)
 
     def place(network: Llama, name: str, tensor: Tensor) -> None:
-        put_packed(network, name, tensor, device, torch.bfloat16 if half else torch.float32)
+        put_packed(network, name, tensor.clone(), device, torch.bfloat16 if half else torch.float32)
 
     return place
