@@ -1,4 +1,4 @@
-"""The one entry: the window, the engine process (`--worker`), its small helper, the self-check, or the command line."""
+"""The one entry: the window, the engine process (`--worker`), helpers, the self-check, or the command line."""
 
 from __future__ import annotations
 
@@ -6,10 +6,6 @@ import gc
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from aigc_desktop.core.run import Run
 
 COMMANDS = {"data", "models", "train", "generate", "evaluate", "explore", "runs", "rehearse", "edit", "palette"}
 FLAGS = {"--workspace": 2, "--language": 2, "--json": 1}  # of every command, and how many words they are
@@ -37,11 +33,15 @@ def main(arguments: list[str] | None = None) -> int:
         from aigc_desktop.export.tracing import main as trace
 
         return trace(arguments[1:])
+    elif first == "--pdf":
+        from aigc_desktop.ui.report_pdf import main as lay_out
+
+        return lay_out(arguments[1:])
     elif first in COMMANDS or first in {"--help", "-h", "--version"} or is_no_file(first):
         try:
             from aigc_desktop.cli import main as command_line
 
-            return command_line(arguments, write_pdf)
+            return command_line(arguments)
         except KeyboardInterrupt:  # before or after the work itself, which stops in good order
             return 130
     else:
@@ -58,13 +58,6 @@ def command_first(arguments: list[str]) -> list[str]:
     while at < len(arguments) and (name := arguments[at].partition("="))[0] in FLAGS:
         at += 1 if name[1] else FLAGS[name[0]]
     return arguments[at:] + arguments[:at] if arguments[at : at + 1] and arguments[at] in COMMANDS else arguments
-
-
-def write_pdf(evaluation: Run, target: Path) -> None:
-    """Write the report of an evaluation as PDF; the command line itself does not know Qt."""
-    from aigc_desktop.ui.report_pdf import write_pdf as write
-
-    write(evaluation, target)
 
 
 def is_no_file(name: str) -> bool:

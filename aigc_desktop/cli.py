@@ -33,12 +33,12 @@ from aigc_desktop.data_commands import add_data_commands
 from aigc_desktop.edit_commands import add_edit_commands, take_steps
 from aigc_desktop.explore_commands import add_explore_commands
 from aigc_desktop.flags import add_fields, given, say_in_our_language
-from aigc_desktop.measuring import Writer, evaluate_run
+from aigc_desktop.measuring import evaluate_run
 from aigc_desktop.terminal import DONE, FAILED, WRONG, Shell
 
 
-def main(arguments: Sequence[str], write_pdf: Writer | None = None) -> int:
-    """Run one command and return its exit code; who knows Qt gives what writes a report as PDF."""
+def main(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code."""
     go_offline()
     os.environ.setdefault(THREADS_VARIABLE, str(usable_cores()))  # no window needs a core of its own
     common, _rest = _common_flags().parse_known_args(arguments)
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str], write_pdf: Writer | None = None) -> int:
     shell = Shell(common.json)
     try:
         arguments, steps = take_steps(arguments)
-        given_here = argparse.Namespace(write_pdf=write_pdf, steps=steps)
+        given_here = argparse.Namespace(steps=steps)
         parser = _parser(arguments, folder)
         options, unknown = parser.parse_known_args(arguments, given_here)
         if unknown and options.command is generate:
@@ -184,7 +184,7 @@ def models_starter(options: argparse.Namespace, workspace: Workspace, shell: She
 def evaluate(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
     """Measure what a trained model makes."""
     values = {**given(options), "run": options.run}
-    return evaluate_run(workspace, shell, values, options.html, options.pdf, options.write_pdf)
+    return evaluate_run(workspace, shell, values, options.html, options.pdf)
 
 
 def runs(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:

@@ -20,16 +20,13 @@ Writer = Callable[[Run, Path], None]
 """(evaluation, file) -> None: writes its report."""
 
 
-def evaluate_run(
-    workspace: Workspace, shell: Shell, values: dict[str, Any], html: str, pdf: str, write_pdf: Writer | None
-) -> int:  # fmt: skip
+def evaluate_run(workspace: Workspace, shell: Shell, values: dict[str, Any], html: str, pdf: str) -> int:
     """Evaluate the run that `values` name and return the exit code; the evaluation stays in the workspace."""
     from aigc_desktop.export.report_html import write_html  # brings what reads pictures
+    from aigc_desktop.export.report_pdf import write_pdf
 
     wanted: list[tuple[Path, Writer]] = [(Path(html), write_html)] if html else []
     if pdf:
-        if write_pdf is None:
-            raise UserError(_("No PDF can be written here."), _("Write HTML and print that."))
         wanted.append((Path(pdf), write_pdf))
     for target, _write in wanted:
         if target.is_dir() or not target.absolute().parent.is_dir():

@@ -146,10 +146,8 @@ def check_evaluation(workspace: Any, dataset: str) -> None:
     """Measure the newest model that writes, in an encoder's vectors too, and write the report as HTML and PDF."""
     from aigc_desktop.engine.pretrained.tiny_encoder import add_tiny_encoder
     from aigc_desktop.export.report_html import write_html
-    from aigc_desktop.ui.report_pdf import write_pdf
+    from aigc_desktop.export.report_pdf import write_pdf
 
-    application = _application()  # the writer of PDF files would make one that has no windows
-    assert application is not None
     run = next(run for run in workspace.runs() if run.info.dataset == dataset)
     encoder = add_tiny_encoder(workspace, ["Ann likes Oslo", "left"], "for evaluation")
     values = {"run": run.id, "count": 24, "sweep": 0, "encoder": encoder}

@@ -158,6 +158,10 @@ class Trainee:
         yield from ()
         return {}
 
+    def verdict(self, best: int) -> str:
+        """Return what there is to say, as a sentence, when a whole training was best at an earlier step; or ""."""
+        return ""
+
     def preview(self, step: int, models: Mapping[str, nn.Module]) -> Iterable[Event]:
         """Give Sample or Text events with fixed seeds, to watch the progress; may be a generator."""
         return ()

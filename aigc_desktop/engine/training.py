@@ -291,8 +291,10 @@ class Loop:
             yield from save_patiently(self)
         if self.best_step < 0 or self.best_step == self.step:
             return
-        if self.step < self.config.steps:
-            reason = self.trainee.alarm or _("Training ended early, as validation stopped improving.")
+        reason = self.trainee.alarm
+        if not reason and self.step < self.config.steps:
+            reason = _("Training ended early, as validation stopped improving.")
+        if reason := reason or self.trainee.verdict(self.best_step):
             best = _("The best version is of step {best}.").format(best=self.best_step)
             yield Note(f"{reason} {best}", "warning" if self.trainee.alarm else "info", self.step)
         models = read_state(self.run.checkpoint("best"))

@@ -13,9 +13,9 @@ import sys
 import numpy as np
 from PIL import Image
 
-from aigc_desktop.core import paths
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.i18n import _
+from aigc_desktop.export.helper import ask_helper
 
 SIDE = 1024
 """Pixels of the longer side at most; more would only trace noise. Noise itself takes half a minute at this size."""
@@ -35,17 +35,13 @@ def trace(image: Image.Image, quality: int) -> str:
     pixels[..., 3] = np.where(pixels[..., 3] >= 128, 255, 0)
     data = io.BytesIO()
     Image.fromarray(pixels).save(data, "PNG")
-    command = [*paths.command(), "--trace", str(quality)]
-    flags = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # no console flashes up on Windows
     try:
-        done = subprocess.run(
-            command, input=data.getvalue(), capture_output=True, timeout=LIMIT_S, check=True, creationflags=flags
-        )
+        drawn = ask_helper(["--trace", str(quality)], data.getvalue(), LIMIT_S)
     except subprocess.SubprocessError as error:
         raise UserError(
             _("The picture could not be made into curves."), _("Reduce its colours first, or make it smaller.")
         ) from error
-    found = "\n".join(path for path in _PATH.findall(done.stdout.decode("utf-8")) if ' d=""' not in path)
+    found = "\n".join(path for path in _PATH.findall(drawn.decode("utf-8")) if ' d=""' not in path)
     scale = f"scale({width / image.width:.6g},{height / image.height:.6g})"
     return f'<g transform="{scale}">\n{found}\n</g>' if image.size != (width, height) else found
 

@@ -1,11 +1,12 @@
-"""A report as PDF, laid out by Qt from the content of the HTML file; drawings are pictures of three times the size."""
+"""Be the helper that lays out a report as PDF by Qt, from the content of the HTML file; drawings are sharp pictures."""
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
-from PySide6.QtCore import QBuffer, QByteArray, QEventLoop, QIODevice, QMarginsF, QUrl
+from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QMarginsF, QUrl
 from PySide6.QtGui import (
     QFont,
     QFontDatabase,
@@ -19,9 +20,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtSvg import QSvgRenderer
 
-from aigc_desktop.core.errors import UserError
-from aigc_desktop.core.files import atomic_file
-from aigc_desktop.core.i18n import _, language
+from aigc_desktop.core.i18n import language, set_language
 from aigc_desktop.core.paths import resources
 from aigc_desktop.core.report import read_report
 from aigc_desktop.core.report_words import title_of
@@ -33,19 +32,22 @@ SHARPNESS = 3
 _FONTS = ("Noto Sans CJK SC", "Source Han Sans SC", "PingFang SC", "Microsoft YaHei", "WenQuanYi Micro Hei")
 
 
-def write_pdf(evaluation: Run, target: Path) -> None:
-    """Write the report of an evaluation as PDF, whole or not at all; a Qt application is made when there is none."""
-    application = QGuiApplication.instance() or _headless()
+def main(arguments: list[str]) -> int:
+    """Write the report in a folder, in a language, to the output as PDF."""
+    set_language(arguments[0])
+    if sys.platform == "linux":  # elsewhere every process may open windows, and this one opens none
+        os.environ["QT_QPA_PLATFORM"] = "offscreen"
+    application = QGuiApplication([])
+    folder = Path(arguments[1])
+    evaluation = Run(folder, folder.parents[1])
     report = read_report(evaluation.folder)
-    data = pdf_bytes(print_page(report, picture_sheets(evaluation)), title_of(report))
+    sys.stdout.buffer.write(pdf_bytes(print_page(report, picture_sheets(evaluation)), title_of(report)))
     del application
-    with atomic_file(target) as out:
-        out.write(data)
+    return 0
 
 
 def pdf_bytes(page: Page, title: str) -> bytes:
-    """Return a page as a PDF on A4; any thread may do this."""
-    timers = QEventLoop()  # a layout starts timers, which a thread that Python made has not by itself
+    """Return a page as a PDF on A4."""
     document = QTextDocument()
     document.setDefaultFont(_font())
     for name, drawing in page.drawings.items():
@@ -62,11 +64,8 @@ def pdf_bytes(page: Page, title: str) -> bytes:
     writer.setPageSize(QPageSize(QPageSize.PageSizeId.A4))
     writer.setPageMargins(QMarginsF(0, 0, 0, 0), QPageLayout.Unit.Millimeter)  # the document has 2 cm of its own
     document.print_(writer)
-    del writer, document, timers  # the writer now writes the end of the file
-    data = bytes(buffer.data().data())
-    if not data.rstrip().endswith(b"%%EOF"):
-        raise UserError(_("The PDF could not be made."), _("Save the report as HTML and print that."))
-    return data
+    del writer  # which now writes the end of the file
+    return bytes(buffer.data().data())
 
 
 def _picture(drawing: Drawing) -> QImage:
@@ -91,9 +90,3 @@ def _font() -> QFont:
     if language() == "en":  # Chinese fonts draw “quotes” and · as wide as an ideograph
         font.setFeature(QFont.Tag("palt"), 1)
     return font
-
-
-def _headless() -> QGuiApplication:
-    """Return an application without a screen, for the command line."""
-    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    return QGuiApplication([])

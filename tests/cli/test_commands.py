@@ -330,16 +330,14 @@ def test_a_data_set_is_labelled_saved_and_learned_from(folder, tmp_path, capsys)
     assert Workspace(folder).dataset("labels").info.usable == 20
 
 
-def test_an_evaluation_is_written_as_html_and_pdf_and_kept(folder, texts, tmp_path, capsys, qapp):
-    from aigc_desktop.__main__ import main as start
-
+def test_an_evaluation_is_written_as_html_and_pdf_and_kept(folder, texts, tmp_path, capsys):
     assert main(["data", "import", str(texts), "--title", "poems"]) == 0
     assert main(["train", "gpt", "--dataset", "poems", "--title", "<script>x</script>", *QUICK_GPT]) == 0
     run = Workspace(folder).runs()[0]
     html, pdf = tmp_path / "报告.html", tmp_path / "report.pdf"
     small = ["--count", "20", "--sweep", "0", "--device", "cpu"]
     capsys.readouterr()
-    assert start(["evaluate", run.id, *small, "--html", str(html), "--pdf", str(pdf), "--language", "zh_CN"]) == 0
+    assert main(["evaluate", run.id, *small, "--html", str(html), "--pdf", str(pdf), "--language", "zh_CN"]) == 0
     told = capsys.readouterr().out
     assert str(html) in told and str(pdf) in told and "不重复文本" in told and "Different texts" not in told
     assert "&lt;script&gt;" in html.read_text("utf-8") and "<script" not in html.read_text("utf-8")
@@ -347,8 +345,7 @@ def test_an_evaluation_is_written_as_html_and_pdf_and_kept(folder, texts, tmp_pa
     (evaluation,) = Workspace(folder).evaluations()
     assert evaluation.config_values["checkpoint"].isdecimal() and (evaluation.folder / "report.json").is_file()
     for flag in ("--html", "--pdf"):  # told before anything is computed
-        assert start(["evaluate", run.id, *small, flag, str(tmp_path / "no" / "r")]) == 2
-    assert main(["evaluate", run.id, *small, "--pdf", str(pdf)]) == 2
+        assert main(["evaluate", run.id, *small, flag, str(tmp_path / "no" / "r")]) == 2
     assert main(["evaluate", run.id, *small, "--encoder", "nowhere"]) == 1
     assert len(Workspace(folder).evaluations()) == 1, "nothing is left of what failed"
 

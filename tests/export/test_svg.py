@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from aigc_desktop.core import paths
 from aigc_desktop.core.errors import UserError
-from aigc_desktop.export import tracing
 from aigc_desktop.export.export import export_pieces, format_named, label_of
 from aigc_desktop.export.piece import Options, Piece
 from aigc_desktop.export.tracing import trace
@@ -66,6 +66,6 @@ def test_tiny_and_empty_pictures_are_drawings_too(tmp_path, size):
 
 
 def test_a_helper_that_fails_is_one_sentence(monkeypatch):
-    monkeypatch.setattr(tracing.paths, "command", lambda: ["false"])
+    monkeypatch.setattr(paths, "command", lambda: ["false"])
     with pytest.raises(UserError, match="made into curves"):
         trace(Image.new("RGB", (4, 4)), 50)

@@ -249,6 +249,11 @@ class TextGanTrainee(Trainee):
             yield
         return {"val_d_accuracy": sum(rights) / len(rights)} if rights else {}
 
+    def verdict(self, best: int) -> str:
+        """Say so when the game did not help."""
+        before = best <= self.config.likelihood_steps < self.config.steps
+        return _("The game did not make the texts better.") if before else ""
+
     def preview(self, step: int, models: Mapping[str, nn.Module]) -> Iterator[Event]:
         """Write texts of the same seeds; when the game is on, those of the twin too."""
         seeds = tuple(range(PREVIEW_TEXTS))

@@ -258,7 +258,7 @@ class EvaluatePage(Page):
 
 def _write(kind: str, evaluation: Run, target: Path) -> Path:
     from aigc_desktop.export.report_html import write_html
-    from aigc_desktop.ui.report_pdf import write_pdf
+    from aigc_desktop.export.report_pdf import write_pdf
 
     (write_html if kind == "html" else write_pdf)(evaluation, target)
     return target

@@ -193,6 +193,21 @@ def test_it_learns_and_measures_both_models_from_the_begin_of_the_game(trained):
     assert int(run.checkpoint("best").name) == best  # what was best by likelihood alone counts no more
 
 
+def test_a_game_that_does_not_help_is_told_and_what_it_began_from_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(Collapse, "look", lambda *_of: None)  # it need not be so bad that it is stopped
+    workspace = Workspace.open(tmp_path)
+    run, events = train(
+        workspace, steps=120, likelihood_share=0.8, validate_every=24, game_lr=0.05, likelihood_weight=0.0, ema=0.0
+    )
+    (note,) = (event for event in events if isinstance(event, Note) and "did not make" in event.message)
+    assert note.level == "info" and int(run.checkpoint("best").name) == 96 and "step 96." in note.message
+    trainee = text_gan.TextGanTrainee.__new__(text_gan.TextGanTrainee)
+    for share, best, said in ((0.8, 96, True), (0.8, 120, False), (1.0, 96, False)):
+        values = {"dataset": "x", "steps": 120, "likelihood_share": share, "validate_every": 24}
+        trainee.config = check(text_gan.TextGanConfig, values)
+        assert bool(trainee.verdict(best)) is said
+
+
 def test_the_game_moves_the_generator_and_not_its_twin(trained):
     _card, weights = read_model(trained[0].checkpoint("last"))
     ours, theirs = (

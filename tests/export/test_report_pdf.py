@@ -1,16 +1,20 @@
 """The PDF of a report: it opens, and holds pages, pictures and foreign texts."""
 
 import re
+import sys
 import zlib
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
+from aigc_desktop.core import paths
+from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Result, Sample
 from aigc_desktop.core.i18n import set_language
 from aigc_desktop.core.report import Copied
 from aigc_desktop.data.recorder import record
-from aigc_desktop.ui.report_pdf import write_pdf
+from aigc_desktop.export.report_pdf import write_pdf
 from tests.core.test_report import REPORT
 
 
@@ -35,7 +39,7 @@ def pages_of(data: bytes) -> int:
     return max(counts, default=0)
 
 
-def test_the_pdf_opens_and_has_pages(qapp, workspace, tmp_path):
+def test_the_pdf_opens_and_has_pages(workspace, tmp_path):
     long = "文 <script>alert(1)</script> " * 400
     report = replace(REPORT, samples=[long] * 8, copied=[Copied(long, 0, 5, long, 0, 5, 3)], title="杯子 <b>x</b>")
     for language in ("en", "zh_CN"):
@@ -46,3 +50,12 @@ def test_the_pdf_opens_and_has_pages(qapp, workspace, tmp_path):
         assert data.startswith(b"%PDF-1.") and data.rstrip().endswith(b"%%EOF")
         assert pages_of(data) >= 3 and b"/Image" in data
     assert list(tmp_path.glob("*.partial")) == []
+
+
+@pytest.mark.parametrize("helper", ["import sys; sys.exit(3)", "print('%PDF-1.4 half')"])
+def test_a_helper_that_fails_leaves_no_file_and_says_what_to_do(workspace, tmp_path, monkeypatch, helper):
+    monkeypatch.setattr(paths, "command", lambda: [sys.executable, "-c", helper])
+    with pytest.raises(UserError, match="could not be made") as error:
+        write_pdf(evaluation_of(workspace, REPORT), tmp_path / "a.pdf")
+    assert "HTML" in error.value.hint
+    assert list(tmp_path.glob("a.pdf*")) == []
