@@ -96,25 +96,18 @@ def scan(config: ScanConfig, run: Run) -> EventStream:
         if config.labels == "folders":
             found = label_by_folder(found)
         kind = config.kind if config.kind != "auto" else guess_kind(found)
-        if kind == "image" and config.labels == "column":
-            raise UserError(
-                _("Pictures have no column that could hold their labels."),
-                _("Take the labels from sub-folders, or go without."),
-            )
+        options = _options(config)
         need_space(folder, _estimate(found, kind))
         with ItemWriter(folder / "items.jsonl", config.remove_duplicates) as items:
             if kind == "image":
-                yield from scan_pictures(found, items, config.minimum_side)
+                yield from scan_pictures(found, items, config.minimum_side, options.label_column, config.encoding)
             else:
-                yield from scan_texts(found, items, folder / "texts.bin", _options(config), config.labels == "folders")
+                yield from scan_texts(found, items, folder / "texts.bin", options, config.labels == "folders")
         _need_usable(items, paths, kind)
         need_found(parse_columns(config.attribute_columns), items.attributes)
         classes, counts = items.labels()
         if config.labels == "column" and not classes:  # a misspelt name must not end as data without labels
-            raise UserError(
-                _("No text has a label in the column “{column}”.").format(column=shown_name(config.label_column)),
-                _("Correct the name of the label column, or go without labels."),
-            )
+            raise _no_labels(config.label_column, kind)
         span_classes, span_counts = items.names()
         info = DatasetInfo(
             id=target.name, title=title, kind=kind, source="\n".join(shown_name(path) for path in paths),
@@ -172,6 +165,19 @@ def _gather(paths: list[str], folder: Path, workspace: Path) -> Generator[Event,
             _("Choose a folder that holds pictures or texts."),
         )
     return found
+
+
+def _no_labels(column: str, kind: str) -> UserError:
+    """Return the error for a column that gave no label, or for pictures without a table."""
+    if kind == "image":
+        return UserError(
+            _("No picture has a label in the column “{column}”.").format(column=shown_name(column)),
+            _("Put a table beside the pictures, with their names in a column “file_name”, or go without labels."),
+        )
+    return UserError(
+        _("No text has a label in the column “{column}”.").format(column=shown_name(column)),
+        _("Correct the name of the label column, or go without labels."),
+    )
 
 
 def _options(config: ScanConfig) -> texts.TextOptions:

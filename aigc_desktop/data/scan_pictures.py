@@ -11,7 +11,7 @@ from typing import NamedTuple
 from aigc_desktop.core.dataset import ItemRecord
 from aigc_desktop.core.events import Event
 from aigc_desktop.core.i18n import _
-from aigc_desktop.data.captions import pair, read_caption
+from aigc_desktop.data.captions import Told, gather
 from aigc_desktop.data.items import ItemWriter
 from aigc_desktop.data.pictures import SUFFIXES, PictureFacts, inspect_picture, read_file
 from aigc_desktop.data.pool import Pace, ordered_map
@@ -29,14 +29,16 @@ class _Seen(NamedTuple):
     problem: ItemProblem | None = None
 
 
-def scan_pictures(found: list[Found], items: ItemWriter, minimum_side: int) -> Generator[Event, str | None, None]:
-    """Look at every file, in order, and write its record; text files of the same name are captions."""
-    found, captions = pair(found)
+def scan_pictures(
+    found: list[Found], items: ItemWriter, minimum_side: int, label_column: str, encoding: str
+) -> Generator[Event, str | None, None]:
+    """Look at every file, in order, and write its record; captions and labels may lie beside the pictures."""
+    found, told = yield from gather(found, label_column, encoding)
     pace = Pace(_("Looking at pictures"), len(found), _("pictures"))
     done = 0
     for seen in ordered_map(_look, found):
         if seen is not None:
-            _write(seen, items, minimum_side, read_caption(captions.get(seen.found.path)))
+            _write(seen, items, minimum_side, told.get(seen.found.path, Told()))
             done += 1
         if pace.due():
             yield pace.progress(done)
@@ -55,16 +57,17 @@ def _look(found: Found) -> _Seen:
         return _Seen(found, problem=problem)
 
 
-def _write(seen: _Seen, items: ItemWriter, minimum_side: int, caption: str) -> None:
+def _write(seen: _Seen, items: ItemWriter, minimum_side: int, told: Told) -> None:
     found, facts = seen.found, seen.facts
-    record = ItemRecord(found.name, found.source or found.path, seen.sha256, label=found.label, size=seen.size)
+    label = told.label or found.label
+    record = ItemRecord(found.name, found.source or found.path, seen.sha256, label=label, size=seen.size)
     if facts is None:
         assert seen.problem is not None
         items.refuse(record, seen.problem.code, **seen.problem.values)
         return
     note, detail = _note(found.name, facts)
     record = replace(
-        record, width=facts.width, height=facts.height, note=note, detail=detail, attributes=caption
+        record, width=facts.width, height=facts.height, note=note, detail=detail, attributes=told.attributes()
     )
     if min(facts.width, facts.height) < minimum_side:
         items.refuse(record, "too_small", width=facts.width, height=facts.height, minimum=minimum_side)

@@ -19,7 +19,9 @@ from aigc_desktop.data.problems import ItemProblem, shown_name
 from aigc_desktop.data.spans import marked_text
 from aigc_desktop.data.texts import TextItem, TextOptions, checked, numbered_lines
 
-_TEXT_NAMES = ("text", "content", "body", "sentence", "caption", "review", "comment", "description", "prompt",
+FILE_NAMES = ("file_name", "filename", "file", "image", "picture", "path", "文件名", "文件", "图片", "图像")
+"""Columns that name a picture."""
+TEXT_NAMES = ("text", "content", "body", "sentence", "caption", "review", "comment", "description", "prompt",
                "文本", "内容", "正文", "句子", "评论", "描述", "标题", "title")  # fmt: skip
 _LABEL_NAMES = ("label", "class", "category", "tag", "sentiment", "标签", "类别", "分类")
 _OTHER_NAMES = ("id", "name", "date", "index", "source", "author", "url", "编号", "日期", "作者", "来源")
@@ -43,6 +45,16 @@ class _Layout:
 def columns_of(path: Path | str, encoding: str, options: TextOptions) -> list[str]:
     """Return the names of the columns of a csv file, or [] when its first row has none."""
     return _layout(path, encoding, options).header
+
+
+def keys_of(path: Path | str, encoding: str, options: TextOptions) -> list[str]:
+    """Return the keys of the first object in a jsonl file, or [] when none comes soon."""
+    with open_text(path, encoding) as stream:
+        for _row, line, whole in itertools.islice(numbered_lines(stream, options.limit), _PROBE_ROWS):
+            value, _reason = _parse(line) if whole else (None, "")
+            if isinstance(value, dict):
+                return [str(key) for key in value]
+    return []
 
 
 def read_csv(path: Path | str, encoding: str, options: TextOptions) -> Iterator[TextItem]:
@@ -180,7 +192,7 @@ def _depth(line: str) -> int:
 def _text_key(value: dict[str, Any]) -> str:
     """Return the key whose value is most likely the text: a known name, else the longest text."""
     texts = {key: item for key, item in value.items() if isinstance(item, str)}
-    for name in _TEXT_NAMES:
+    for name in TEXT_NAMES:
         for key in texts:
             if key.strip().casefold() == name:
                 return key
@@ -215,7 +227,7 @@ def _layout(path: Path | str, encoding: str, options: TextOptions) -> _Layout:
 
 def _names_columns(first: list[str], others: list[list[str]]) -> bool:
     """Return whether the first row has a usual column name that is not also a value of that column."""
-    known = {*_TEXT_NAMES, *_LABEL_NAMES, *_OTHER_NAMES}
+    known = {*TEXT_NAMES, *FILE_NAMES, *_LABEL_NAMES, *_OTHER_NAMES}
     return any(
         cell.casefold() in known and not any(len(row) > at and row[at].strip() == cell for row in others)
         for at, cell in enumerate(first)
@@ -239,7 +251,7 @@ def _column(name: str, header: list[str], width: int, path: Path | str) -> int |
 
 def _text_column(header: list[str], rows: list[list[str]], width: int, taken: set[int | None]) -> int:
     lowered = ["" if at in taken else cell.casefold() for at, cell in enumerate(header)]
-    for name in _TEXT_NAMES:
+    for name in TEXT_NAMES:
         if name in lowered:
             return lowered.index(name)
     candidates = [at for at in range(width) if at not in taken] or [0]

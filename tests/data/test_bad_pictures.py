@@ -301,13 +301,6 @@ def test_why_a_file_cannot_be_read_is_said_in_the_language_of_the_user(do_scan: 
     assert "“self.png”：链接指向自身" in found["self.png"].detail
 
 
-def test_pictures_have_no_column_of_labels(do_scan: Import, source: Path) -> None:
-    add_good(source)
-    with pytest.raises(UserError, match="no column") as caught:
-        do_scan(source, labels="column", label_column="mood")
-    assert "sub-folders" in caught.value.hint
-
-
 def test_a_pipe_that_appears_after_the_listing_does_not_hang(source: Path) -> None:
     os.mkfifo(source / "late.png")
     with pytest.raises(ItemProblem) as caught:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, QThreadPool
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from aigc_desktop.core.dataset import DatasetInfo, ItemRecord, write_info
@@ -53,6 +53,25 @@ def no_thread_left() -> Iterator[None]:
     gc.enable()
     left = [t.name for t in set(threading.enumerate()) - before if t.is_alive() and not t.daemon]
     assert not left, f"threads still run: {left}"
+
+
+@pytest.fixture
+def qtbot(qtbot: QtBot) -> Iterator[QtBot]:
+    """Keep widgets until Qt has deleted them, as the window keeps its pages.
+
+    Qtbot holds them weakly. A page that a test no longer names may be held by what one of its own children calls at
+    the end; it would then be deleted within the deletion of that child, and the child twice.
+    """
+    kept: list[object] = []
+    add = qtbot.addWidget
+
+    def add_and_keep(widget: QWidget, **options: object) -> None:
+        kept.append(widget)
+        add(widget, **options)
+
+    qtbot.addWidget = add_and_keep  # type: ignore[method-assign]
+    yield qtbot
+    flush_deleted()
 
 
 def flush_deleted() -> None:
