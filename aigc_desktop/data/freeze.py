@@ -39,7 +39,7 @@ from aigc_desktop.data.pictures import cut_picture, read_file
 from aigc_desktop.data.pool import Pace, ordered_map
 from aigc_desktop.data.problems import ItemProblem, describe_problem
 from aigc_desktop.data.scan import describe
-from aigc_desktop.data.split import choose, digests_of, split
+from aigc_desktop.data.split import choose, content_of, digests_of, split
 
 _CHUNK = 4 << 20
 _CHECK_EVERY = 256
@@ -97,10 +97,10 @@ class _Frozen:
     bytes: int = 0
     channels: int = 0
 
-    def add(self, row: int, label: int, record: ItemRecord) -> None:
+    def add(self, row: int, label: int, record: ItemRecord, content: bytes) -> None:
         self.rows.append(row)
         self.labels.append(label)
-        self.digests += bytes.fromhex(record.sha256[:32])
+        self.digests += content
         self.characters += record.length
         self.bytes += record.size
 
@@ -254,7 +254,7 @@ def _freeze_pictures(
                 else:
                     images.append(outcome)
                     clear += info.channels == 4 and bool((outcome[..., 3] < 255).any())
-                    frozen.add(row, label, record)
+                    frozen.add(row, label, record, bytes.fromhex(record.sha256[:32]))
             if pace.due():
                 yield pace.progress(done)
     if info.channels == 4 and not clear:
@@ -293,7 +293,7 @@ def _freeze_texts(
                 if lines is not None:
                     lines.write((record.marks or UNMARKED) + "\n")
                 offsets.append(offsets[-1] + len(data))
-                frozen.add(row, label, record)
+                frozen.add(row, label, record, content_of(data.decode()))
             if done % _CHECK_EVERY == 0 and pace.due():
                 yield pace.progress(done)
     _save(folder / "offsets.npy", np.frombuffer(offsets, np.int64))
