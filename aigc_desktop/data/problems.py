@@ -55,6 +55,9 @@ PROBLEMS: dict[str, tuple[str, str]] = {
     "about": (
         N_("“{name}” tells about the data and is not part of them."), N_("Nothing to do; rename it to use it."),
     ),
+    "not_picture": (
+        N_("“{name}” is not a picture."), N_("Use PNG, JPEG, WebP, GIF, TIFF or BMP pictures, or leave it out."),
+    ),
     "not_text": (
         N_("“{name}” is not a text: it holds bytes that no text has."),
         N_("Export it as a txt, md, csv or jsonl file."),
@@ -101,8 +104,8 @@ TITLES: dict[str, str] = {
     "too_small": N_("too small"), "too_large": N_("too large"), "duplicate": N_("duplicate"),
     "missing": N_("gone"), "unreadable": N_("unreadable"), "special": N_("no ordinary file"), "link": N_("link"),
     "archive": N_("archive inside"),
-    "about": N_("read-me or licence"), "not_text": N_("not a text"), "bad_bytes": N_("wrong encoding"),
-    "encoding": N_("unknown encoding"),
+    "about": N_("read-me or licence"), "not_text": N_("not a text"), "not_picture": N_("not a picture"),
+    "bad_bytes": N_("wrong encoding"), "encoding": N_("unknown encoding"),
     "ragged": N_("wrong number of cells"), "quote": N_("open quotation mark"), "no_rows": N_("header only"),
     "bad_json": N_("not valid JSON"), "no_text": N_("no text"),
     "labels": N_("labels that do not fit"),
