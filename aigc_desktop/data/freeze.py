@@ -43,6 +43,7 @@ from aigc_desktop.data.split import choose, content_of, digests_of, split
 
 _CHUNK = 4 << 20
 _CHECK_EVERY = 256
+_Digest = bytes  # where the name `bytes` is that of a field
 
 
 class FreezeConfig(TaskConfig):
@@ -97,7 +98,7 @@ class _Frozen:
     bytes: int = 0
     channels: int = 0
 
-    def add(self, row: int, label: int, record: ItemRecord, content: bytes) -> None:
+    def add(self, row: int, label: int, record: ItemRecord, content: _Digest) -> None:
         self.rows.append(row)
         self.labels.append(label)
         self.digests += content
