@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from aigc_desktop.core.errors import BadInput, UserError
-from aigc_desktop.core.i18n import _
+from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.core.model import Model
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.model_files import FoundModel, Tensors, find_model
@@ -34,7 +34,10 @@ def no_base(adapter: FoundModel, workspace: Workspace) -> BadInput:
             _("Import that model first."),
         )  # fmt: skip
     count, title = max(counts, key=lambda pair: pair[0])
-    reason = _("the adapter was made for another model: {count} of its {all} parts fit “{title}”")
+    reason = ngettext(
+        "the adapter was made for another model: {count} of its {all} parts fits “{title}”",
+        "the adapter was made for another model: {count} of its {all} parts fit “{title}”", count,
+    )  # fmt: skip
     if count == len(pairs):
         reason = _("the adapter was made for other weights than those of “{title}”, although all {all} parts fit")
     return BadInput(

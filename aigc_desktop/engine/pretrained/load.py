@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from aigc_desktop.core.errors import BadInput, UserError, readable_size
 from aigc_desktop.core.events import Event, Progress
-from aigc_desktop.core.i18n import _
+from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.core.model import Model, ModelInfo, memory_of
 from aigc_desktop.data.model_files import FoundModel, find_model
 from aigc_desktop.data.safetensors_header import damaged_weights
@@ -147,7 +147,10 @@ def check_language_model(found: FoundModel) -> LlamaShape:
     if missing:
         raise BadInput(
             found.folder.name,
-            _("{count} of {all} parts of the model are missing, “{name}” among them").format(
+            ngettext(
+                "{count} of {all} parts of the model is missing: “{name}”",
+                "{count} of {all} parts of the model are missing, “{name}” among them", len(missing),
+            ).format(
                 count=len(missing), all=len(wanted), name=missing[0]
             ),
             _("Copy the whole folder again from where it came."),
