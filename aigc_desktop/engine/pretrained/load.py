@@ -17,8 +17,9 @@ from aigc_desktop.core.errors import BadInput, UserError, readable_size
 from aigc_desktop.core.events import Event, Progress
 from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.core.model import Model, ModelInfo, memory_of
+from aigc_desktop.data.found_model import types_of
 from aigc_desktop.data.model_files import FoundModel, find_model
-from aigc_desktop.data.safetensors_header import damaged_weights
+from aigc_desktop.data.safetensors_header import WHOLE, damaged_weights
 from aigc_desktop.engine.pretrained.chat import Message, render
 from aigc_desktop.engine.pretrained.llama import Llama, LlamaShape, shape_of
 from aigc_desktop.engine.pretrained.numbers import BITS, Numbers, make_ready
@@ -72,7 +73,7 @@ class LanguageModel:
         if chat and self.template:
             messages: list[Message] = [{"role": "system", "content": role}] if role.strip() else []
             messages.append({"role": "user", "content": request})
-            return tuple(self.words.encode(render(self.template, messages, self.special)))
+            return tuple(self.words.encode(render(self.template, messages, self.special))) or self.first
         if self.begin:
             return (*self.begin, *self.words.encode(request + self.between if request else ""))
         return tuple(self.words.encode(request, special=True)) or (min(self.end, default=0),)
@@ -133,7 +134,8 @@ def open_language_model(
     if numbers is not None:
         network = make_ready(network, numbers, device)
     special = special_tokens(model)
-    return LanguageModel(network, words, end_tokens(model, words, special), special, template_of(model), title)
+    end = frozenset(token for token in end_tokens(model, words, special) if 0 <= token < shape.vocab)
+    return LanguageModel(network, words, end, special, template_of(model), title)
 
 
 def check_language_model(found: FoundModel) -> LlamaShape:
@@ -164,6 +166,12 @@ def check_language_model(found: FoundModel) -> LlamaShape:
             ),
             _("Copy the whole folder again from where it came."),
         )
+    whole = next((name for name, kind in types_of(found.weights).items() if name in wanted and kind in WHOLE), None)
+    if whole is not None:
+        raise BadInput(
+            found.folder.name, _("“{name}” has numbers of a kind that is not known").format(name=whole),
+            _("Choose a plain version of it, without quantization, in safetensors files."),
+        )  # fmt: skip
     return shape
 
 

@@ -135,9 +135,16 @@ def _spoil_cut(folder):
     path.write_bytes(path.read_bytes()[:-100])
 
 
+def _spoil_kind(folder):
+    tensors = read_tensors(folder / "model.safetensors")
+    tensors["model.norm.weight"] = torch.ones(32, dtype=torch.int8)
+    write_tensors(folder / "model.safetensors", tensors)
+
+
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
+        (_spoil_kind, "numbers of a kind that is not known"),
         (_spoil_shape, "model.norm.weight"), (_spoil_missing, "9 of 20"), (_spoil_words, "belong together"),
         (_spoil_cut, "damaged"), (lambda f: (f / "tokenizer.json").write_text("{}"), "tokenizer.json"),
     ],
@@ -157,6 +164,23 @@ def test_a_template_that_never_ends_is_told_and_the_model_still_goes_on_with_tex
     assert any(isinstance(event, Note) and "template" in event.message for event in events)
     assert not workspace.model(made).info.chat
     assert write(workspace, made, prompt="x", chat=False)[0]
+
+
+def test_weights_that_are_no_numbers_are_told_instead_of_written_with(workspace, folder):
+    tensors = read_tensors(folder / "model.safetensors")
+    tensors["model.layers.1.mlp.up_proj.weight"][0, 0] = float("nan")
+    write_tensors(folder / "model.safetensors", tensors)
+    made, _events = bring(workspace, folder)
+    texts, events = write(workspace, made, prompt="x")
+    assert not texts and events[-1].kind == "NotFinite" and "float32" in events[-1].hint
+
+
+def test_end_tokens_outside_the_vocabulary_are_passed_over(workspace, folder):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"eos_token_id": [-1, 10**9]}))
+    (folder / "tokenizer_config.json").write_text("{}")
+    made, _events = bring(workspace, folder)
+    assert write(workspace, made, prompt="", chat=False, count=1, length=4)[0]
 
 
 @pytest.fixture
