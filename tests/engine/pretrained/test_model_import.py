@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import struct
 
 import numpy as np
 import pytest
@@ -124,6 +125,11 @@ def _spoil_missing(folder):
     write_tensors(folder / "model.safetensors", {name: t for name, t in tensors.items() if ".layers.1." not in name})
 
 
+def _spoil_layers(folder):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 1}))
+
+
 def _spoil_words(folder):
     tokenizer = tiny_tokenizer()
     tokenizer.add_tokens([f"word{number}" for number in range(9)])
@@ -144,7 +150,7 @@ def _spoil_kind(folder):
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
-        (_spoil_kind, "numbers of a kind that is not known"),
+        (_spoil_layers, "it holds 2 layers"), (_spoil_kind, "numbers of a kind that is not known"),
         (_spoil_shape, "model.norm.weight"), (_spoil_missing, "9 of 20"), (_spoil_words, "belong together"),
         (_spoil_cut, "damaged"), (lambda f: (f / "tokenizer.json").write_text("{}"), "tokenizer.json"),
     ],
@@ -239,6 +245,26 @@ def test_a_gguf_file_becomes_the_same_model(workspace, folder, gguf_file):
     assert other.end == ours.end
     wanted = ours.network.lm_head(ours.network(tokens))
     torch.testing.assert_close(other.network.lm_head(other.network(tokens)), wanted, atol=0.02, rtol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("key", "kind", "value", "reason"),
+    [
+        ("block_count", "<I", 1, "it holds 2 layers, its configuration speaks of 1"),
+        ("block_count", "<I", 3, "9 of 29 parts"), ("attention.head_count_kv", "<I", 1, "16 × 32"),
+        ("attention.head_count_kv", "<I", 3, "num_attention_heads"), ("feed_forward_length", "<I", 63, "63 × 32"),
+        ("attention.layer_norm_rms_epsilon", "<f", float("nan"), "does not say"),
+        ("rope.freq_base", "<f", float("inf"), "does not say"), ("rope.freq_base", "<f", -1.0, "does not say"),
+    ],
+)  # fmt: skip
+def test_a_gguf_header_that_speaks_of_another_model_is_refused(workspace, gguf_file, key, kind, value, reason):
+    data, name = bytearray(gguf_file.read_bytes()), f"llama.{key}".encode()
+    struct.pack_into(kind, data, data.index(name) + len(name) + 4, value)
+    gguf_file.write_bytes(data)
+    made, events = bring(workspace, gguf_file)
+    assert made is None and isinstance(events[-1], Failed) and events[-1].hint
+    assert reason in events[-1].message and ".partial" not in events[-1].message
+    assert not list((workspace.folder / "models").iterdir())
 
 
 def test_a_gguf_file_of_another_kind_leaves_nothing(workspace, gguf_file):
