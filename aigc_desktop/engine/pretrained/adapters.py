@@ -71,12 +71,18 @@ def pairs_of(adapter: FoundModel) -> dict[str, tuple[int, int]]:
     for name, size in adapter.tensors.items():
         key = _KEY.fullmatch(name)
         if key is None or len(size) != 2:
-            raise BadInput(adapter.folder.name, _("“{name}” belongs to no plain LoRA adapter").format(name=name[:80]))
+            raise BadInput(
+                adapter.folder.name, _("“{name}” belongs to no plain LoRA adapter").format(name=name[:80]),
+                _("Choose another adapter, or train one here."),
+            )  # fmt: skip
         sides.setdefault(key["module"], {})[key["part"]] = size
     pairs: dict[str, tuple[int, int]] = {}
     for module, parts in sides.items():
         if set(parts) != {"A", "B"} or parts["A"][0] != parts["B"][1]:
-            raise BadInput(adapter.folder.name, _("half of the model is missing: {names}").format(names=module))
+            raise BadInput(
+                adapter.folder.name, _("half of the model is missing: {names}").format(names=module),
+                _("Copy the whole folder again from where it came."),
+            )  # fmt: skip
         pairs[module] = (parts["B"][0], parts["A"][1])
     if not pairs:
         raise BadInput(adapter.folder.name, _("its weights are empty"), _("Copy the model again from where it came."))

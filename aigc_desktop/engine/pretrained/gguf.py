@@ -152,7 +152,8 @@ def _published_name(gguf: Gguf, name: str) -> str:
         return f"{_OUTSIDE[parts[0]]}.{parts[1]}"
     if len(parts) == 4 and parts[0] == "blk" and parts[1].isdecimal() and parts[2] in _PARTS:
         return f"model.layers.{parts[1]}.{_PARTS[parts[2]]}.{parts[3]}"
-    raise BadInput(gguf.path.name, _("“{name}” belongs to no part of the model").format(name=name))
+    raise BadInput(gguf.path.name, _("“{name}” belongs to no part of the model").format(name=name),
+                   _("Choose another model."))  # fmt: skip
 
 
 def _write_shard(folder: Path, shard: dict[str, Tensor], places: dict[str, str]) -> None:

@@ -88,7 +88,8 @@ def test_a_model_in_several_files_is_copied_with_their_index(workspace, folder):
 
 def lora_files(folder, width=32, module="model.layers.0.self_attn.q_proj"):
     folder.mkdir()
-    write_json(folder / "adapter_config.json", {"peft_type": "LORA", "r": 2, "lora_alpha": 4})
+    settings = {"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["q_proj"]}
+    write_json(folder / "adapter_config.json", settings)
     name = f"base_model.model.{module}"
     pair = {f"{name}.lora_A.weight": torch.zeros(2, width), f"{name}.lora_B.weight": torch.zeros(width, 2)}
     write_tensors(folder / "adapter_model.safetensors", pair)
@@ -106,6 +107,16 @@ def test_an_adapter_for_another_model_is_told_how_many_parts_fit(workspace, fold
     bring(workspace, folder)
     made, events = bring(workspace, lora_files(tmp_path / "lora", width, module))
     assert made is None and "0 of its 1 parts fit" in events[-1].message
+    assert len(workspace.models()) == 1
+
+
+@pytest.mark.parametrize("change", [{"rank_pattern": {"q_proj": 2}}, {"bias": "all"}, {"lora_alpha": "x"}, {"r": 5}])
+def test_an_adapter_that_cannot_be_used_is_refused_at_its_import(workspace, folder, tmp_path, change):
+    bring(workspace, folder)
+    path = lora_files(tmp_path / "lora") / "adapter_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    made, events = bring(workspace, path.parent)
+    assert made is None and events[-1].message.startswith("lora: ") and events[-1].hint
     assert len(workspace.models()) == 1
 
 
