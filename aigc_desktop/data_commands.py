@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.fields import ConfigError
-from aigc_desktop.core.i18n import _
+from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.problems import TITLES
@@ -116,14 +116,17 @@ def data_label(options: argparse.Namespace, workspace: Workspace, shell: Shell) 
     told = shell.run(JobRequest("labels.propose", values, str(workspace.folder)))
     if shell.code != DONE or told is None:
         return shell.code
-    shell.say(_("{count} texts have new proposals.").format(count=told["count"]))
+    count = told["count"]
+    text = ngettext("{count} text has a new proposal.", "{count} texts have new proposals.", count)
+    shell.say(text.format(count=count))
     if least is not None:
         session = LabelSession(workspace.dataset(options.dataset), told["kind"])
         try:
             count = session.accept_above(least)
         finally:
             session.close()
-        shell.row({"accepted": count}, _("{count} proposals accepted.").format(count=count))
+        text = ngettext("{count} proposal accepted.", "{count} proposals accepted.", count)
+        shell.row({"accepted": count}, text.format(count=count))
     return DONE
 
 
@@ -133,7 +136,6 @@ def data_export_labels(options: argparse.Namespace, workspace: Workspace, shell:
 
     out = Path(options.out)
     count = export_labels(workspace.dataset(options.dataset), out, "conll" if out.suffix == ".conll" else "jsonl")
-    shell.row(
-        {"file": str(out), "texts": count}, _("{count} labelled texts saved in {path}.").format(count=count, path=out)
-    )
+    text = ngettext("{count} labelled text saved in {path}.", "{count} labelled texts saved in {path}.", count)
+    shell.row({"file": str(out), "texts": count}, text.format(count=count, path=out))
     return DONE

@@ -10,7 +10,14 @@ from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.files import readable_path
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.report import Report, read_report
-from aigc_desktop.core.report_words import cell_text, column_titles, interval_text, marks_text, value_text
+from aigc_desktop.core.report_words import (
+    cell_text,
+    column_titles,
+    interval_text,
+    marks_text,
+    value_text,
+    words_in_a_row,
+)
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
@@ -64,7 +71,7 @@ def report_lines(report: Report) -> Iterator[str]:
             yield "  " + "\t".join(cell if isinstance(cell, str) else cell_text(cell) for cell in cells)
     for one in report.copied:
         passage = " ".join(one.text[one.start : one.end].split())
-        yield "\n" + _("{count} words in a row").format(count=one.tokens) + f": {passage}"
+        yield "\n" + words_in_a_row(one) + f": {passage}"
     if report.training:
         yield "\n" + _("Measured while training")
         yield from (f"  {name}: {value}" for name, value in report.training.items())

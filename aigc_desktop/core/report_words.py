@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aigc_desktop.core.i18n import N_, _, ngettext
-from aigc_desktop.core.report import WORDS, Figure, Report, Table, number_text
+from aigc_desktop.core.report import WORDS, Copied, Figure, Report, Table, number_text
 
 BETTER = {"higher": N_("higher is better"), "lower": N_("lower is better"), "": ""}
 
@@ -18,7 +18,8 @@ def facts_of(report: Report) -> list[str]:
     version = str(int(report.checkpoint)) if report.checkpoint.isdecimal() else report.checkpoint
     return [
         _("step {step}").format(step=version), _("data “{title}”").format(title=report.dataset),
-        _("{count} samples").format(count=f"{report.count:,}"), report.created[:16].replace("T", " "),
+        ngettext("{count} sample", "{count} samples", report.count).format(count=f"{report.count:,}"),
+        report.created[:16].replace("T", " "),
     ]  # fmt: skip
 
 
@@ -40,6 +41,11 @@ def interval_text(figure: Figure) -> str:
 def marks_text(figure: Figure) -> str:
     """Return what a figure is compared with, in one line."""
     return " · ".join(f"{_(mark.name)} {number_text(mark.value, figure.digits)}" for mark in figure.marks)
+
+
+def words_in_a_row(one: Copied) -> str:
+    """Return how long a passage is that a made text shares with a training text."""
+    return ngettext("{count} word in a row", "{count} words in a row", one.tokens).format(count=one.tokens)
 
 
 def column_titles(table: Table) -> list[str]:

@@ -1,9 +1,14 @@
-"""Find the encoding of a text file: byte order mark, UTF-8, UTF-16 without mark, GB18030, then by statistics."""
+"""Find the encoding of a text file: byte order mark, UTF-8, UTF-16 without mark, GB18030, then by statistics.
+
+A file whose lines are in several encodings is refused: any one of them would read some of its lines as other letters.
+"""
 
 from __future__ import annotations
 
 import codecs
 import io
+import math
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +29,17 @@ _MARKS = (
 )  # fmt: skip
 _OTHERS = ["big5", "cp932", "euc_jp", "cp949", "cp1252", "cp1251", "cp1250", "koi8_r", "cp1253", "cp1254", "cp1256"]
 _WESTERN = set("àâäáãåæçéèêëíìîïñóòôöõøœúùûüýÿßÀÂÄÁÃÅÆÇÉÈÊËÍÌÎÏÑÓÒÔÖÕØŒÚÙÛÜ’‘“”„–—…«»°€£§©®·\xa0¡¿ªº½¼×")
+_OF_ITS_SCRIPT = {
+    "cp949": ("euc_kr", "\uac00", "\ud7a3", 0.6), "cp932": ("cp932", "\u3040", "\u30ff", 0.15),
+    "euc_jp": ("euc_jp", "\u3040", "\u30ff", 0.15), "big5": ("big5", "\u4e00", "\u9fff", 0.6),
+}  # fmt: skip
+"""Encoding -> its usual letters, first and last letter of its script, the least share of these in what is not ASCII."""
+_LITTLE = 32  # letters beyond ASCII; so few of one byte cannot be told from Chinese
+_CHINESE_PAIR, _OTHER_PAIR = 0.2, 0.005
+"""At most how often two bytes beyond ASCII are valid UTF-8 by chance, in GB18030 and in other encodings."""
+_BY_CHANCE = 0.01
+_LONG_LINE = 1 << 20
+_HIGH = bytes(range(0x80, 0x100))
 _CONTROLS = bytes(set(range(32)) - {7, 8, 9, 10, 11, 12, 13, 26, 27})
 
 
@@ -39,7 +55,8 @@ codecs.register_error(MARK_ERRORS, _mark)
 def detect_encoding(path: Path | str) -> str:
     """Return the codec name of a text file.
 
-    ItemProblem "empty", "not_text" for a binary file, "encoding" when no encoding fits, "unreadable".
+    ItemProblem "empty", "not_text" for a binary file, "encoding" when no encoding fits, "mixed" when its lines are in
+    several, "unreadable".
     """
     try:
         with open(path, "rb") as f:
@@ -49,9 +66,10 @@ def detect_encoding(path: Path | str) -> str:
             for mark, codec in _MARKS:
                 if sample.startswith(mark):
                     return codec
-            if b"\0" in sample:
+            zeros = sample.count(0)
+            if zeros and not _is_text_with_zeros(sample, zeros):
                 return _utf16_without_mark(sample)
-            if len(sample.translate(None, _CONTROLS)) < 0.99 * len(sample):
+            if len(sample.translate(None, _CONTROLS)) + zeros < 0.99 * len(sample):
                 raise ItemProblem("not_text")
             f.seek(0)
             if _decodes(f, "utf-8"):
@@ -98,6 +116,13 @@ def _decodes(f: io.BufferedReader, encoding: str) -> bool:
     return True
 
 
+def _is_text_with_zeros(sample: bytes, zeros: int) -> bool:
+    """Return whether a text has a few zero bytes that do not belong to it; those of UTF-16 are many, or it is else."""
+    whole = sample.rstrip(_HIGH)  # the last letter may be cut
+    known = _is_in(whole, "utf-8") or (_is_in(whole, "gb18030") and _looks_chinese(sample))
+    return zeros * 10 <= len(sample) and known
+
+
 def _utf16_without_mark(sample: bytes) -> str:
     """Return the byte order in which a text with zero bytes reads as letters, or refuse it as binary."""
     sample = sample[: len(sample) // 2 * 2]
@@ -129,17 +154,78 @@ def _is_common(c: str) -> bool:
 def _not_utf8(sample: bytes, f: io.BufferedReader) -> str:
     if _is_damaged_utf8(sample):
         return "utf-8"
+    _refuse_mixed(f)
+    f.seek(0)
     gb18030 = _decodes(f, "gb18030")
     if gb18030 and _looks_chinese(sample):
         return "gb18030"
     if _looks_western(sample):
         return "cp1252"
-    guess = from_bytes(sample[:65_536], cp_isolation=_OTHERS, enable_fallback=False).best()
-    if guess is not None:
-        return "big5hkscs" if guess.encoding == "big5" else str(guess.encoding)
+    guesses = [guess.encoding for guess in from_bytes(sample[:65_536], cp_isolation=_OTHERS, enable_fallback=False)]
+    likely = [guess for guess in guesses if _is_likely(sample, guess)]
+    if likely or (guesses and not gb18030):
+        guess = (likely or guesses)[0]
+        return "big5hkscs" if guess == "big5" else guess
     if gb18030:
         return "gb18030"
     raise ItemProblem("encoding")
+
+
+def _refuse_mixed(f: io.BufferedReader) -> None:
+    """Raise ItemProblem "mixed" when more lines are valid UTF-8 than chance makes of lines in another encoding."""
+    f.seek(0)
+    first: dict[bool, int] = {}  # number of the first line that is valid UTF-8, and of the first that is not
+    pairs: Counter[float] = Counter()
+    valid, chinese = 0, True
+    for number, line in _lines_beyond_ascii(f):
+        fits = _is_in(line, "utf-8")
+        chinese = chinese and (fits or _is_in(line, "gb18030"))
+        valid += fits
+        pairs[(len(line) - len(line.translate(None, _HIGH))) / 2] += 1
+        first.setdefault(fits, number)
+    pair = _CHINESE_PAIR if chinese else _OTHER_PAIR
+    expected = sum(count * pair**size for size, count in pairs.items() if size >= 1)
+    if len(first) == 2 and _at_least(valid, expected) < _BY_CHANCE:
+        raise ItemProblem("mixed", utf8=first[True], other=first[False])
+
+
+def _lines_beyond_ascii(f: io.BufferedReader) -> Iterator[tuple[int, bytes]]:
+    """Yield (number, line); what does not end within a MiB is left out, for memory's sake."""
+    number, begins = 0, True
+    while line := f.readline(_LONG_LINE):
+        whole = len(line) < _LONG_LINE or line.endswith(b"\n")
+        number += begins
+        if begins and whole and not line.isascii():
+            yield number, line
+        begins = whole
+
+
+def _at_least(count: int, mean: float) -> float:
+    """Return the chance of `count` or more where `mean` are expected (Poisson)."""
+    if mean > 100:  # the terms below underflow for many; a normal distribution is near enough
+        return 0.5 * math.erfc((count - 0.5 - mean) / math.sqrt(2 * mean))
+    term, below = math.exp(-mean), 0.0
+    for k in range(count):
+        below += term
+        term *= mean / (k + 1)
+    return max(0.0, 1 - below)
+
+
+def _is_in(line: bytes, encoding: str) -> bool:
+    try:
+        line.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _is_likely(sample: bytes, encoding: str) -> bool:
+    """Return whether a text that may be Chinese is rather in another encoding."""
+    codec, begin, end, least = _OF_ITS_SCRIPT.get(encoding, (encoding, "\x80", "\U0010ffff", 1.0))
+    high = [c for c in sample.decode(codec, "replace") if ord(c) >= 0x80]
+    if encoding not in _OF_ITS_SCRIPT and len(high) < _LITTLE:
+        return False
+    return sum(begin <= c <= end for c in high) >= least * len(high)
 
 
 def _looks_western(sample: bytes) -> bool:

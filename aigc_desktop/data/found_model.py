@@ -110,6 +110,11 @@ def tensors_of(weights: Iterable[Path]) -> dict[str, tuple[int, ...]]:
     return found
 
 
+def types_of(weights: Iterable[Path]) -> dict[str, str]:
+    """Return the type of number of each tensor, such as "BF16"."""
+    return {name: str(entry["dtype"]) for path in weights for name, entry in check_header(path).items()}
+
+
 def small_files(folder: Path, names: Iterable[str]) -> tuple[Path, ...]:
     """Return those of the named files that are there; BadInput when one is far too large."""
     found = [folder / name for name in names if (folder / name).is_file()]

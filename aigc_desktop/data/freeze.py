@@ -28,7 +28,7 @@ from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Event, EventStream, Note, Result
 from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.files import atomic_folder, need_space, write_json
-from aigc_desktop.core.i18n import N_, _
+from aigc_desktop.core.i18n import N_, _, ngettext
 from aigc_desktop.core.marks import read_marks
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
@@ -39,10 +39,11 @@ from aigc_desktop.data.pictures import cut_picture, read_file
 from aigc_desktop.data.pool import Pace, ordered_map
 from aigc_desktop.data.problems import ItemProblem, describe_problem
 from aigc_desktop.data.scan import describe
-from aigc_desktop.data.split import choose, digests_of, split
+from aigc_desktop.data.split import choose, content_of, digests_of, split
 
 _CHUNK = 4 << 20
 _CHECK_EVERY = 256
+_Digest = bytes  # where the name `bytes` is that of a field
 
 
 class FreezeConfig(TaskConfig):
@@ -97,10 +98,10 @@ class _Frozen:
     bytes: int = 0
     channels: int = 0
 
-    def add(self, row: int, label: int, record: ItemRecord) -> None:
+    def add(self, row: int, label: int, record: ItemRecord, content: _Digest) -> None:
         self.rows.append(row)
         self.labels.append(label)
-        self.digests += bytes.fromhex(record.sha256[:32])
+        self.digests += content
         self.characters += record.length
         self.bytes += record.size
 
@@ -211,12 +212,22 @@ def _with_corrections(dataset: Dataset, corrections: Corrections) -> Generator[E
 
 def _correction_notes(corrections: Corrections) -> Iterator[Event]:
     if corrections.used:
-        yield Note(_("{count} texts take the labels that were given here.").format(count=f"{corrections.used:,}"))
+        message = ngettext(
+            "{count} text takes the label that was given here.", "{count} texts take the labels that were given here.",
+            corrections.used,
+        )  # fmt: skip
+        yield Note(message.format(count=f"{corrections.used:,}"))
     if corrections.lost:
-        message = _("{count} labels are left out: their texts are not there any more or have changed.")
+        message = ngettext(
+            "{count} label is left out: its text is not there any more or has changed.",
+            "{count} labels are left out: their texts are not there any more or have changed.", corrections.lost,
+        )  # fmt: skip
         yield Note(message.format(count=f"{corrections.lost:,}"), "warning")
     if corrections.damaged:
-        message = _("{count} lines of the labels are damaged and left out; all others are used.")
+        message = ngettext(
+            "{count} line of the labels is damaged and left out; all others are used.",
+            "{count} lines of the labels are damaged and left out; all others are used.", corrections.damaged,
+        )  # fmt: skip
         yield Note(message.format(count=f"{corrections.damaged:,}"), "warning")
 
 
@@ -254,7 +265,7 @@ def _freeze_pictures(
                 else:
                     images.append(outcome)
                     clear += info.channels == 4 and bool((outcome[..., 3] < 255).any())
-                    frozen.add(row, label, record)
+                    frozen.add(row, label, record, bytes.fromhex(record.sha256[:32]))
             if pace.due():
                 yield pace.progress(done)
     if info.channels == 4 and not clear:
@@ -293,7 +304,7 @@ def _freeze_texts(
                 if lines is not None:
                     lines.write((record.marks or UNMARKED) + "\n")
                 offsets.append(offsets[-1] + len(data))
-                frozen.add(row, label, record)
+                frozen.add(row, label, record, content_of(data.decode()))
             if done % _CHECK_EVERY == 0 and pace.due():
                 yield pace.progress(done)
     _save(folder / "offsets.npy", np.frombuffer(offsets, np.int64))
@@ -366,7 +377,11 @@ def _updated(info: DatasetInfo, frozen: _Frozen, parts: npt.NDArray[np.uint8]) -
 def _notes(info: DatasetInfo, frozen: _Frozen) -> Iterator[Event]:
     if frozen.left_out_count:
         first = "\n".join(entry["detail"] for entry in frozen.left_out[:3])
-        message = _("{count} items were left out because they changed or cannot be read any more:\n{first}")
+        message = ngettext(
+            "{count} item was left out because it changed or cannot be read any more:\n{first}",
+            "{count} items were left out because they changed or cannot be read any more:\n{first}",
+            frozen.left_out_count,
+        )  # fmt: skip
         yield Note(message.format(count=frozen.left_out_count, first=first), "warning")
     if not info.validation:
         yield Note(_("No item is kept apart for validation."), "warning")

@@ -159,7 +159,7 @@ def sniff(data: bytes) -> str:
 
 
 def kind_of(data: bytes) -> str:
-    """Return in the user's language what bytes seem to be that are none of FORMATS."""
+    """Return in the user's language what bytes seem to be that are none of FORMATS; "" where nothing tells."""
     for magic, title in _KINDS:
         if data.startswith(magic):
             return _(title)
@@ -168,7 +168,7 @@ def kind_of(data: bytes) -> str:
         return _("a HEIC or AVIF picture") if still else _("a video")
     if b"<svg" in data[:4096].lower():
         return _("an SVG drawing")
-    return _("no picture of a known format")
+    return ""
 
 
 class _guarded:  # noqa: N801 - used like a function
@@ -181,7 +181,8 @@ class _guarded:  # noqa: N801 - used like a function
     def __enter__(self) -> tuple[Image.Image, str]:
         format_name = sniff(self.data)
         if not format_name:
-            raise ItemProblem("unsupported", kind=kind_of(self.data))
+            kind = kind_of(self.data)
+            raise ItemProblem("unsupported", kind=kind) if kind else ItemProblem("not_picture")
         try:
             image = Image.open(io.BytesIO(self.data), formats=(format_name,))
             if image.width * image.height > MAX_PIXELS or max(image.size) > MAX_SIDE:

@@ -55,9 +55,20 @@ PROBLEMS: dict[str, tuple[str, str]] = {
     "about": (
         N_("“{name}” tells about the data and is not part of them."), N_("Nothing to do; rename it to use it."),
     ),
+    "not_picture": (
+        N_("“{name}” is not a picture."), N_("Use PNG, JPEG, WebP, GIF, TIFF or BMP pictures, or leave it out."),
+    ),
     "not_text": (
         N_("“{name}” is not a text: it holds bytes that no text has."),
         N_("Export it as a txt, md, csv or jsonl file."),
+    ),
+    "zero_byte": (
+        N_("“{name}” holds a zero byte, which no text has."),
+        N_("Take it out, or export the file again as a text in UTF-8."),
+    ),
+    "mixed": (
+        N_("“{name}” mixes text encodings: line {utf8} is UTF-8, line {other} is not."),
+        N_("Save all of it as UTF-8. With UTF-8 chosen as the text encoding, the lines that are not are left out."),
     ),
     "bad_bytes": (
         N_("“{name}” holds bytes that are not valid in the encoding {encoding}: {bytes}."),
@@ -67,8 +78,12 @@ PROBLEMS: dict[str, tuple[str, str]] = {
         N_("“{name}” is in a text encoding that was not recognised."),
         N_("Choose the text encoding yourself, or save the file as UTF-8."),
     ),
-    "ragged": (
-        N_("“{name}” has {found} cells where the table has {expected}."),
+    "too_few_cells": (
+        N_("“{name}” has too few cells: {found} of the table's {expected}."),
+        N_("Fill in the missing cells; an empty one needs its separator, too."),
+    ),
+    "too_many_cells": (
+        N_("“{name}” has too many cells: {found}, and the table has {expected}."),
         N_("Put quotation marks around texts that contain the separator."),
     ),
     "quote": (
@@ -101,9 +116,11 @@ TITLES: dict[str, str] = {
     "too_small": N_("too small"), "too_large": N_("too large"), "duplicate": N_("duplicate"),
     "missing": N_("gone"), "unreadable": N_("unreadable"), "special": N_("no ordinary file"), "link": N_("link"),
     "archive": N_("archive inside"),
-    "about": N_("read-me or licence"), "not_text": N_("not a text"), "bad_bytes": N_("wrong encoding"),
-    "encoding": N_("unknown encoding"),
-    "ragged": N_("wrong number of cells"), "quote": N_("open quotation mark"), "no_rows": N_("header only"),
+    "about": N_("read-me or licence"), "not_text": N_("not a text"), "not_picture": N_("not a picture"),
+    "zero_byte": N_("zero byte"), "mixed": N_("mixed encodings"),
+    "bad_bytes": N_("wrong encoding"), "encoding": N_("unknown encoding"),
+    "too_few_cells": N_("too few cells"), "too_many_cells": N_("too many cells"),
+    "quote": N_("open quotation mark"), "no_rows": N_("header only"),
     "bad_json": N_("not valid JSON"), "no_text": N_("no text"),
     "labels": N_("labels that do not fit"),
     "changed": N_("changed since"), "mislabelled": N_("wrong ending"), "animated": N_("animated"),

@@ -21,6 +21,8 @@ SIZES = {
     "F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "I16": 2, "U8": 1, "I8": 1, "BOOL": 1,
 }  # fmt: skip
 """Bytes of each type of number that is read."""
+WHOLE = ("I64", "I32", "I16", "U8", "I8", "BOOL")
+"""Types without fractions, which weights have where they are compressed or damaged."""
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,255}")
 
 

@@ -72,7 +72,7 @@ def _kind(path: str) -> str:
         head = read_head(path)
     except OSError as error:
         raise ItemProblem("unreadable", reason=system_reason(error)) from error
-    return _("a picture") if sniff(head) else _("no text file") if kind_of(head) == kind_of(b"") else kind_of(head)
+    return _("a picture") if sniff(head) else kind_of(head) or _("no text file")
 
 
 def _read_file(

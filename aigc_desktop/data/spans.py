@@ -46,7 +46,7 @@ def from_tags(tokens: Sequence[Any], tags: Sequence[Any], iob1: bool = False) ->
     `iob1` says that I- may begin a name, and B- only parts two that touch.
     """
     if len(tokens) != len(tags):
-        raise _problem(_("there are {tokens} tokens and {tags} labels").format(tokens=len(tokens), tags=len(tags)))
+        raise _problem(_("tokens: {tokens}, labels: {tags}").format(tokens=len(tokens), tags=len(tags)))
     if not all(isinstance(token, str) and token.strip() for token in tokens):
         raise _problem(_("one of the tokens is empty or no text"))
     text, words = join_words(tokens)

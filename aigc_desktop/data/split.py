@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import unicodedata
+
 import numpy as np
 import numpy.typing as npt
 
@@ -11,6 +14,14 @@ Digests = npt.NDArray[np.uint64]
 def digests_of(hashes: bytes) -> Digests:
     """Return the first 16 bytes of each hash, one after another in `hashes`, as uint64 (N, 2)."""
     return np.frombuffer(hashes, ">u8").astype(np.uint64).reshape(-1, 2)
+
+
+def content_of(text: str) -> bytes:
+    """Return 16 bytes that texts share which differ in the form of their Unicode or in their spacing only.
+
+    Equal to the first bytes of the SHA-256 of a text that is in NFC and has single spaces.
+    """
+    return hashlib.sha256(" ".join(unicodedata.normalize("NFC", text).split()).encode()).digest()[:16]
 
 
 def choose(digests: Digests, count: int, seed: int) -> npt.NDArray[np.int64]:

@@ -88,8 +88,8 @@ def read_csv(path: Path | str, encoding: str, options: TextOptions) -> Iterator[
             if over:  # a row is whole at the end of its line, unless a quotation mark is open
                 yield TextItem(began, problem="quote")
             elif len(row) != table.width:
-                values = {"found": len(row), "expected": table.width}
-                yield TextItem(began, problem="ragged", values=values)
+                code = "too_few_cells" if len(row) < table.width else "too_many_cells"
+                yield TextItem(began, problem=code, values={"found": len(row), "expected": table.width})
             elif not row[table.text].strip():
                 yield TextItem(began, problem="no_text", values={"column": shown_name(column)})
             else:
@@ -206,6 +206,8 @@ def _layout(path: Path | str, encoding: str, options: TextOptions) -> _Layout:
     separator = max(_SEPARATORS, key=lambda candidate: _agreement(lines, candidate))
     rows = [row for row in _probe(lines, separator) if row]
     first = [cell.strip().lstrip("\ufeff") for cell in rows[0]] if rows else []
+    if any("\0" in cell for cell in first):
+        raise ItemProblem("zero_byte")
     named = [name for name in (options.text_column, options.label_column, *options.attributes) if name]
     is_header = _names_columns(first, rows[1:]) or any(name in first for name in named)
     header = first if is_header else []

@@ -62,7 +62,7 @@ def encoding_of(path: Path | str, options: TextOptions) -> str:
     try:
         found = detect_encoding(path)  # also with an encoding given: it refuses empty and binary files
     except ItemProblem as problem:
-        if problem.code != "encoding" or options.encoding == "auto":
+        if problem.code not in ("encoding", "mixed") or options.encoding == "auto":
             raise
         return options.encoding
     return found if options.encoding == "auto" else options.encoding
@@ -148,8 +148,10 @@ def _item(row: int, text: str, piece: bool, encoding: str) -> TextItem:
 
 def checked(item: TextItem, encoding: str) -> TextItem:
     """Return the item, or the problem it has: zero bytes, or bytes that are wrong in its encoding."""
-    if "\0" in item.text:
-        return TextItem(item.row, problem="not_text")
-    if marked := bad_bytes(item.text):
-        return TextItem(item.row, problem="bad_bytes", values={"bytes": marked, "encoding": encoding})
+    parts = (item.text, item.label, *item.attributes.values())
+    if any("\0" in part for part in parts):
+        return TextItem(item.row, problem="zero_byte")
+    for part in parts:
+        if marked := bad_bytes(part):
+            return TextItem(item.row, problem="bad_bytes", values={"bytes": marked, "encoding": encoding})
     return item

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from aigc_desktop.core.dataset import Dataset, Split
 from aigc_desktop.core.errors import UserError
-from aigc_desktop.core.i18n import _
+from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.data.captions import CAPTION
 from aigc_desktop.engine.nn.caption_encoder import NO_WORD
 
@@ -122,10 +122,13 @@ def caption_notes(captions: Sequence[str], words: CaptionWords) -> list[str]:
     """Return what a user should know of the captions of the training pictures."""
     count, notes = sum(map(bool, captions)), []
     if count < len(captions):
-        text = _("{count} of {all} pictures have a caption; the others are learned as pictures of anything.")
+        text = ngettext(
+            "{count} of {all} pictures has a caption; the others are learned as pictures of anything.",
+            "{count} of {all} pictures have a caption; the others are learned as pictures of anything.", count,
+        )  # fmt: skip
         notes.append(text.format(count=f"{count:,}", all=f"{len(captions):,}"))
     if cut := words.cut(captions):
-        text = _("Of long captions the first {words} words are read; {count} are longer.")
+        text = _("Of long captions the first {words} words are read; longer ones: {count}.")
         notes.append(text.format(words=words.read, count=f"{cut:,}"))
     return notes
 

@@ -29,6 +29,7 @@ from aigc_desktop.engine.pretrained.encoder import (
     build_network,
     encoder_folder,
     layers_of,
+    positions_of,
     read_config,
     width_of,
 )
@@ -154,7 +155,7 @@ def _estimate(
     config = draft.config
     assert config is not None
     learned = _learned(config, encoder, whole) if config.method == "lora" else parameters
-    length = _usual_length(config, dataset)
+    length = min(_usual_length(config, dataset), positions_of(encoder))
     activations = config.batch_size * config.length * (34.0 * 2 * width_of(encoder) * layers_of(encoder))
     memory, disk = training_megabytes(learned, learned, activations)
     memory += 4.0 * (parameters - learned) / 1e6

@@ -16,12 +16,18 @@ from aigc_desktop.engine.metrics.estimate import Estimate
 
 def figure(name: str, found: Estimate, better: Better, explanation: str, **more: Any) -> Figure:
     """Return an estimate as a figure."""
-    return Figure(name, found.value, explanation, found.low, found.high, better=better, **more)
+    low, high = _bounds(found)
+    return Figure(name, found.value, explanation, low, high, better=better, **more)
 
 
 def mark(name: str, found: Estimate) -> Mark:
     """Return an estimate as something to compare with."""
-    return Mark(name, found.value, found.low, found.high)
+    return Mark(name, found.value, *_bounds(found))
+
+
+def _bounds(found: Estimate) -> tuple[float, float] | tuple[None, None]:
+    """Return the interval, or none where each resample gave the same: that says nothing of how sure a value is."""
+    return (found.low, found.high) if found.low < found.high else (None, None)
 
 
 def new_report(trained: Run, checkpoint: str, dataset: Dataset, count: int, seed: int = 0) -> Report:

@@ -13,7 +13,7 @@ import numpy as np
 from aigc_desktop.core.config import param
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Event, Note, Progress, Sample
-from aigc_desktop.core.i18n import N_, _
+from aigc_desktop.core.i18n import N_, _, ngettext
 from aigc_desktop.core.rating import Rating, counts_text
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
@@ -128,7 +128,9 @@ def _part(
 
 def _told(kept: int, made: int, wanted: int, against: list[Rating]) -> Note:
     """Return how many passed and why others did not; a warning when the limit was reached."""
-    text = _("{kept} good pictures of {made} that were made.").format(kept=kept, made=made)
+    text = ngettext(
+        "{kept} good picture of {made} that were made.", "{kept} good pictures of {made} that were made.", kept
+    ).format(kept=kept, made=made)
     if against:
         text += " " + _("Rejected: {reasons}.").format(reasons=counts_text(against))
     if kept == wanted:

@@ -21,7 +21,8 @@ from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.gguf_header import Gguf, read_gguf
 from aigc_desktop.data.model_files import FoundModel, Tensors, find_model
-from aigc_desktop.engine.pretrained.adapters import base_of
+from aigc_desktop.engine.nn.lora import read_adapter
+from aigc_desktop.engine.pretrained.adapters import base_of, pairs_of
 from aigc_desktop.engine.pretrained.chat import render
 from aigc_desktop.engine.pretrained.encoder import check_encoder
 from aigc_desktop.engine.pretrained.load import check_language_model, read_words, special_tokens, template_of
@@ -79,6 +80,9 @@ def _check(found: FoundModel) -> None:
         read_words(found.folder, shape.vocab)
     elif found.kind == "encoder":
         check_encoder(found)
+    elif found.kind == "adapter":
+        pairs_of(found)  # names what it has beside the matrices of LoRA
+        read_adapter(found.folder)
 
 
 def _convert(gguf: Gguf, folder: Path) -> Iterator[Event]:

@@ -78,7 +78,7 @@ class Judge:
         self.reference: Reference | None = None
         if dataset.info.train < FEWEST:
             raise UserError(
-                _("{count} training pictures are too few to judge quality by; at least {fewest} are needed.").format(
+                _("Too few training pictures to judge quality by: {count}; at least {fewest} are needed.").format(
                     count=dataset.info.train, fewest=FEWEST
                 ),
                 _("Turn off rating and “Only good ones”, or train on more pictures."),

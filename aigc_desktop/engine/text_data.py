@@ -83,7 +83,7 @@ def prepare_tokens(
     data = open_tokens(folder, least)
     if len(data.train) < least:
         raise UserError(
-            _("“{title}” has too little text: {count} tokens, and at least {least} are needed.").format(
+            _("“{title}” has too little text; tokens: {count}, and at least {least} are needed.").format(
                 title=dataset.info.title, count=len(data.train) + len(data.validation), least=2 * least
             ),
             _("Add more text, or choose a smaller context."),

@@ -50,6 +50,7 @@ SHOWN = 8
 MEASURED_BYTES = 300_000  # of held-out text whose likelihood is measured
 LONGEST_READ = 40_000  # letters of one of them
 _SWEEP_ORDER = 4
+_FEW = 20  # held-out texts, below which one more or less changes the figures
 _LETTERS = 600  # of a text that is shown
 
 METHODS = [
@@ -71,6 +72,12 @@ def measure_texts(job: TextJob, report: Report) -> Generator[Event, str | None, 
     sections = yield from _likelihood(job)
     if not len(held_out):
         yield Note(_("No texts were held out, so BLEU and bits per byte are not available."), "warning")
+    elif len(held_out) < _FEW:
+        told = ngettext(
+            "Only {count} text was held out: what is measured with it is rough.",
+            "Only {count} texts were held out: what is measured with them is rough.", len(held_out),
+        )  # fmt: skip
+        yield Note(told.format(count=len(held_out)))
     table, words = yield from _words(job, written)
     sections += words
     copies, copied = yield from _copies(job, written)

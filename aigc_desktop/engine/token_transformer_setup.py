@@ -10,7 +10,7 @@ from aigc_desktop.core.config import again, param
 from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.family import Plan
 from aigc_desktop.core.fields import FieldKind
-from aigc_desktop.core.i18n import N_, _
+from aigc_desktop.core.i18n import N_, _, ngettext
 from aigc_desktop.core.machine import Machine
 from aigc_desktop.engine.caption_words import CaptionWords, caption_notes, words_of
 from aigc_desktop.engine.nn.picture_tokenizer import PictureTokenizer, TokenizerShape
@@ -205,6 +205,9 @@ def _caption_notes(
         return [_("No picture has a caption. With a text file of the same name beside each, you can ask in words.")]
     notes = caption_notes(captions, words)
     if all(captions):
-        text = _("Every picture has a caption; together they have {count} words.")
+        text = ngettext(
+            "Every picture has a caption; together they have {count} word.",
+            "Every picture has a caption; together they have {count} words.", len(words.words),
+        )  # fmt: skip
         notes.insert(0, text.format(count=f"{len(words.words):,}"))
     return notes

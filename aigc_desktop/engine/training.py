@@ -26,7 +26,7 @@ from torch import Tensor
 
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Event, EventStream, Metric, Note, Progress
-from aigc_desktop.core.i18n import _
+from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.core.run import Run
 from aigc_desktop.engine.checkpoint import read_state
 from aigc_desktop.engine.device import free_memory, is_out_of_memory, rng_state, set_rng_state
@@ -182,10 +182,11 @@ class Loop:
         gc.collect()
         free_memory(self.device)
         count = -(-self.config.batch_size // self.accumulation)
-        return Note(
-            _("Memory is short: batches are now computed {count} items at a time.").format(count=count),
-            "warning", self.step,
+        text = ngettext(
+            "Memory is short: batches are now computed {count} item at a time.",
+            "Memory is short: batches are now computed {count} items at a time.", count,
         )  # fmt: skip
+        return Note(text.format(count=count), "warning", self.step)
 
     # what is due after a step; each duty can be done again after resuming without doing it twice
 

@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 
 from aigc_desktop.core.files import atomic_file
-from aigc_desktop.core.i18n import _, language
+from aigc_desktop.core.i18n import _, language, ngettext
 from aigc_desktop.core.report import OWN, Copied, Figure, Report, Section, Table, read_report, sign_of
 from aigc_desktop.core.report_words import (
     BETTER,
@@ -21,6 +21,7 @@ from aigc_desktop.core.report_words import (
     marks_text,
     title_of,
     value_text,
+    words_in_a_row,
 )
 from aigc_desktop.core.run import Run
 from aigc_desktop.data.samples import read_samples
@@ -206,14 +207,14 @@ class _Builder:
             f"<tr>{''.join(_cell(cell) for cell in row[: self.columns])}</tr>" for row in table.rows
         )
         left = len(table.columns) - self.columns
-        text = _("{count} more columns are in the HTML file.").format(count=left)
-        note = f'<p class="soft">{safe(text)}</p>' if left > 0 else ""
+        text = ngettext("{count} more column is in the HTML file.", "{count} more columns are in the HTML file.", left)
+        note = f'<p class="soft">{safe(text.format(count=left))}</p>' if left > 0 else ""
         return f'<div class="wide"><table width="100%"><tr>{heads}</tr>{rows}</table></div>{note}'
 
     def _copied(self, one: Copied) -> str:
         made = _hit(one.text, one.start, one.end)
         source = _hit(one.source, one.source_start, one.source_end)
-        words = _("{count} words in a row").format(count=one.tokens)
+        words = words_in_a_row(one)
         return (
             f'<p class="soft">{safe(words)}</p><table width="100%">'
             f'<tr><th width="50%">{safe(_("Made text"))}</th><th>{safe(_("Training text"))}</th></tr>'

@@ -9,7 +9,7 @@ import PySide6
 
 from aigc_desktop import __version__
 from aigc_desktop.core.errors import readable_size
-from aigc_desktop.core.i18n import _
+from aigc_desktop.core.i18n import ngettext
 from aigc_desktop.core.machine import Machine, inspect_machine
 
 
@@ -21,7 +21,7 @@ def machine_facts(machine: Machine | None = None) -> str:
         f"AIGC Desktop {__version__} ({build})",
         f"Python {platform.python_version()}, Qt {PySide6.__version__}",
         f"{platform.system()} {platform.release()} {platform.machine()}",
-        f"{machine.processor or platform.machine()}, {machine.cores} cores, {readable_size(machine.memory)}",
+        f"{machine.processor or platform.machine()}, cores: {machine.cores}, {readable_size(machine.memory)}",
         device_words(machine),
     ]
     return "\n".join(lines)
@@ -30,5 +30,6 @@ def machine_facts(machine: Machine | None = None) -> str:
 def device_words(machine: Machine) -> str:
     """Return where models run, in a few words: the graphics card with its memory, or the processor."""
     if machine.weak:
-        return _("processor, {count} cores").format(count=machine.cores)
+        text = ngettext("processor, {count} core", "processor, {count} cores", machine.cores)
+        return text.format(count=machine.cores)
     return f"{machine.device_name or machine.device}, {readable_size(machine.device_memory)}"

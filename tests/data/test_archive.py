@@ -48,7 +48,7 @@ def test_pictures_from_a_zip_outlive_it(do_scan: Import, do_freeze, tmp_path: Pa
     )
     found = do_scan(archive, labels="folders")
     assert (found.result["usable"], found.result["classes"]) == (4, ["dog", "猫"])
-    assert found["set/broken.png"].problem == "unsupported"
+    assert found["set/broken.png"].problem == "not_picture"
     assert found["set/LICENSE.txt"].problem == "about"
     archive.unlink()
     frozen = do_freeze(found.dataset, size=32, validation=0)

@@ -104,7 +104,7 @@ def test_each_bad_file_has_its_code_and_its_advice(do_scan: Import, source: Path
     (source / "paper.png").write_bytes(b"%PDF-1.7 ...")
     (source / "layers.psd").write_bytes(b"8BPS" + b"\0" * 40)
     (source / "phone.jpg").write_bytes(b"\0\0\0\x18ftypheic" + b"\0" * 40)
-    (source / "notes.bin").write_bytes(b"hello")
+    (source / "notes.txt").write_text("hello", encoding="utf-8")
     (source / "README.txt").write_text("about these pictures", encoding="utf-8")
     found = do_scan(source)
     assert found.result["usable"] == 2
@@ -121,10 +121,10 @@ def test_each_bad_file_has_its_code_and_its_advice(do_scan: Import, source: Path
     ):
         assert_told(found[name], "unsupported", "Use PNG, JPEG")
         assert kind in found[name].detail
-    assert_told(found["notes.bin"], "unsupported", "Use PNG")
+    assert_told(found["notes.txt"], "not_picture", "is not a picture. Use PNG")
     assert_told(found["README.txt"], "about", "Nothing to do")
     assert found.result["problems"] == {
-        "empty": 1, "too_small": 1, "corrupt": 1, "duplicate": 1, "unsupported": 5, "about": 1,
+        "empty": 1, "too_small": 1, "corrupt": 1, "duplicate": 1, "unsupported": 4, "about": 1, "not_picture": 1,
     }  # fmt: skip
     assert {entry["name"] for entry in found.result["first_problems"]} == {r.name for r in found.records if r.problem}
 

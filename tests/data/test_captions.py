@@ -58,10 +58,10 @@ def test_an_empty_or_odd_caption_costs_no_picture(workspace, folder, content):
     assert dataset.info.usable == 6 and not dataset.info.attributes
 
 
-def test_a_text_without_its_picture_is_named_as_before(workspace, folder):
+def test_a_text_without_its_picture_is_named(workspace, folder):
     (folder / "other.txt").write_text("hello", encoding="utf-8")
     found, _events = run(workspace, "data.scan", source=str(folder), kind="image")
-    assert found["problems"] == {"unsupported": 1}
+    assert found["problems"] == {"not_picture": 1}
 
 
 def items_of(workspace, found):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +150,20 @@ def test_split_is_stratified_and_duplicates_stay_together() -> None:
     order = np.random.default_rng(0).permutation(1000)
     assert (split(digests[order], labels[order], 0.1, 7) == parts[order]).all()
     assert not (split(digests, labels, 0.1, 8) == parts).all()
+
+
+def test_a_text_in_other_unicode_forms_and_spacing_stays_on_one_side(do_scan: Import, do_freeze, source: Path) -> None:
+    plain = [f"Café Zoë número {number} über Ångström" for number in range(40)]
+    forms = [unicodedata.normalize("NFD", text) for text in plain]
+    wide = [f" {text.replace(' ', chr(0xA0))}  " for text in plain]
+    (source / "a.txt").write_text("\n".join([*plain, *forms, *wide]), encoding="utf-8")
+    found = do_scan(source, text_item="line")
+    frozen = do_freeze(found.dataset, validation=0.3).dataset
+    sides = [set(frozen.texts(split)) for split in ("train", "validation")]
+    assert sorted(sides[0] | sides[1]) == sorted([*plain, *forms, *wide])  # kept as they were written
+    for spellings in zip(plain, forms, wide, strict=True):
+        assert len({text in sides[0] for text in spellings}) == 1
+    assert len(sides[1]) == 3 * 12
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def test_spans_of_jsonl_in_their_usual_forms(workspace):
     ({"text": "Ann", "spans": [[0, 9, "per"]]}, "outside"), ({"text": "Ann", "spans": [[2, 1, "per"]]}, "outside"),
     ({"text": "Ann Lee", "spans": [[0, 5, "a"], [4, 7, "b"]]}, "overlap"), ({"text": "Ann", "spans": [[0, 3]]}, "span"),
     ({"text": "Ann", "spans": [{"start": "0", "end": 3, "label": "a"}]}, "span"),
-    ({"tokens": ["Ann"], "tags": ["B-a", "O"]}, "2 labels"), ({"tokens": ["Ann"], "tags": [3]}, "“3”"),
+    ({"tokens": ["Ann"], "tags": ["B-a", "O"]}, "labels: 2"), ({"tokens": ["Ann"], "tags": [3]}, "“3”"),
     ({"tokens": ["Ann"], "tags": ["I-a"]}, "I-a"), ({"tokens": [""], "tags": ["O"]}, "empty"),
 ])  # fmt: skip
 def test_spans_that_do_not_fit_are_listed_with_the_reason(workspace, row, said):

@@ -54,6 +54,48 @@ def test_encoding_is_found_and_the_text_is_equal(do_scan: Import, source: Path, 
         assert any("Text encodings found" in note for note in found.notes)
 
 
+def test_lines_in_several_encodings_are_told_and_can_be_left_out(do_scan: Import, source: Path) -> None:
+    table = "text,label\n今天天气很好,好\n".encode("gb18030") + "菜也不好吃,差\n".encode()
+    (source / "a.csv").write_bytes(table)
+    (source / "b.txt").write_bytes("un café noir\n".encode("cp1252") + "thé à la menthe\n".encode())
+    (source / "c.txt").write_bytes((ZH * 3000).encode("gb18030") + "他们说这是一年中最好的时候\n".encode())
+    (source / "good.txt").write_text("good", encoding="utf-8")
+    found = do_scan(source)
+    assert found.texts() == ["good"]
+    for name, line in (("a.csv", 3), ("b.txt", 2), ("c.txt", 6001)):
+        assert_told(found[name], "mixed", "Save all of it as UTF-8")
+        assert f"line {line} is UTF-8" in found[name].detail
+    chosen = do_scan(source, encoding="utf-8", text_item="line")
+    assert chosen.texts() == ["菜也不好吃", "thé à la menthe", "他们说这是一年中最好的时候", "good"]
+    assert_told(chosen["a.csv:2"], "bad_bytes", "Choose another text encoding")
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 5, 8])
+def test_short_lines_of_chinese_are_not_taken_for_several_encodings(tmp_path: Path, length: int) -> None:
+    """Two letters of GB18030 are valid UTF-8 now and then."""
+    path, rng = tmp_path / "t.txt", random.Random(length)
+    for count in (20, 100, 5000):
+        letters = [chr(rng.randrange(0x4E00, 0x9F00)) for _letter in range(length * count)]
+        usual = [letter for letter in letters if letter in _USUAL]
+        text = "".join(letter + "\n" * (at % length == length - 1) for at, letter in enumerate(usual))
+        path.write_bytes(text.encode("gb18030"))
+        assert detect_encoding(path) == "gb18030"
+
+
+_USUAL = "".join(bytes([lead, trail]).decode("gb2312") for lead in range(0xB0, 0xD7) for trail in range(0xA1, 0xFF))
+
+
+@pytest.mark.parametrize(("text", "codec", "found"), [
+    ("螢幕清晰", "gb18030", "gb18030"), ("請問您", "gb18030", "gb18030"), ("產業的工作方式", "gb18030", "gb18030"),
+    ("人工智慧", "big5", "big5hkscs"), ("ありがとう", "cp932", "cp932"), ("Привет", "cp1251", "gb18030"),
+    (RU, "cp1251", "cp1251"), (JA.splitlines()[0], "euc_jp", "euc_jp"), (KO.splitlines()[0], "cp949", "cp949"),
+])  # fmt: skip
+def test_little_text_is_rather_chinese_than_rare(tmp_path: Path, text: str, codec: str, found: str) -> None:
+    path = tmp_path / "t.txt"
+    path.write_bytes(text.encode(codec))
+    assert detect_encoding(path) == found
+
+
 def test_a_chosen_encoding_overrides_the_guess(do_scan: Import, source: Path) -> None:
     (source / "t.txt").write_bytes("日本語".encode("cp932"))
     assert do_scan(source, encoding="cp932").texts() == ["日本語"]
@@ -120,7 +162,19 @@ def test_wrong_bytes_name_their_line(do_scan: Import, source: Path) -> None:
 
 def test_zero_bytes_late_in_a_file_are_told(do_scan: Import, source: Path) -> None:
     (source / "t.txt").write_bytes((b"x" * 99 + b"\n") * 3000 + b"a\0b\n")
-    assert do_scan(source, text_item="line", remove_duplicates=False)["t.txt:3001"].problem == "not_text"
+    assert do_scan(source, text_item="line", remove_duplicates=False)["t.txt:3001"].problem == "zero_byte"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
+def test_a_zero_byte_in_a_table_is_told_as_what_it_is(do_scan: Import, source: Path, encoding: str) -> None:
+    rows = [f"这家店很好,{number},好" for number in range(20)]
+    rows[4], rows[9] = "这家\0店不错,4,好", "这家店很好,9,\0好"
+    (source / "a.csv").write_bytes("\n".join(["text,id,label", *rows]).encode(encoding))
+    (source / "b.csv").write_bytes("te\0xt,label\n这家店很差,差\n这家店很远,差\n".encode(encoding))
+    found = do_scan(source, labels="column", label_column="label", remove_duplicates=False)
+    assert found.result["usable"] == 18
+    for name in ("a.csv:6", "a.csv:11", "b.csv"):
+        assert_told(found[name], "zero_byte", "Take it out")
 
 
 def test_one_line_of_50_mb_is_cut_with_bounded_memory(do_scan: Import, source: Path) -> None:
@@ -168,9 +222,10 @@ def test_ragged_and_empty_rows_have_numbers(do_scan: Import, source: Path) -> No
     (source / "a.csv").write_text("id,text\n1,good\n2,too,many\n3\n4,\n\n5,fine\n", encoding="utf-8")
     found = do_scan(source)
     assert found.texts() == ["good", "fine"]
-    assert_told(found["a.csv:3"], "ragged", "quotation marks")
-    assert "3 cells where the table has 2" in found["a.csv:3"].detail
-    assert_told(found["a.csv:4"], "ragged", "quotation marks")
+    assert_told(found["a.csv:3"], "too_many_cells", "quotation marks")
+    assert "too many cells: 3, and the table has 2" in found["a.csv:3"].detail
+    assert_told(found["a.csv:4"], "too_few_cells", "Fill in the missing cells")
+    assert "too few cells: 1 of the table's 2" in found["a.csv:4"].detail
     assert_told(found["a.csv:5"], "no_text", "Fill in the text")
 
 
@@ -269,7 +324,7 @@ def test_an_open_quotation_mark_and_a_lone_header_are_told_as_what_they_are(do_s
     assert found.texts() == ["two\nlines", "fine", "worn", "new", '5" tall']
     assert_told(found["open.csv:3"], "quote", "Close it")
     assert_told(found["last.csv:3"], "quote", "Close it")
-    assert_told(found["wide.csv:2"], "ragged", "quotation marks")
+    assert_told(found["wide.csv:2"], "too_many_cells", "quotation marks")
     assert_told(found["head.csv"], "no_rows", "Fill in the table")
 
 

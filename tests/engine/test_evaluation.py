@@ -184,6 +184,14 @@ def test_known_texts_give_known_figures(workspace):
     assert not [e for e in events if isinstance(e, Note) and e.level == "warning"]
 
 
+def test_one_held_out_text_gives_no_interval_and_is_told(workspace):
+    dataset = text_dataset(workspace, ["a b c d e f", "one two three", "six seven", "x y z w"], held_out=1)
+    report, events = told(workspace, dataset, ["q r s", "t u v"], likelihood=lambda *_: lambda texts: iter([3.0]))
+    bits = report.figure("Bits per byte")
+    assert bits.value > 0 and bits.low is None and bits.high is None
+    assert any(isinstance(e, Note) and "Only 1 text was held out" in e.message for e in events)
+
+
 def test_a_checkpoint_without_likelihood_says_so(workspace):
     report, events = told(workspace, text_dataset(workspace, ["a b"] * 6, held_out=2), ["a b", "c d"],
                           likelihood=lambda *_: None)  # fmt: skip

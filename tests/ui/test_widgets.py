@@ -72,6 +72,11 @@ def test_a_figure_that_is_not_known_is_not_made_up():
     assert facts == {"Time": "not known yet"}
 
 
+def test_one_item_and_one_step_are_told_as_one():
+    facts = dict(facts_of(Plan("x", [], {}, items=1, steps=1)))
+    assert (facts["Data"], facts["Training length"]) == ("1 item", "1 step")
+
+
 def test_choosing_a_preset_is_told(theme: Theme, qtbot):
     card = PlanCard(theme)
     qtbot.addWidget(card)

@@ -183,7 +183,7 @@ def read_part(folder: Path, kind: str, dtype: torch.dtype) -> Any:
         raise _unusable(folder, _("it cannot be loaded: {reason}").format(reason=reason)) from error
     missing = sorted(told["missing_keys"])
     if missing:
-        raise _unusable(folder, _("{count} of its weights are missing, “{name}” among them").format(
+        raise _unusable(folder, _("weights are missing ({count}), “{name}” among them").format(
             count=len(missing), name=missing[0]
         ))  # fmt: skip
     part.eval().requires_grad_(False)

@@ -82,10 +82,10 @@ def add_lora(model: Diffusion, file: Path, title: str, weight: float, line: str)
 
 def _not_made_for(model: Diffusion, count: int, total: int, line: str) -> str:
     if line:
-        return _("{count} of its {all} layers fit; it was made for {line}, and “{model}” is {own}.").format(
+        return _("Layers that fit: {count} of its {all}; it was made for {line}, and “{model}” is {own}.").format(
             count=count, all=total, line=line, model=model.title, own=model.line.title
         )
-    return _("{count} of its {all} layers fit “{model}”: it was made for another model.").format(
+    return _("Layers that fit “{model}”: {count} of its {all}; it was made for another model.").format(
         count=count, all=total, model=model.title
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.family import Plan, Problem
-from aigc_desktop.core.i18n import _
+from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.core.machine import Machine
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.model_files import FoundModel
@@ -113,16 +113,22 @@ def _gigaflops(config: LoraTrainConfig, cost: Cost) -> float:
 def _notes(
     config: LoraTrainConfig, cost: Cost, weights: int, dataset: Dataset, size: tuple[int, int], own: int
 ) -> list[str]:
+    often = round(config.steps * config.batch_size / max(1, dataset.info.train))
+    seen = ngettext(
+        "Each picture is seen about {count} time, at {width} × {height} px.",
+        "Each picture is seen about {count} times, at {width} × {height} px.", often,
+    )  # fmt: skip
     notes = [
-        _("Each picture is seen about {count:.0f} times, at {width} × {height} px.").format(
-            count=config.steps * config.batch_size / max(1, dataset.info.train), width=size[0], height=size[1]
-        ),
+        seen.format(count=often, width=size[0], height=size[1]),
         _("{count} of {all} weights learn.").format(count=f"{cost.learned:,}", all=f"{weights:,}"),
     ]
     trigger = config.trigger.strip()
     missing = sum(caption == trigger for caption in captions_of(dataset, "train", trigger))
     if missing:
-        text = _("{count} of {all} pictures have no caption: they are learned with the trigger word alone.")
+        text = ngettext(
+            "{count} of {all} pictures has no caption: it is learned with the trigger word alone.",
+            "{count} of {all} pictures have no caption: they are learned with the trigger word alone.", missing,
+        )  # fmt: skip
         notes.append(text.format(count=missing, all=dataset.info.train))
     if dataset.info.size and dataset.info.size < own:
         text = _("The model was made for {own} px, the pictures are frozen at {size} px: freeze them larger.")

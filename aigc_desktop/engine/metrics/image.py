@@ -242,7 +242,7 @@ def measure_images(
     count = min(len(train[0]), len(fake[0]))
     if count < FEWEST:
         raise UserError(
-            _("{count} pictures are too few to measure quality; at least {fewest} are needed.").format(
+            _("Too few pictures to measure quality: {count}; at least {fewest} are needed.").format(
                 count=count, fewest=FEWEST
             ),
             _("Generate more pictures or use a larger data set."),

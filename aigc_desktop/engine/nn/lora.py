@@ -166,20 +166,24 @@ def read_adapter(folder: Path) -> tuple[LoraShape, dict[str, Tensor]]:
     targets = values.get("target_modules")
     plain = values.get("peft_type") == "LORA" and values.get("bias", "none") == "none"
     plain &= not any(values.get(name) for name in _OTHER_KINDS)
-    if not plain or not isinstance(targets, Sequence) or isinstance(targets, str):
-        raise _unusable(folder, _("only plain LoRA adapters with named layers can be used"))
+    if not plain or not isinstance(targets, Sequence):
+        raise _unusable(folder, _("only plain LoRA adapters can be used"))
     by_root = bool(values.get("use_rslora"))  # alpha by the root of the rank (arXiv:2312.03732)
+    tensors = read_tensors(folder / WEIGHTS)
+    if not tensors or not all(name.startswith(PREFIX) and name.endswith(_SUFFIXES) for name in tensors):
+        raise _unusable(folder, _("it holds other tensors than those of LoRA"))
+    if isinstance(targets, str):  # an expression for the names; the tensors tell which layers it meant
+        targets = sorted({name.rsplit(".", 3)[1] for name in tensors})
     try:
         rank = _whole(values["r"])
+        if any(tensor.dim() != 2 or tensor.shape[".lora_B." in name] != rank for name, tensor in tensors.items()):
+            raise ValueError(rank)
         shape = LoraShape(
             tuple(str(name) for name in targets), rank, float(values["lora_alpha"]) * (rank**0.5 if by_root else 1.0),
             float(values.get("lora_dropout") or 0.0),
         )  # fmt: skip
     except (KeyError, TypeError, ValueError):
         raise _unusable(folder, _("its settings are damaged")) from None
-    tensors = read_tensors(folder / WEIGHTS)
-    if not tensors or not all(name.startswith(PREFIX) and name.endswith(_SUFFIXES) for name in tensors):
-        raise _unusable(folder, _("it holds other tensors than those of LoRA"))
     return shape, {name.removeprefix(PREFIX): tensor.float() for name, tensor in tensors.items()}
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from aigc_desktop.core.errors import BadInput, UserError
-from aigc_desktop.core.i18n import _
+from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.core.model import Model
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.model_files import FoundModel, Tensors, find_model
@@ -34,7 +34,10 @@ def no_base(adapter: FoundModel, workspace: Workspace) -> BadInput:
             _("Import that model first."),
         )  # fmt: skip
     count, title = max(counts, key=lambda pair: pair[0])
-    reason = _("the adapter was made for another model: {count} of its {all} parts fit “{title}”")
+    reason = ngettext(
+        "the adapter was made for another model: {count} of its {all} parts fits “{title}”",
+        "the adapter was made for another model: {count} of its {all} parts fit “{title}”", count,
+    )  # fmt: skip
     if count == len(pairs):
         reason = _("the adapter was made for other weights than those of “{title}”, although all {all} parts fit")
     return BadInput(
@@ -68,12 +71,18 @@ def pairs_of(adapter: FoundModel) -> dict[str, tuple[int, int]]:
     for name, size in adapter.tensors.items():
         key = _KEY.fullmatch(name)
         if key is None or len(size) != 2:
-            raise BadInput(adapter.folder.name, _("“{name}” belongs to no plain LoRA adapter").format(name=name[:80]))
+            raise BadInput(
+                adapter.folder.name, _("“{name}” belongs to no plain LoRA adapter").format(name=name[:80]),
+                _("Choose another adapter, or train one here."),
+            )  # fmt: skip
         sides.setdefault(key["module"], {})[key["part"]] = size
     pairs: dict[str, tuple[int, int]] = {}
     for module, parts in sides.items():
         if set(parts) != {"A", "B"} or parts["A"][0] != parts["B"][1]:
-            raise BadInput(adapter.folder.name, _("half of the model is missing: {names}").format(names=module))
+            raise BadInput(
+                adapter.folder.name, _("half of the model is missing: {names}").format(names=module),
+                _("Copy the whole folder again from where it came."),
+            )  # fmt: skip
         pairs[module] = (parts["B"][0], parts["A"][1])
     if not pairs:
         raise BadInput(adapter.folder.name, _("its weights are empty"), _("Copy the model again from where it came."))

@@ -27,6 +27,10 @@ from aigc_desktop.core.i18n import _
 MOST_SECONDS = 2.0
 MOST_LETTERS = 1_000_000
 MOST_ITEMS = 10_000
+_ERRORS = (
+    TemplateError, TypeError, ValueError, AttributeError, ArithmeticError, LookupError, RuntimeError, MemoryError,
+)  # fmt: skip
+"""What a template can raise, by itself or in a filter that was given something else."""
 _FILTERS = (
     "capitalize", "default", "dictsort", "first", "int", "items", "join", "last", "length", "list", "lower", "map",
     "reject", "rejectattr", "replace", "reverse", "safe", "select", "selectattr", "string", "title", "tojson", "trim",
@@ -60,8 +64,10 @@ def render(template: str, messages: Sequence[Message], special: Mapping[str, str
             )  # fmt: skip
     except TooLong:
         raise _refused(_("it does not come to an end")) from None
-    except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, RecursionError, MemoryError) as error:
+    except _ERRORS as error:
         raise _refused(_reason(error)) from error
+    if not made:
+        raise _refused(_("it makes nothing of a request"))
     if len(made) > MOST_LETTERS:
         raise _refused(_("what it makes is too long"))
     return made

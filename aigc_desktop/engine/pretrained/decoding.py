@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.i18n import _
 from aigc_desktop.engine.pretrained.llama import KeyValues, Llama
 from aigc_desktop.engine.sampling import Sampling, Written
 
@@ -98,6 +100,12 @@ class _Writer:
         prompt = self.rows[0].prompt
         known = self.prompts.recall(prompt, self.cache) if shared and self.prompts is not None else None
         self.logits = known if known is not None else (yield from self._read_groups(lengths))
+        if not bool(self.logits.isfinite().all()):
+            raise UserError(
+                _("What the model computes are no numbers any more, so it cannot write."),
+                _("Choose float32 under “Numbers”; if that does not help, copy the model again from where it came."),
+                kind="NotFinite",
+            )
         if known is None and shared and self.prompts is not None:
             self.prompts.remember(prompt, self.cache, self.logits)
         self.cache.filled, self.cache.positions = lengths[-1], torch.tensor(lengths, device=self.device)

@@ -2,9 +2,10 @@
 
 All demands become one expression, the intersection of a regular expression for each, which llguidance turns into the
 tokens that may come next: a token after which no allowed text is left is never drawn. So a keyword comes in time, and a
-text ends within its length. Looking ahead costs as much as the demands have states together, so what is too much at
-once is held in parts: each part still rules out what breaks it, but a text may run into a corner where the parts
-contradict each other, and is left out. `meets` checks the finished text once more, without any of that.
+text ends within its length. Looking ahead costs as much as the demands have states together: keywords in any order have
+two to the power of their number, in one order only their letters. What is too much at once is held in parts: each part
+still rules out what breaks it, but a text may run into a corner where the parts contradict each other, and is left out.
+`meets` checks the finished text once more, without any of that.
 """
 
 from __future__ import annotations
@@ -48,7 +49,10 @@ _WIDE = (
 
 @dataclass(frozen=True)
 class Demands:
-    """`least` and `most` count `unit`s, 0 is no limit; `numbers` None allows all; "" is no pattern or schema."""
+    """`least` and `most` count `unit`s, 0 is no limit; `numbers` None allows all; "" is no pattern or schema.
+
+    `in_order` holds a text to the keywords in the order given, which is more than is asked for.
+    """
 
     least: int = 0
     most: int = 0
@@ -58,6 +62,7 @@ class Demands:
     numbers: tuple[str, ...] | None = None
     pattern: str = ""
     schema: str = ""
+    in_order: bool = False
 
     @property
     def any(self) -> bool:
@@ -90,9 +95,10 @@ class Demands:
             *(replace(nothing, forbidden=self.forbidden[start : start + _FORBIDDEN_AT_ONCE]) for start in some),
         ]  # fmt: skip
         main = replace(size, keywords=self.keywords, pattern=self.pattern)
+        in_order = replace(main, keywords=_not_in_others(self.keywords), in_order=True)
         alone = [replace(size, keywords=(word,)) for word in self.keywords] + [replace(size, pattern=self.pattern)]
         rest = [part for part in rest if part.any]
-        return [[self], [main, *rest], [*alone, *rest]]
+        return [[self], [main, *rest], [in_order, *rest], [*alone, *rest]]
 
 
 def meets(text: str, demands: Demands) -> bool:
@@ -122,6 +128,12 @@ def _where(word: str) -> str:
     Endings may follow. Chinese has no spaces, so there a keyword may stand anywhere.
     """
     return f"(?<![{_SPACED}])" if re.match(f"[{_SPACED}]", word) else ""
+
+
+def _not_in_others(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the keywords that do not come with another one, as “tea” comes with “teapot”."""
+    others = [(word, "\n".join(other for other in words if other != word)) for word in dict.fromkeys(words)]
+    return tuple(word for word, rest in others if not re.search(_where(word) + re.escape(word), rest))
 
 
 def measured(text: str, unit: Unit) -> int:
@@ -161,7 +173,7 @@ class Guides:
         self.tokenizer = llguidance.LLTokenizer(loaded.words.inner.to_str(), n_vocab=self.size, eos_token=end)
         _check(demands, self.tokenizer)
         self.demands = demands
-        self.ways = [[grammar(part, letters) for part in parts] for parts in demands.parts()]
+        self.ways, self.letters = demands.parts(), letters
         self.mask = bitmasks.allocate_token_bitmask(1, self.size)
         self.matchers: dict[int, list[Any]] = {}
         self.read: dict[int, int] = {}
@@ -198,15 +210,17 @@ class Guides:
     def _begin(self) -> list[Any]:
         """Return matchers of the first way that is not too much, at the beginning of a text."""
         while True:
+            parts = self.ways[0]
             matchers = [
-                llguidance.LLMatcher(self.tokenizer, part, log_level=0, limits=_LIMITS) for part in self.ways[0]
+                llguidance.LLMatcher(self.tokenizer, grammar(part, self.letters), log_level=0, limits=_LIMITS)
+                for part in parts
             ]
             for matcher in matchers:  # what they find out about the first token is copied with them
                 bitmasks.fill_next_token_bitmask(matcher, self.mask, 0)
             problem = next((m.get_error() for m in matchers if m.is_error()), "")
             if not problem:
                 return matchers
-            if _CONTRADICTION in problem:
+            if _CONTRADICTION in problem and not any(part.in_order for part in parts):
                 raise _refused(self.demands, problem)
             self._drop_a_way(problem)
 
@@ -271,6 +285,25 @@ def _check(demands: Demands, tokenizer: Any) -> None:
             raise UserError(
                 _("“{word}” alone is longer than the text may be.").format(word=word), _("Allow a longer text.")
             )
+    needed = _least_of(demands)
+    if demands.most and needed > demands.most:
+        raise UserError(
+            _("The words that every text must contain take {needed} {unit} together, and {most} are allowed.").format(
+                needed=needed, unit=_("columns") if demands.unit == "width" else _("characters"), most=demands.most
+            ),
+            _("Allow a longer text, or ask for fewer words."),
+        )
+
+
+def _least_of(demands: Demands) -> int:
+    """Return how long the keywords are that cannot share letters, with a gap between them; 0 where words are counted.
+
+    Chinese ones may share letters, so they are left out.
+    """
+    if demands.unit == "words":
+        return 0
+    apart = [word for word in _not_in_others(demands.keywords) if re.fullmatch(f"[{_SPACED}]+", word)]
+    return sum(measured(word, demands.unit) + 1 for word in apart) - bool(apart)
 
 
 def grammar(demands: Demands, letters: int) -> str:
@@ -280,10 +313,13 @@ def grammar(demands: Demands, letters: int) -> str:
         # llguidance's types ask for all options, its code does not
         return str(llguidance.LLMatcher.grammar_from_json_schema(demands.schema, overrides=cast(Any, spaces)))
     parts = [f"/{_NO_CONTROLS}/", *(f"/{part}/" for part in _lengths(demands))]
-    late = "*" if demands.most else f"{{0,{letters}}}"
-    for word in demands.keywords:
-        before = f"(?s:.{late}[^{_SPACED}])?" if _where(word) else f"(?s:.{late})"
-        parts.append(f"/{before}{_quoted(word)}(?s:.*)/")
+    if demands.in_order:
+        late = "*" if demands.most else f"{{0,{letters // max(1, len(demands.keywords))}}}"
+        words = (_before(word, late, at == 0) + _quoted(word) for at, word in enumerate(demands.keywords))
+        parts.append(f"/{''.join(words)}(?s:.*)/")
+    else:
+        late = "*" if demands.most else f"{{0,{letters}}}"
+        parts += (f"/{_before(word, late)}{_quoted(word)}(?s:.*)/" for word in demands.keywords)
     if demands.forbidden:
         parts.append(rf"~/(?s:.*)(?i:{'|'.join(map(_quoted, demands.forbidden))})(?s:.*)/")
     if demands.numbers is not None:
@@ -293,6 +329,13 @@ def grammar(demands: Demands, letters: int) -> str:
         if not demands.most:
             parts.append(rf"/(?s:.{{0,{letters}}})/")
     return "start: TEXT\nTEXT: " + " & ".join(parts) + "\n"
+
+
+def _before(word: str, late: str, first: bool = True) -> str:
+    """Return the expression for what stands before a keyword; `first` where it may begin the text."""
+    if not _where(word):
+        return f"(?s:.{late})"
+    return f"(?s:.{late}[^{_SPACED}])" + "?" * first
 
 
 def _lengths(demands: Demands) -> list[str]:

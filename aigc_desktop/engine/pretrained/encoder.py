@@ -110,6 +110,12 @@ def width_of(config: dict[str, Any]) -> int:
     return _shape(config).width
 
 
+def positions_of(config: dict[str, Any]) -> int:
+    """Return how many tokens the network reads at once, special ones among them."""
+    shape = _shape(config)
+    return shape.positions - (shape.first_position if isinstance(shape, BertShape) else 0)
+
+
 def _shape(config: dict[str, Any]) -> BertShape | DebertaShape | ModernBertShape:
     settings = Settings(config)
     if settings.kind == "modernbert":
@@ -119,8 +125,7 @@ def _shape(config: dict[str, Any]) -> BertShape | DebertaShape | ModernBertShape
 
 def _reader(folder: Path, config: dict[str, Any]) -> Reader:
     shape = _shape(config)
-    first = shape.first_position if isinstance(shape, BertShape) else 0
-    return load_reader(folder, shape.pad, shape.positions - first, shape.vocab)
+    return load_reader(folder, shape.pad, positions_of(config), shape.vocab)
 
 
 def _found(folder: Path) -> FoundModel:

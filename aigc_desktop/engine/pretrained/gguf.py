@@ -6,6 +6,7 @@ file stays as it was. Half precision keeps more digits than any of the quantized
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from aigc_desktop.core.i18n import _
 from aigc_desktop.data.found_model import INDEX
 from aigc_desktop.data.gguf_header import Gguf, GgufTensor
 from aigc_desktop.engine.pretrained.gguf_words import tokenizer_of, tokenizer_settings
+from aigc_desktop.engine.pretrained.load import check_tensors
 from aigc_desktop.engine.weights import write_tensors
 
 SHARD_BYTES = 1_000_000_000
@@ -35,20 +37,26 @@ _OUTSIDE = {"token_embd": "model.embed_tokens", "output_norm": "model.norm", "ou
 
 def convert(gguf: Gguf, folder: Path) -> Iterator[tuple[int, int]]:
     """Write the model of a GGUF file into a folder; yields (tensors done, tensors in all). BadInput when it cannot."""
-    write_json(folder / "config.json", config_of(gguf))
+    config = config_of(gguf)
+    named = {_published_name(gguf, name): tensor.shape for name, tensor in _parts_of(gguf).items()}
+    check_tensors(config, named, gguf.path.name)  # before minutes of work
+    write_json(folder / "config.json", config)
     tokenizer_of(gguf, _embedding(gguf).shape[0]).save(str(folder / "tokenizer.json"))
     write_json(folder / "tokenizer_config.json", tokenizer_settings(gguf))
     places: dict[str, str] = {}
     shard: dict[str, Tensor] = {}
-    for done, tensor in enumerate(gguf.tensors.values(), 1):
-        if tensor.name == "rope_freqs.weight":  # told by the configuration
-            continue
+    for done, tensor in enumerate(_parts_of(gguf).values(), 1):
         shard[_published_name(gguf, tensor.name)] = read_tensor(gguf, tensor)
         if sum(t.nbytes for t in shard.values()) >= SHARD_BYTES:
             _write_shard(folder, shard, places)
-        yield done, len(gguf.tensors)
+        yield done, len(named)
     _write_shard(folder, shard, places)
     write_json(folder / INDEX, {"metadata": {}, "weight_map": places})
+
+
+def _parts_of(gguf: Gguf) -> dict[str, GgufTensor]:
+    """Return the tensors that are weights; the speeds of rotary positions are told by the configuration."""
+    return {name: tensor for name, tensor in gguf.tensors.items() if name != "rope_freqs.weight"}
 
 
 def read_tensor(gguf: Gguf, tensor: GgufTensor) -> Tensor:
@@ -86,8 +94,8 @@ def config_of(gguf: Gguf) -> dict[str, Any]:
         "num_key_value_heads": _number(gguf, "attention.head_count_kv", heads),
         "head_dim": _number(gguf, "attention.key_length", width // max(1, heads)),
         "max_position_embeddings": _number(gguf, "context_length"),
-        "rms_norm_eps": float(gguf.values.get(f"{kind}.attention.layer_norm_rms_epsilon", 1e-6)),
-        "rope_theta": float(gguf.values.get(f"{kind}.rope.freq_base", 10_000.0)),
+        "rms_norm_eps": _real(gguf, "attention.layer_norm_rms_epsilon", 1e-6),
+        "rope_theta": _real(gguf, "rope.freq_base", 10_000.0),
         "vocab_size": _embedding(gguf).shape[0], "tie_word_embeddings": "output.weight" not in gguf.tensors,
     }  # fmt: skip
     stretching = _stretching(gguf, str(kind), int(config["head_dim"]))
@@ -122,6 +130,14 @@ def _number(gguf: Gguf, name: str, default: int | None = None) -> int:
     return value
 
 
+def _real(gguf: Gguf, name: str, default: float) -> float:
+    value = gguf.values.get(f"{gguf.values['general.architecture']}.{name}", default)
+    if type(value) not in (int, float) or not 0 < value < math.inf:
+        raise BadInput(gguf.path.name, _("its header does not say “{name}”").format(name=name),
+                       _("Copy the file again from where it came."))  # fmt: skip
+    return float(value)
+
+
 def _embedding(gguf: Gguf) -> GgufTensor:
     tensor = gguf.tensors.get("token_embd.weight")
     if tensor is None or len(tensor.shape) != 2:
@@ -136,7 +152,8 @@ def _published_name(gguf: Gguf, name: str) -> str:
         return f"{_OUTSIDE[parts[0]]}.{parts[1]}"
     if len(parts) == 4 and parts[0] == "blk" and parts[1].isdecimal() and parts[2] in _PARTS:
         return f"model.layers.{parts[1]}.{_PARTS[parts[2]]}.{parts[3]}"
-    raise BadInput(gguf.path.name, _("“{name}” belongs to no part of the model").format(name=name))
+    raise BadInput(gguf.path.name, _("“{name}” belongs to no part of the model").format(name=name),
+                   _("Choose another model."))  # fmt: skip
 
 
 def _write_shard(folder: Path, shard: dict[str, Tensor], places: dict[str, str]) -> None:

@@ -370,6 +370,10 @@ def _check(shape: LlamaShape, config: dict[str, Any]) -> None:
     wrong = [name for name, most in _LIMITS.items() if not 1 <= getattr(shape, name) <= most]
     if shape.heads % max(1, shape.kv_heads) or shape.head_dim % 2:
         wrong.append("num_attention_heads")
+    if not 0 < shape.eps < 1:
+        wrong.append("rms_norm_eps")
+    if not 1 < shape.theta < math.inf:
+        wrong.append("rope_theta")
     if wrong:
         raise UserError(
             _("The model's configuration is damaged: {reason}.").format(reason=", ".join(wrong)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +16,17 @@ from torch import Tensor, nn
 
 from aigc_desktop.core.errors import BadInput, UserError, readable_size
 from aigc_desktop.core.events import Event, Progress
-from aigc_desktop.core.i18n import _
+from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.core.model import Model, ModelInfo, memory_of
-from aigc_desktop.data.model_files import FoundModel, find_model
-from aigc_desktop.data.safetensors_header import damaged_weights
+from aigc_desktop.data.found_model import types_of
+from aigc_desktop.data.model_files import FoundModel, Tensors, find_model
+from aigc_desktop.data.safetensors_header import WHOLE, damaged_weights
 from aigc_desktop.engine.pretrained.chat import Message, render
 from aigc_desktop.engine.pretrained.llama import Llama, LlamaShape, shape_of
 from aigc_desktop.engine.pretrained.numbers import BITS, Numbers, make_ready
 from aigc_desktop.engine.pretrained.rounding import SAMPLE, round_and_tell
 
+_LAYER = re.compile(r"model\.layers\.([0-9]{1,6})\.")
 _UNKNOWN_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -73,7 +76,7 @@ class LanguageModel:
         if chat and self.template:
             messages: list[Message] = [{"role": "system", "content": role}] if role.strip() else []
             messages.append({"role": "user", "content": request})
-            return tuple(self.words.encode(render(self.template, messages, self.special)))
+            return tuple(self.words.encode(render(self.template, messages, self.special))) or self.first
         if self.begin:
             return (*self.begin, *self.words.encode(request + self.between if request else ""))
         return tuple(self.words.encode(request, special=True)) or (min(self.end, default=0),)
@@ -157,35 +160,58 @@ def open_language_model(
     elif numbers is not None:
         network = make_ready(network, numbers, device)
     special = special_tokens(model)
-    return LanguageModel(network, words, end_tokens(model, words, special), special, template_of(model), title)
+    end = frozenset(token for token in end_tokens(model, words, special) if 0 <= token < shape.vocab)
+    return LanguageModel(network, words, end, special, template_of(model), title)
 
 
 def check_language_model(found: FoundModel) -> LlamaShape:
     """Return the shape of a model on disk; BadInput when its weights are not those its configuration describes."""
-    shape = shape_of(found.config)
+    shape, wanted = check_tensors(found.config, found.tensors, found.folder.name)
+    whole = next((name for name, kind in types_of(found.weights).items() if name in wanted and kind in WHOLE), None)
+    if whole is not None:
+        raise BadInput(
+            found.folder.name, _("“{name}” has numbers of a kind that is not known").format(name=whole),
+            _("Choose a plain version of it, without quantization, in safetensors files."),
+        )  # fmt: skip
+    return shape
+
+
+def check_tensors(config: dict[str, Any], tensors: Tensors, where: str) -> tuple[LlamaShape, Tensors]:
+    """Return the shape of a configuration and the tensors it needs; BadInput on `where` when `tensors` are others."""
+    shape = shape_of(config)
     with torch.device("meta"):
         wanted = {name: tuple(tensor.shape) for name, tensor in Llama(shape).state_dict().items()}
     if shape.tied:
         wanted.pop("lm_head.weight")
-    missing = [name for name in wanted if name not in found.tensors]
+    missing = [name for name in wanted if name not in tensors]
     if missing:
         raise BadInput(
-            found.folder.name,
-            _("{count} of {all} parts of the model are missing, “{name}” among them").format(
+            where,
+            ngettext(
+                "{count} of {all} parts of the model is missing: “{name}”",
+                "{count} of {all} parts of the model are missing, “{name}” among them", len(missing),
+            ).format(
                 count=len(missing), all=len(wanted), name=missing[0]
             ),
-            _("Copy the whole folder again from where it came."),
+            _("Copy all of it again from where it came."),
         )
-    wrong = next((name for name, size in wanted.items() if found.tensors[name] != size), None)
+    wrong = next((name for name, size in wanted.items() if tensors[name] != size), None)
     if wrong is not None:
         raise BadInput(
-            found.folder.name,
+            where,
             _("“{name}” has the size {size}, its configuration says {told}").format(
-                name=wrong, size=_by(found.tensors[wrong]), told=_by(wanted[wrong])
+                name=wrong, size=_by(tensors[wrong]), told=_by(wanted[wrong])
             ),
-            _("Copy the whole folder again from where it came."),
+            _("Copy all of it again from where it came."),
         )
-    return shape
+    layers = 1 + max((int(found[1]) for name in tensors if (found := _LAYER.match(name))), default=-1)
+    if layers > shape.layers:
+        raise BadInput(
+            where,
+            _("it holds {layers} layers, its configuration speaks of {told}").format(layers=layers, told=shape.layers),
+            _("Copy all of it again from where it came."),
+        )
+    return shape, wanted
 
 
 def need_memory(info: ModelInfo, numbers: Numbers, device: torch.device, whole: bool = False) -> None:

@@ -109,7 +109,7 @@ def make_lessons(
     train, held_out = open_lessons(folder)
     if min(train.learned, held_out.learned) < LEAST:
         raise UserError(
-            _("“{title}” has too little text: {count} tokens, and at least {least} are needed.").format(
+            _("“{title}” has too little text; tokens: {count}, and at least {least} are needed.").format(
                 title=dataset.info.title, count=train.learned + held_out.learned, least=2 * LEAST
             ),
             _("Add more text."),

@@ -44,7 +44,8 @@ class HealthCard(Card):
         bad = info.found - info.usable
         made: list[QWidget] = [label(usable, "good" if not bad else "body")]
         if info.kind == "text":
-            made.append(label(_("{count} characters").format(count=f"{info.characters:,}"), "secondary"))
+            characters = ngettext("{count} character", "{count} characters", info.characters)
+            made.append(label(characters.format(count=f"{info.characters:,}"), "secondary"))
         if bad:
             left_out = ngettext("{count} left out, because it is:", "{count} left out, because they are:", bad)
             made.append(label(left_out.format(count=f"{bad:,}"), "warning"))
@@ -52,7 +53,8 @@ class HealthCard(Card):
             made.append(self._link(_counted(problem_title(code), count), code, self._problem_clicked))
         if info.classes:
             counts = list(zip(info.classes, info.class_counts, strict=False))
-            made.append(label(_("{count} classes").format(count=len(info.classes)), "secondary"))
+            classes = ngettext("{count} class", "{count} classes", len(info.classes))
+            made.append(label(classes.format(count=len(info.classes)), "secondary"))
             bar = ClassBar(self.theme, counts)
             bar.chosen.connect(self.label_chosen)
             made.append(bar)

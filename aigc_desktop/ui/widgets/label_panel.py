@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.errors import UserError, failure_of
-from aigc_desktop.core.i18n import _
+from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.core.label_classes import ClassList, read_classes, with_class, with_colour, with_name
 from aigc_desktop.core.labels import Kind
 from aigc_desktop.data.copying import copy_to_label
@@ -161,7 +161,7 @@ class LabelPanel(QObject):
             Background(self, work, partial(self._saved, path), self.services.show_failure)
 
     def _saved(self, path: Path, count: int) -> None:
-        message = _("{count} labelled texts saved in {path}.")
+        message = ngettext("{count} labelled text saved in {path}.", "{count} labelled texts saved in {path}.", count)
         self.services.notify(message.format(count=f"{count:,}", path=path))
 
     def _copy(self) -> None:

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.events import Failed
-from aigc_desktop.core.i18n import _
+from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.core.labels import Kind
 from aigc_desktop.core.marks import Span
 from aigc_desktop.data.label_index import Rows
@@ -186,7 +186,8 @@ class LabelView(QWidget):
     def _accepted_above(self, count: int) -> None:
         self._written(None)
         self.reload()
-        self.services.notify(_("{count} proposals accepted.").format(count=f"{count:,}"), self.undo)
+        text = ngettext("{count} proposal accepted.", "{count} proposals accepted.", count)
+        self.services.notify(text.format(count=f"{count:,}"), self.undo)
 
     def _undone(self, row: int) -> None:
         self._written(None)
@@ -199,8 +200,12 @@ class LabelView(QWidget):
     def _opened(self) -> None:
         session = self.session
         if session is not None and session.index.damaged:
-            message = _("{count} lines of the labels are damaged and left out; all others are used.")
-            self.services.notify(message.format(count=f"{session.index.damaged:,}"))
+            count = session.index.damaged
+            message = ngettext(
+                "{count} line of the labels is damaged and left out; all others are used.",
+                "{count} lines of the labels are damaged and left out; all others are used.", count,
+            )  # fmt: skip
+            self.services.notify(message.format(count=f"{count:,}"))
         self._written(None)
         self.opened.emit()
         self.show_rows()

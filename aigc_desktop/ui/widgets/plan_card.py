@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QWidget
 
 from aigc_desktop.core.errors import readable_size
 from aigc_desktop.core.family import Plan
-from aigc_desktop.core.i18n import _
+from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.ui.format import readable_count, readable_time
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.cards import Card
@@ -111,9 +111,11 @@ def facts_of(plan: Plan) -> list[tuple[str, str]]:
     if plan.parameters:
         facts.append((_("Model"), _("{count} weights").format(count=readable_count(plan.parameters))))
     if plan.items:
-        facts.append((_("Data"), _("{count} items").format(count=f"{plan.items:,}")))
+        items = ngettext("{count} item", "{count} items", plan.items)
+        facts.append((_("Data"), items.format(count=f"{plan.items:,}")))
     if plan.steps:
-        facts.append((_("Training length"), _("{count} steps").format(count=f"{plan.steps:,}")))
+        steps = ngettext("{count} step", "{count} steps", plan.steps)
+        facts.append((_("Training length"), steps.format(count=f"{plan.steps:,}")))
     time = unknown if plan.seconds is None else _("about {time}").format(time=readable_time(plan.seconds))
     facts.append((_("Time"), time))
     if plan.good_after_s is not None:

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QLabel, QTextBrowser, QVBoxLayout, QWidget
 
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.report import OWN, Copied, Section
-from aigc_desktop.core.report_words import facts_of, title_of
+from aigc_desktop.core.report_words import facts_of, title_of, words_in_a_row
 from aigc_desktop.ui.evaluations import Loaded
 from aigc_desktop.ui.slices import Slices
 from aigc_desktop.ui.theme import Theme
@@ -155,7 +155,7 @@ class CopiedTexts(QWidget):
         box = QVBoxLayout(self)
         box.setContentsMargins(0, theme.px(4), 0, theme.px(8))
         box.setSpacing(theme.px(4))
-        box.addWidget(label(_("{count} words in a row").format(count=one.tokens), "secondary"))
+        box.addWidget(label(words_in_a_row(one), "secondary"))
         self.text = Marked(theme)
         self.text.setAccessibleName(_("A made text and the training text it repeats"))
         box.addWidget(self.text)

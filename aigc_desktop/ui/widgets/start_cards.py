@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 
 from aigc_desktop.core.errors import UserError, readable_size
 from aigc_desktop.core.events import Failed
-from aigc_desktop.core.i18n import _
+from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.core.run import Run, RunInfo, status_words
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.ui.background import Background
@@ -122,7 +122,8 @@ class MachineCard(Card):
         else:
             self.words.setText(_("The graphics card trains all sizes on offer; the card before each start says how "
                                  "long it takes and whether the memory is enough."))  # fmt: skip
-        facts = [_("{count} processor cores").format(count=machine.cores), _("{size} memory").format(size=memory)]
+        cores = ngettext("{count} processor core", "{count} processor cores", machine.cores)
+        facts = [cores.format(count=machine.cores), _("{size} memory").format(size=memory)]
         if not machine.weak:
             facts.insert(0, f"{machine.device_name or machine.device} ({readable_size(machine.device_memory)})")
         self.facts.setText(" · ".join(facts))

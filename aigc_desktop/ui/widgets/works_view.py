@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from aigc_desktop.core.errors import BadInput
-from aigc_desktop.core.i18n import _
+from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.core.rating import reasons_text
 from aigc_desktop.ui.dragging import LIMIT, files_to_drag
 from aigc_desktop.ui.explored import is_explored, repaint_of
@@ -315,7 +315,8 @@ class Reader(QPlainTextEdit):
 def state_text(batch: Batch, chosen: int) -> str:
     """Return how many works there are, and what the user thinks of them."""
     marks = list(batch.marks.values())
-    parts = [_("{count} works").format(count=sum(not work.failed and not work.original for work in batch.works))]
+    count = sum(not work.failed and not work.original for work in batch.works)
+    parts = [ngettext("{count} work", "{count} works", count).format(count=count)]
     if chosen > 1:
         parts.append(_("{count} chosen").format(count=chosen))
     if "kept" in marks:

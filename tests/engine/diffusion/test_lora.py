@@ -122,7 +122,7 @@ def test_a_lora_for_another_model_says_how_many_layers_fit(studio, style, line):
     made_id, _events = bring(studio, style)
     events = use(studio, "generate", model=line, lora=made_id)
     assert isinstance(events[-1], Failed) and events[-1].kind == "BadInput"
-    count, total = map(int, re.search(r"(\d+) of its (\d+) layers fit", events[-1].message).groups())
+    count, total = map(int, re.search(r"Layers that fit.*: (\d+) of its (\d+)", events[-1].message).groups())
     assert count < total == 32 and events[-1].hint
 
 
@@ -133,7 +133,7 @@ def test_what_it_was_made_for_is_told(studio, tmp_path):
     made_id, _events = bring(studio, tmp_path / "wide.safetensors")
     assert studio.model(made_id).info.architecture == "Stable Diffusion XL"
     events = use(studio, "generate", model="sd", lora=made_id)
-    assert "0 of its 1 layers fit" in events[-1].message and "Stable Diffusion XL" in events[-1].message
+    assert "Layers that fit: 0 of its 1" in events[-1].message and "Stable Diffusion XL" in events[-1].message
 
 
 def test_half_a_pair_does_not_count(studio, tmp_path):

@@ -194,6 +194,13 @@ def test_the_plan_names_a_missing_encoder_and_counts_what_learns(workspace):
     assert made.steps == 60 and made.values["warmup"] == 6  # 48 texts, 16 at once, 20 rounds
 
 
+def test_the_plan_knows_that_an_encoder_reads_less_than_a_text_has(workspace):
+    dataset = marked_dataset(workspace)
+    encoder = add_tiny_encoder(workspace, dataset.texts("train"), max_position_embeddings=5)
+    made = token_tagger.FAMILY.task("train").plan({"dataset": dataset.id, "encoder": encoder}, "auto", dataset, MACHINE)
+    assert made.problems == [] and made.seconds > 0
+
+
 def test_texts_that_nobody_looked_through_are_not_learned_from(workspace):
     dataset = marked_dataset(workspace, 20, held_out=4)
     file = dataset.snapshot / "spans.jsonl"

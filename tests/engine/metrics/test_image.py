@@ -252,7 +252,7 @@ def test_the_report_leaves_memorisation_out_without_held_out_pictures(vectors):
 
 
 def test_too_few_pictures_are_refused(vectors):
-    with pytest.raises(UserError, match="5 pictures are too few"):
+    with pytest.raises(UserError, match="Too few pictures to measure quality: 5"):
         drain(measure_images((vectors(50),) * 2, (vectors(5),) * 2, (vectors(5),) * 2))
 
 

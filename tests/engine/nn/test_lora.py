@@ -100,6 +100,13 @@ def test_a_strength_by_the_root_of_the_rank_is_read_as_what_it_is(tmp_path):
     assert read_adapter(tmp_path)[0].alpha / 2 == pytest.approx(6 / 2**0.5)
 
 
+def test_the_tensors_tell_which_layers_an_expression_for_names_meant(tmp_path):
+    save_adapter(tmp_path, lora_state(learned()), LoraShape(("query", "value"), 2, 6.0))
+    path = tmp_path / "adapter_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "target_modules": r".*\.(query|value)"}))
+    assert read_adapter(tmp_path)[0].targets == ("query", "value")
+
+
 def test_an_adapter_of_another_model_is_refused():
     changed, other = learned(), model()
     add_lora(other, ("query",), 2, 6.0)
@@ -114,7 +121,8 @@ def test_all_linear_layers_by_name():
 
 
 @pytest.mark.parametrize("change", [
-    {"peft_type": "IA3"}, {"use_dora": True}, {"r": "many"}, {"target_modules": "all-linear"}, {"bias": "all"},
+    {"peft_type": "IA3"}, {"use_dora": True}, {"r": "many"}, {"bias": "all"}, {"r": 3},
+    {"rank_pattern": {"query": 1}},
 ])  # fmt: skip
 def test_other_kinds_of_adapters_are_refused_plainly(tmp_path, change):
     save_adapter(tmp_path, lora_state(learned()), LoraShape(("query", "value"), 2, 6.0))

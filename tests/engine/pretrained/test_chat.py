@@ -78,6 +78,8 @@ ATTACKS = {
     "file": "{% include '/etc/passwd' %}",
     "broken": "{% if %}",
     "unknown": "{{ nothing.here }}",
+    "filter": "{{ messages|dictsort }}",
+    "nothing": "{{ '' }}",
     "by itself": "{{ raise_exception('only with tools') }}",
 }  # fmt: skip
 

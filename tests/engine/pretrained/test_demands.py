@@ -26,6 +26,9 @@ SCHEMA = {
 }  # fmt: skip
 
 
+MANY = ("coffee", "cup", "morning", "price", "shop", "street", "fresh", "beans", "milk", "sugar", "happy", "music")
+
+
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory):
     """A workspace with the tiny model."""
@@ -131,6 +134,7 @@ def test_json_has_no_spaces_but_those_between_its_parts(loaded):
         (Demands(50, 20), "at least 50 and at most 20"),
         (Demands(keywords=("Elephant",), forbidden=("ele",)), "contain “Elephant”.*contain “ele”"),
         (Demands(most=5, keywords=("elephant",)), "“elephant” alone is longer"),
+        (Demands(most=70, keywords=MANY), "take 71 characters together, and 70 are allowed"),
         (Demands(most=6, keywords=("茶茶", "水水"), unit="width"), "No text can meet all"),
         (Demands(keywords=("7",), numbers=()), "No text can meet all"),
     ],
@@ -164,6 +168,21 @@ def test_what_an_advert_is_asked_for_is_held(loaded, demands):
     tokens = list(decode(loaded.network, asks, rules))[-1].tokens
     whole = [loaded.words.decode(ids) for seed, ids in tokens.items() if guides.complete(seed, ids)]
     assert len(whole) >= 4 and all(meets(text, demands) for text in whole), whole
+
+
+
+@pytest.mark.parametrize(
+    "demands",
+    [
+        Demands(0, 72, keywords=MANY), Demands(70, 90, keywords=MANY, forbidden=("the", "best"), numbers=()),
+        Demands(0, 20, "width", ("咖啡", "早晨", "优惠", "新鲜", "牛奶")),
+        Demands(0, 12, "words", MANY), Demands(0, 42, keywords=("tea", "pot", "teapot", "cup", "cups", *MANY[2:5])),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_many_keywords_find_room_near_a_tight_limit(loaded, demands):
+    texts = made(loaded, demands, 4)
+    assert all(meets(text, demands) for text in texts), texts
 
 
 def test_words_are_quoted_whatever_they_hold():

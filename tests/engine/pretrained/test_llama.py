@@ -93,6 +93,7 @@ def test_eight_bits_are_for_few_texts_on_a_processor():
         {"model_type": "gpt2"}, {"hidden_size": 0}, {"hidden_size": "x"}, {"num_hidden_layers": 10**9},
         {"num_key_value_heads": 3}, {"hidden_act": "gelu"}, {"quantization_config": {}}, {"vocab_size": None},
         {"rope_scaling": {"rope_type": "yarn", "factor": 2.0}}, {"rope_scaling": 7},
+        {"rms_norm_eps": -1}, {"rms_norm_eps": float("nan")}, {"rope_theta": -5.0}, {"rope_theta": float("inf")},
     ],
     ids=str,
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import struct
 
 import numpy as np
 import pytest
@@ -87,7 +88,8 @@ def test_a_model_in_several_files_is_copied_with_their_index(workspace, folder):
 
 def lora_files(folder, width=32, module="model.layers.0.self_attn.q_proj"):
     folder.mkdir()
-    write_json(folder / "adapter_config.json", {"peft_type": "LORA", "r": 2, "lora_alpha": 4})
+    settings = {"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["q_proj"]}
+    write_json(folder / "adapter_config.json", settings)
     name = f"base_model.model.{module}"
     pair = {f"{name}.lora_A.weight": torch.zeros(2, width), f"{name}.lora_B.weight": torch.zeros(width, 2)}
     write_tensors(folder / "adapter_model.safetensors", pair)
@@ -108,6 +110,16 @@ def test_an_adapter_for_another_model_is_told_how_many_parts_fit(workspace, fold
     assert len(workspace.models()) == 1
 
 
+@pytest.mark.parametrize("change", [{"rank_pattern": {"q_proj": 2}}, {"bias": "all"}, {"lora_alpha": "x"}, {"r": 5}])
+def test_an_adapter_that_cannot_be_used_is_refused_at_its_import(workspace, folder, tmp_path, change):
+    bring(workspace, folder)
+    path = lora_files(tmp_path / "lora") / "adapter_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    made, events = bring(workspace, path.parent)
+    assert made is None and events[-1].message.startswith("lora: ") and events[-1].hint
+    assert len(workspace.models()) == 1
+
+
 def test_an_adapter_without_its_model_says_so(workspace, tmp_path):
     made, events = bring(workspace, lora_files(tmp_path / "lora"))
     assert made is None and events[-1].message.startswith("lora: ") and "none is imported" in events[-1].message
@@ -124,6 +136,11 @@ def _spoil_missing(folder):
     write_tensors(folder / "model.safetensors", {name: t for name, t in tensors.items() if ".layers.1." not in name})
 
 
+def _spoil_layers(folder):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 1}))
+
+
 def _spoil_words(folder):
     tokenizer = tiny_tokenizer()
     tokenizer.add_tokens([f"word{number}" for number in range(9)])
@@ -135,9 +152,16 @@ def _spoil_cut(folder):
     path.write_bytes(path.read_bytes()[:-100])
 
 
+def _spoil_kind(folder):
+    tensors = read_tensors(folder / "model.safetensors")
+    tensors["model.norm.weight"] = torch.ones(32, dtype=torch.int8)
+    write_tensors(folder / "model.safetensors", tensors)
+
+
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
+        (_spoil_layers, "it holds 2 layers"), (_spoil_kind, "numbers of a kind that is not known"),
         (_spoil_shape, "model.norm.weight"), (_spoil_missing, "9 of 20"), (_spoil_words, "belong together"),
         (_spoil_cut, "damaged"), (lambda f: (f / "tokenizer.json").write_text("{}"), "tokenizer.json"),
     ],
@@ -157,6 +181,23 @@ def test_a_template_that_never_ends_is_told_and_the_model_still_goes_on_with_tex
     assert any(isinstance(event, Note) and "template" in event.message for event in events)
     assert not workspace.model(made).info.chat
     assert write(workspace, made, prompt="x", chat=False)[0]
+
+
+def test_weights_that_are_no_numbers_are_told_instead_of_written_with(workspace, folder):
+    tensors = read_tensors(folder / "model.safetensors")
+    tensors["model.layers.1.mlp.up_proj.weight"][0, 0] = float("nan")
+    write_tensors(folder / "model.safetensors", tensors)
+    made, _events = bring(workspace, folder)
+    texts, events = write(workspace, made, prompt="x")
+    assert not texts and events[-1].kind == "NotFinite" and "float32" in events[-1].hint
+
+
+def test_end_tokens_outside_the_vocabulary_are_passed_over(workspace, folder):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"eos_token_id": [-1, 10**9]}))
+    (folder / "tokenizer_config.json").write_text("{}")
+    made, _events = bring(workspace, folder)
+    assert write(workspace, made, prompt="", chat=False, count=1, length=4)[0]
 
 
 @pytest.fixture
@@ -215,6 +256,26 @@ def test_a_gguf_file_becomes_the_same_model(workspace, folder, gguf_file):
     assert other.end == ours.end
     wanted = ours.network.lm_head(ours.network(tokens))
     torch.testing.assert_close(other.network.lm_head(other.network(tokens)), wanted, atol=0.02, rtol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("key", "kind", "value", "reason"),
+    [
+        ("block_count", "<I", 1, "it holds 2 layers, its configuration speaks of 1"),
+        ("block_count", "<I", 3, "9 of 29 parts"), ("attention.head_count_kv", "<I", 1, "16 × 32"),
+        ("attention.head_count_kv", "<I", 3, "num_attention_heads"), ("feed_forward_length", "<I", 63, "63 × 32"),
+        ("attention.layer_norm_rms_epsilon", "<f", float("nan"), "does not say"),
+        ("rope.freq_base", "<f", float("inf"), "does not say"), ("rope.freq_base", "<f", -1.0, "does not say"),
+    ],
+)  # fmt: skip
+def test_a_gguf_header_that_speaks_of_another_model_is_refused(workspace, gguf_file, key, kind, value, reason):
+    data, name = bytearray(gguf_file.read_bytes()), f"llama.{key}".encode()
+    struct.pack_into(kind, data, data.index(name) + len(name) + 4, value)
+    gguf_file.write_bytes(data)
+    made, events = bring(workspace, gguf_file)
+    assert made is None and isinstance(events[-1], Failed) and events[-1].hint
+    assert reason in events[-1].message and ".partial" not in events[-1].message
+    assert not list((workspace.folder / "models").iterdir())
 
 
 def test_a_gguf_file_of_another_kind_leaves_nothing(workspace, gguf_file):
