@@ -77,7 +77,7 @@ def data_import(options: argparse.Namespace, workspace: Workspace, shell: Shell)
             problems |= error.problems
     if problems:
         return shell.refuse(problems)
-    found = shell.run(JobRequest("data.scan", scan, str(workspace.folder)))
+    found = shell.run(JobRequest("data.scan", scan, str(workspace.folder)), more=True)
     if shell.code != DONE or found is None:
         return shell.code
     for problem in found["first_problems"][:TOLD]:

@@ -49,13 +49,16 @@ class Shell:
         self.run(request)
         return self.code
 
-    def run(self, request: JobRequest) -> dict[str, Any] | None:
-        """Run a job, show its events and return the data of its last Result, if it had one."""
+    def run(self, request: JobRequest, more: bool = False) -> dict[str, Any] | None:
+        """Run a job, show its events and return the data of its last Result, if it had one.
+
+        With `more` the command goes on after it: that it finished is not shown, as one end is told of each command.
+        """
         result = None
         for event in self._interruptible(dataclasses.replace(request, language=language())):
             if isinstance(event, Stopped) and request.task in KEEPS_NOTHING:
                 self.show(event, _("Stopped; nothing was kept."))
-            else:
+            elif not (more and isinstance(event, Finished)):
                 self.show(event)
             match event:
                 case Result(data=data):

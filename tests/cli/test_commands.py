@@ -74,6 +74,7 @@ def test_json_events_end_with_finished(folder, texts, capsys):
     assert main(["data", "import", str(texts), "--title", "poems", "--json"]) == 0
     lines = json_lines(capsys)
     assert lines[-1] == {"event": "Finished"}
+    assert lines.count({"event": "Finished"}) == 1
     assert any(line.get("event") == "Result" for line in lines)
 
 
@@ -254,7 +255,11 @@ def test_pictures_are_asked_for_in_words(tmp_path, folder, capsys):
 
 def test_a_published_model_is_imported_listed_and_writes(tmp_path, folder, capsys):
     write_tiny_model(tmp_path / "小 tiny")
+    killed = Workspace.open(folder).folder / "models" / "large.partial"
+    killed.mkdir()
+    os.utime(killed, (0, 0))
     assert main(["models", "import", str(tmp_path / "小 tiny")]) == 0
+    assert not killed.exists()
     capsys.readouterr()
     assert main(["models", "list", "--json"]) == 0
     (row,) = json_lines(capsys)

@@ -1,3 +1,5 @@
+import errno
+import shutil
 import subprocess
 import sys
 
@@ -70,6 +72,21 @@ def test_leftovers_of_a_crash_are_removed(workspace):
     assert workspace.remove_leftovers() == []  # another program may be at it
     assert len(workspace.remove_leftovers(0)) == 1
     assert not (workspace.folder / "datasets" / "cups.partial").exists() and own.is_file()
+
+
+def test_leftovers_that_go_or_stay_meanwhile_stop_nothing(workspace, monkeypatch):
+    for name in ("a.partial", "b.partial", "c.partial"):
+        (workspace.folder / "models" / name).mkdir()
+    remove = shutil.rmtree
+
+    def not_this_one(path, *rest, **more):
+        if path.name == "b.partial":
+            raise PermissionError(errno.EACCES, "another's", str(path))
+        remove(path, *rest, **more)
+
+    monkeypatch.setattr(shutil, "rmtree", not_this_one)
+    assert len(workspace.remove_leftovers(0)) == 2
+    assert [path.name for path in (workspace.folder / "models").iterdir()] == ["b.partial"]
 
 
 def test_the_lock_ends_with_its_process(workspace):
