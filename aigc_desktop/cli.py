@@ -179,12 +179,11 @@ def models_import(options: argparse.Namespace, workspace: Workspace, shell: Shel
 
 def models_list(_options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
     """List the imported models."""
-    for model in workspace.models():
-        info = model.info
+    for model, info in shell.readable(workspace.models()):
         size = f"{info.parameters / 1e6:,.0f} M"
         line = "\t".join((model.id, info.kind, info.architecture, size, readable_size(info.bytes), info.licence))
         shell.row({"id": model.id, **asdict(info)}, line)
-    return DONE
+    return shell.code
 
 
 def models_starter(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
@@ -207,8 +206,7 @@ def evaluate(options: argparse.Namespace, workspace: Workspace, shell: Shell) ->
 
 def runs(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
     """List the trained models, or show one."""
-    for run in [workspace.run(options.run)] if options.run else workspace.runs():
-        info = run.info
+    for run, info in shell.readable([workspace.run(options.run)] if options.run else workspace.runs()):
         shell.row(
             {"id": run.id, **asdict(info), "checkpoints": run.checkpoints()},
             f"{run.id}\t{info.task}\t{status_words(info)}\t{info.step}/{info.total}\t{info.title}",
@@ -216,7 +214,7 @@ def runs(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int
         if options.run:
             for name in run.checkpoints():
                 shell.say(f"  {name}{' *' if name == info.best else ''}")
-    return DONE
+    return shell.code
 
 
 def rehearse(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:

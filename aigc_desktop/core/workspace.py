@@ -82,11 +82,18 @@ class Workspace:
 
     # data sets
 
-    def datasets(self) -> list[Dataset]:
-        """Return the data sets, newest first."""
+    def datasets(self, unreadable: list[OSError | UserError] | None = None) -> list[Dataset]:
+        """Return the data sets that can be read, newest first; why others cannot is put into `unreadable`."""
         from aigc_desktop.core.dataset import Dataset  # brings numpy, which the start of the window does without
 
-        return [Dataset(path.parent) for path in self._newest_first("datasets/*/dataset.json")]
+        found = []
+        for path in self._newest_first("datasets/*/dataset.json"):
+            try:
+                found.append(Dataset(path.parent))
+            except (OSError, UserError) as error:  # a damaged one hides no other
+                if unreadable is not None:
+                    unreadable.append(error)
+        return found
 
     def dataset(self, dataset_id: str) -> Dataset:
         """Return the data set with this id; UserError if it is not there."""
@@ -178,8 +185,12 @@ class Workspace:
         return self.folder / parent / name
 
     def _newest_first(self, pattern: str) -> list[Path]:
-        found = [path for path in self.folder.glob(pattern) if path.parent.suffix != PARTIAL]
-        return sorted(found, key=lambda path: _made(path.parent), reverse=True)
+        made: dict[Path, tuple[str, int]] = {}
+        for path in self.folder.glob(pattern):
+            if path.parent.suffix != PARTIAL:
+                with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+                    made[path] = _made(path.parent)
+        return sorted(made, key=lambda path: made[path], reverse=True)
 
 
 def _made(folder: Path) -> tuple[str, int]:
