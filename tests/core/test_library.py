@@ -232,8 +232,9 @@ def test_a_folder_that_may_not_be_read_hides_no_other(library, monkeypatch):
 
     library.close()
     (library.folder / "index.sqlite").unlink()
-    monkeypatch.setattr(os, "scandir", refuse)
-    again = Library(library.folder.parent)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", refuse)
+        again = Library(library.folder.parent)
     assert again.count() == len([card for card in cards if library.path(card).parent != closed]) > 0
     assert again.damaged == [closed]
     again.close()
