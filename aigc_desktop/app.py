@@ -66,8 +66,10 @@ def main(arguments: list[str]) -> int:
     if not instance.first:
         instance.forward(files)
         return 0
-    start_logging()
-    trace = watch_for_crashes()
+    trace = ""
+    with suppress(OSError):  # a disk that is full or may not be written keeps no window shut
+        start_logging()
+        trace = watch_for_crashes()
     preferences = load_preferences()
     use_language(preferences.language)
     theme = Theme(application, preferences)

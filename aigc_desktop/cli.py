@@ -16,12 +16,12 @@ from typing import Any, TypeAlias
 
 from aigc_desktop import __version__
 from aigc_desktop.core import paths
-from aigc_desktop.core.config import check, describe
-from aigc_desktop.core.errors import UserError, readable_size
-from aigc_desktop.core.events import Failed, Result
-from aigc_desktop.core.family import Plan, Task
+from aigc_desktop.core.config import check
+from aigc_desktop.core.errors import UserError, failure_of, readable_size
+from aigc_desktop.core.events import Failed, Finished, Result
+from aigc_desktop.core.family import Plan
 from aigc_desktop.core.fields import ConfigError
-from aigc_desktop.core.i18n import LANGUAGES, _, language, set_language
+from aigc_desktop.core.i18n import _, language, set_language
 from aigc_desktop.core.machine import THREADS_VARIABLE, usable_cores
 from aigc_desktop.core.offline import go_offline
 from aigc_desktop.core.request import JobRequest
@@ -32,7 +32,7 @@ from aigc_desktop.core.workspace import Workspace, is_name
 from aigc_desktop.data_commands import add_data_commands
 from aigc_desktop.edit_commands import add_edit_commands, take_steps
 from aigc_desktop.explore_commands import add_explore_commands
-from aigc_desktop.flags import add_fields, given, say_in_our_language
+from aigc_desktop.flags import Parser, add_fields, common_flags, given, say_in_our_language, tasks_help
 from aigc_desktop.measuring import evaluate_run
 from aigc_desktop.terminal import DONE, FAILED, WRONG, Shell
 
@@ -41,27 +41,40 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code."""
     go_offline()
     os.environ.setdefault(THREADS_VARIABLE, str(usable_cores()))  # no window needs a core of its own
-    common, _rest = _common_flags().parse_known_args(arguments)
-    set_language(common.language or load_preferences().language)
+    set_language(load_preferences().language)
     say_in_our_language()
-    folder = Path(common.workspace).absolute() if common.workspace else paths.default_workspace()
-    shell = Shell(common.json)
+    shell = Shell("--json" in arguments)
     try:
-        arguments, steps = take_steps(arguments)
-        given_here = argparse.Namespace(steps=steps)
-        parser = _parser(arguments, folder)
-        options, unknown = parser.parse_known_args(arguments, given_here)
-        if unknown and options.command is generate:
-            _maker(Workspace(folder), options.run)  # its flags are not known where there is no such model: say that
-        if unknown:
-            parser.error(_("unrecognized arguments: %s") % " ".join(unknown))
-        code: int = options.command(options, Workspace.open(folder), shell)
+        return _run(arguments, shell)
     except UserError as error:
         shell.complain(error.message, error.hint)
         return WRONG
     except BrokenPipeError:  # `| head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
+    except Exception as error:  # noqa: BLE001 - the border of what is done outside of jobs
+        shell.show(failed := failure_of(error))
+        if not isinstance(error, OSError):
+            print(failed.details, file=sys.stderr)
+        return FAILED
+
+
+def _run(arguments: Sequence[str], shell: Shell) -> int:
+    common, _rest = common_flags().parse_known_args(arguments)
+    if common.language:
+        set_language(common.language)
+    folder = Path(common.workspace).absolute() if common.workspace else paths.default_workspace()
+    arguments, steps = take_steps(arguments)
+    parser = _parser(arguments, folder)
+    options, unknown = parser.parse_known_args(arguments, argparse.Namespace(steps=steps))
+    if options.command is train:
+        _need_family(options)
+    if unknown and options.command is generate:
+        _maker(Workspace(folder), options.run)  # its flags are not known where there is no such model: say that
+    if unknown:
+        parser.prog += f" {arguments[0]}"
+        parser.error(_("unrecognized arguments: %s") % " ".join(unknown))
+    code: int = options.command(options, Workspace.open(folder), shell)
     return code
 
 
@@ -81,11 +94,6 @@ def train(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> in
             )
         run = workspace.run(options.resume)
         return shell.drive(JobRequest(run.info.task, run.config_values, str(workspace.folder), str(run.folder)))
-    if not options.family:
-        raise UserError(
-            _("Name the kind of model to train."),
-            _("Choose one of: {names}.").format(names=", ".join(options.families)),
-        )
     task = f"{options.family}.train"
     plan = make_plan(task, given(options), options.preset, workspace)
     presets = ["auto", *(preset.name for preset in plan.presets)]
@@ -100,6 +108,15 @@ def train(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> in
     run = workspace.new_run(task, plan.values, options.title or "")
     shell.say(_("Run: {id}").format(id=run.id))
     return shell.drive(JobRequest(task, plan.values, str(workspace.folder), str(run.folder)))
+
+
+def _need_family(options: argparse.Namespace) -> None:
+    """Raise UserError unless a training is told what to train."""
+    if options.resume or options.family in options.families:
+        return
+    wrong = _("There is no kind of model “{name}”.").format(name=options.family)
+    way_out = _("Choose one of: {names}.").format(names=", ".join(options.families))
+    raise UserError(wrong if options.family else _("Name the kind of model to train."), way_out)
 
 
 def generate(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
@@ -152,6 +169,7 @@ def _maker(workspace: Workspace, name: str) -> tuple[str, str]:
 
 def models_import(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
     """Import a published model from a disk."""
+    workspace.remove_leftovers()
     values = {**given(options), "source": str(Path(options.path).absolute())}
     result = shell.run(JobRequest("models.import", values, str(workspace.folder)))
     if shell.code == DONE and result is not None:
@@ -161,12 +179,11 @@ def models_import(options: argparse.Namespace, workspace: Workspace, shell: Shel
 
 def models_list(_options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
     """List the imported models."""
-    for model in workspace.models():
-        info = model.info
+    for model, info in shell.readable(workspace.models()):
         size = f"{info.parameters / 1e6:,.0f} M"
         line = "\t".join((model.id, info.kind, info.architecture, size, readable_size(info.bytes), info.licence))
         shell.row({"id": model.id, **asdict(info)}, line)
-    return DONE
+    return shell.code
 
 
 def models_starter(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
@@ -189,8 +206,7 @@ def evaluate(options: argparse.Namespace, workspace: Workspace, shell: Shell) ->
 
 def runs(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
     """List the trained models, or show one."""
-    for run in [workspace.run(options.run)] if options.run else workspace.runs():
-        info = run.info
+    for run, info in shell.readable([workspace.run(options.run)] if options.run else workspace.runs()):
         shell.row(
             {"id": run.id, **asdict(info), "checkpoints": run.checkpoints()},
             f"{run.id}\t{info.task}\t{status_words(info)}\t{info.step}/{info.total}\t{info.title}",
@@ -198,7 +214,7 @@ def runs(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int
         if options.run:
             for name in run.checkpoints():
                 shell.say(f"  {name}{' *' if name == info.best else ''}")
-    return DONE
+    return shell.code
 
 
 def rehearse(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
@@ -215,12 +231,13 @@ def rehearse(options: argparse.Namespace, workspace: Workspace, shell: Shell) ->
             files: list[Path] = end.value
             break
         shell.say(f"\n{title}")
-        result = shell.run(request)
+        result = shell.run(request, more=True)
         if shell.code != DONE:
             return shell.code
     shell.say("\n" + _("The results:"))
     for file in files:
         shell.row({"file": str(file)}, str(file))
+    shell.show(Finished())
     return DONE
 
 
@@ -246,13 +263,13 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _parser(arguments: Sequence[str], folder: Path) -> argparse.ArgumentParser:
     """Return the parser; only the named command gets the flags that cost an import of the engine."""
-    parser = argparse.ArgumentParser("aigc-desktop", description=_("An offline generative studio."))
+    parser: argparse.ArgumentParser = Parser("aigc-desktop", description=_("An offline generative studio."))
     parser.add_argument(
         "--version", action="version", version=f"AIGC Desktop {__version__}",
         help=_("show program's version number and exit"),
     )  # fmt: skip
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    common = _common_flags()
+    common = common_flags()
     wanted = set(arguments)
     data = commands.add_parser("data", help=_("import and look at data sets"))
     add_data_commands(data.add_subparsers(required=True), common, wanted)
@@ -333,15 +350,6 @@ def _add_model_commands(commands: Commands, common: argparse.ArgumentParser, fie
     shipped.set_defaults(command=models_starter)
 
 
-def _common_flags() -> argparse.ArgumentParser:
-    """Return the flags every command has."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--json", action="store_true", help=_("print one JSON object a line"))
-    parser.add_argument("--workspace", metavar="FOLDER", help=_("the workspace; also AIGC_DESKTOP_WORKSPACE"))
-    parser.add_argument("--language", choices=["system", *LANGUAGES], help=_("language of the messages"))
-    return parser
-
-
 def _add_families(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
     from aigc_desktop.engine.catalog import load_families
 
@@ -352,7 +360,7 @@ def _add_families(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> 
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = summaries
     parser.set_defaults(families=list(families))
-    parser.add_argument("family", nargs="?", choices=list(families), metavar="FAMILY")
+    parser.add_argument("family", nargs="?", metavar="FAMILY")
     parser.add_argument("--resume", metavar="RUN", help=_("go on with this run"))
     parser.add_argument(
         "--preset", default="auto", help=_("starting point of the settings; auto chooses by data and machine")
@@ -379,18 +387,7 @@ def _add_generate_fields(parser: argparse.ArgumentParser, arguments: Sequence[st
             family = load_families()[family_name]
             making = [task for task in family.tasks if task.group == "create"]
             parser.formatter_class = argparse.RawDescriptionHelpFormatter
-            parser.description = _tasks_of(making)
+            parser.description = tasks_help(making)
             seen |= {"checkpoint"} if field == "model" else set()
             for task in making:
                 seen |= set(add_fields(parser, task.config, skip=seen))
-
-
-def _tasks_of(tasks: Sequence[Task]) -> str:
-    """Return a line for each task that makes something, with the flags that not all of them have."""
-    fields = {task.name: [spec.name for spec in describe(task.config)] for task in tasks}
-    lines = []
-    for task in tasks:
-        own = [name for name in fields[task.name] if not all(name in others for others in fields.values())]
-        flags = " ".join(f"--{name.replace('_', '-')}" for name in own)
-        lines.append(f"  --task {task.name}: {_(task.title)}" + (f" ({flags})" if flags else ""))
-    return "\n".join(lines)

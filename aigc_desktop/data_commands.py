@@ -77,7 +77,7 @@ def data_import(options: argparse.Namespace, workspace: Workspace, shell: Shell)
             problems |= error.problems
     if problems:
         return shell.refuse(problems)
-    found = shell.run(JobRequest("data.scan", scan, str(workspace.folder)))
+    found = shell.run(JobRequest("data.scan", scan, str(workspace.folder)), more=True)
     if shell.code != DONE or found is None:
         return shell.code
     for problem in found["first_problems"][:TOLD]:
@@ -93,8 +93,8 @@ def data_import(options: argparse.Namespace, workspace: Workspace, shell: Shell)
 
 def data_inspect(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
     """List the data sets, or show one."""
-    chosen = [workspace.dataset(options.dataset)] if options.dataset else workspace.datasets()
-    for dataset in chosen:
+    unreadable: list[OSError | UserError] = []
+    for dataset in [workspace.dataset(options.dataset)] if options.dataset else workspace.datasets(unreadable):
         info = dataset.info
         shell.row(asdict(info), f"{info.id}\t{info.kind}\t{info.usable}/{info.found}\t{info.title}")
         if options.dataset:
@@ -102,7 +102,8 @@ def data_inspect(options: argparse.Namespace, workspace: Workspace, shell: Shell
                 shell.say(f"  {_(TITLES.get(problem, problem))}: {count}")
             for name, count in zip(info.classes, info.class_counts, strict=False):
                 shell.say(f"  {name}: {count}")
-    return DONE
+    shell.regret(*unreadable)
+    return shell.code
 
 
 def data_label(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:

@@ -13,7 +13,7 @@ from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.flags import add_fields, given
+from aigc_desktop.flags import Parser, add_fields, given
 from aigc_desktop.terminal import DONE, FAILED, Shell
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def take_steps(arguments: Sequence[str]) -> tuple[list[str], list[dict[str, Any]
         part, words = words[1:end], words[end:]
         if not part:
             raise UserError(_("After --do stands the name of an edit."), _("See aigc-desktop edit --help."))
-        parser = argparse.ArgumentParser(f"aigc-desktop edit … {DO} {part[0]}", allow_abbrev=False)
+        parser = Parser(f"aigc-desktop edit … {DO} {part[0]}", allow_abbrev=False)
         operation = operation_named(part[0])
         parser.description = _(operation.summary)
         add_fields(parser, operation.config, skip=set())

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 from aigc_desktop.core.config import TaskConfig, describe
+from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.family import Task
 from aigc_desktop.core.fields import FieldKind, FieldSpec
-from aigc_desktop.core.i18n import N_, _
+from aigc_desktop.core.i18n import LANGUAGES, N_, _
 
 WORDS = (
     N_("usage: "), N_("positional arguments"), N_("options"), N_("show this help message and exit"),
@@ -18,6 +21,23 @@ WORDS = (
     N_("expected at most one argument"), N_("not allowed with argument %s"),
 )  # fmt: skip
 """What argparse says by itself."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says in one sentence what is wrong with the arguments; the whole usage, of up to a hundred flags, hides it."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise UserError, in place of the end of the process."""
+        raise UserError(message, _("“{command} --help” tells what can be given.").format(command=self.prog))
+
+
+def common_flags() -> Parser:
+    """Return the flags every command has."""
+    parser = Parser("aigc-desktop", add_help=False, allow_abbrev=False)
+    parser.add_argument("--json", action="store_true", help=_("print one JSON object a line"))
+    parser.add_argument("--workspace", metavar="FOLDER", help=_("the workspace; also AIGC_DESKTOP_WORKSPACE"))
+    parser.add_argument("--language", choices=["system", *LANGUAGES], help=_("language of the messages"))
+    return parser
 
 
 def say_in_our_language() -> None:
@@ -63,3 +83,14 @@ def _limit(number: float | None) -> str:
 def given(options: argparse.Namespace) -> dict[str, Any]:
     """Return the fields that stand on the command line."""
     return {name.removeprefix("field_"): value for name, value in vars(options).items() if name.startswith("field_")}
+
+
+def tasks_help(tasks: Sequence[Task]) -> str:
+    """Return a line for each task that makes something, with the flags that not all of them have."""
+    fields = {task.name: [spec.name for spec in describe(task.config)] for task in tasks}
+    lines = []
+    for task in tasks:
+        own = [name for name in fields[task.name] if not all(name in others for others in fields.values())]
+        flags = " ".join(f"--{name.replace('_', '-')}" for name in own)
+        lines.append(f"  --task {task.name}: {_(task.title)}" + (f" ({flags})" if flags else ""))
+    return "\n".join(lines)

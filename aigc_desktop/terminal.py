@@ -6,13 +6,13 @@ import dataclasses
 import json
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from aigc_desktop.core.errors import readable_size
+from aigc_desktop.core.errors import UserError, failure_of, readable_size
 from aigc_desktop.core.events import (
     Checkpoint,
     Event,
@@ -27,10 +27,13 @@ from aigc_desktop.core.events import (
 )
 from aigc_desktop.core.family import Plan
 from aigc_desktop.core.i18n import _, language
+from aigc_desktop.core.model import Model
 from aigc_desktop.core.request import JobRequest
+from aigc_desktop.core.run import Run
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 BAR_WIDTH = 24
+RecordedT = TypeVar("RecordedT", Run, Model)
 KEEPS_NOTHING = {"data.scan", "data.freeze", "models.import", "evaluate.run"}
 """Jobs of which a stop leaves nothing, here on the command line."""
 
@@ -49,13 +52,16 @@ class Shell:
         self.run(request)
         return self.code
 
-    def run(self, request: JobRequest) -> dict[str, Any] | None:
-        """Run a job, show its events and return the data of its last Result, if it had one."""
+    def run(self, request: JobRequest, more: bool = False) -> dict[str, Any] | None:
+        """Run a job, show its events and return the data of its last Result, if it had one.
+
+        With `more` the command goes on after it: that it finished is not shown, as one end is told of each command.
+        """
         result = None
         for event in self._interruptible(dataclasses.replace(request, language=language())):
             if isinstance(event, Stopped) and request.task in KEEPS_NOTHING:
                 self.show(event, _("Stopped; nothing was kept."))
-            else:
+            elif not (more and isinstance(event, Finished)):
                 self.show(event)
             match event:
                 case Result(data=data):
@@ -113,6 +119,22 @@ class Shell:
             print(json.dumps({"error": message, "hint": hint}, ensure_ascii=False), flush=True)
         else:
             print(f"{message}\n{hint}".strip(), file=sys.stderr, flush=True)
+
+    def readable(self, recorded: Iterable[RecordedT]) -> Iterator[tuple[RecordedT, Any]]:
+        """Yield runs or models with their records; those whose record cannot be read are told, and hide no other."""
+        for each in recorded:
+            try:
+                info = each.info
+            except (OSError, UserError) as error:
+                self.regret(error)
+                continue
+            yield each, info
+
+    def regret(self, *errors: Exception) -> None:
+        """Say what could not be listed; the command goes on, and fails in the end."""
+        for failed in map(failure_of, errors):
+            self.complain(failed.message, failed.hint)
+            self.code = FAILED
 
     def refuse(self, problems: dict[str, str]) -> int:
         """Say what is wrong with each setting, by its flag, and return the exit code for that."""

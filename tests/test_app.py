@@ -86,6 +86,18 @@ def test_the_window_opens_and_closes_with_code_0(tmp_path):
     assert (tmp_path / "工作区" / "runs").is_dir()
 
 
+@pytest.mark.parametrize("variable", ["AIGC_DESKTOP_CONFIG", "AIGC_DESKTOP_CACHE"])
+def test_the_window_opens_where_settings_or_logs_cannot_be_written(tmp_path, monkeypatch, variable):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(variable, str(tmp_path / "file" / "below"))
+    done = subprocess.run(
+        [sys.executable, "-c", CLOSE_SOON, "--workspace", str(tmp_path / "work")],
+        env={**os.environ, "QT_QPA_PLATFORM": "offscreen"}, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
+    assert (tmp_path / "work" / "runs").is_dir()
+
+
 QUIT_WHEN_ASKED = """
 import sys
 from PySide6.QtCore import QTimer

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from tokenize import TokenError
@@ -121,7 +121,8 @@ class Dataset:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.info = read_record(folder / "dataset.json", DatasetInfo)
+        # a folder that was copied or renamed is known by its name, whatever it was called when it was imported
+        self.info = replace(read_record(folder / "dataset.json", DatasetInfo), id=folder.name)
 
     @property
     def id(self) -> str:

@@ -19,7 +19,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from aigc_desktop.core.events import Event, Failed, Finished, Stopped
 from aigc_desktop.core.family import TaskSpec
@@ -45,10 +45,9 @@ class EngineProcess:
     """One engine process. `events` blocks and belongs to one thread; the control calls may come from any."""
 
     def __init__(self, command: list[str], log: Path) -> None:
-        log.parent.mkdir(parents=True, exist_ok=True)
         self.log = log
-        self._log_start = log.stat().st_size if log.exists() else 0
-        with log.open("ab") as errors:
+        with _appended(log) as errors:
+            self._log_start = errors.tell()
             self.process = subprocess.Popen(
                 [*command, "--worker"],
                 stdin=subprocess.PIPE,
@@ -178,3 +177,12 @@ class EngineProcess:
             f.seek(max(self._log_start, self.log.stat().st_size - limit))
             return f.read(limit).decode("utf-8", "replace")
         return ""
+
+
+def _appended(log: Path) -> IO[bytes]:
+    """Return the log open at its end; nowhere where it cannot be written, as the work does not need it."""
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        return log.open("ab")
+    except OSError:
+        return open(os.devnull, "ab")

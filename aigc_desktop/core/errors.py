@@ -7,14 +7,25 @@ import traceback
 
 from aigc_desktop.core.events import Failed
 from aigc_desktop.core.i18n import N_, _
+from aigc_desktop.core.partial import known_path
 
 _REASONS = {
-    errno.ENOENT: N_("it is not there"), errno.EACCES: N_("permission is missing"),
-    errno.EPERM: N_("permission is missing"), errno.ELOOP: N_("the link leads back to itself"),
-    errno.ENAMETOOLONG: N_("the name is too long"), errno.EROFS: N_("the disk can only be read"),
-    errno.EIO: N_("the disk cannot read or write it"), errno.ENOTDIR: N_("a part of the path is no folder"),
-    errno.EEXIST: N_("a file of this name is in the way"), errno.EMFILE: N_("too many files are open"),
+    "ENOENT": N_("it is not there"), "EACCES": N_("permission is missing"), "EPERM": N_("permission is missing"),
+    "ELOOP": N_("the link leads back to itself"), "ENAMETOOLONG": N_("the name is too long"),
+    "EROFS": N_("the disk can only be read"), "EIO": N_("the disk cannot read or write it"),
+    "ENOTDIR": N_("a part of the path is no folder"), "EISDIR": N_("it is a folder"),
+    "EEXIST": N_("a file of this name is in the way"), "ENOTEMPTY": N_("a folder of this name is in the way"),
+    "EMFILE": N_("too many files are open"), "ENFILE": N_("too many files are open"),
+    "EBUSY": N_("another program is using it"), "ETXTBSY": N_("another program is using it"),
+    "EXDEV": N_("it lies on another disk"), "EINVAL": N_("the disk does not allow this"),
+    "ENOTSUP": N_("the disk does not allow this"), "EFBIG": N_("the disk takes no file of this size"),
+    "ENODEV": N_("the disk is not connected"), "ENXIO": N_("the disk is not connected"),
+    "ESTALE": N_("the network folder is not connected"), "ENOTCONN": N_("the network folder is not connected"),
+    "ETIMEDOUT": N_("the network folder does not answer"),
 }  # fmt: skip
+"""What the system's reasons are called for people, by the names of `errno`, of which no system has all."""
+_REASON_OF = {getattr(errno, name): reason for name, reason in _REASONS.items() if hasattr(errno, name)}
+_OF_THE_NAME = {errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP}
 
 
 class UserError(Exception):
@@ -43,7 +54,7 @@ class OutOfSpace(UserError):
     def __init__(self, needed: int = 0, free: int = 0, where: str = "") -> None:
         if needed:
             message = _("Not enough space on the disk: {needed} needed, {free} free in {where}.").format(
-                needed=readable_size(needed), free=readable_size(free), where=where
+                needed=readable_size(needed), free=readable_size(free), where=known_path(where)
             )
         else:
             message = _("The disk is full.")
@@ -83,24 +94,8 @@ def _known_failure(error: BaseException) -> tuple[str, str, str]:
     if isinstance(error, OSError) and error.errno in _FULL:
         full = OutOfSpace()
         return full.kind, full.message, full.hint
-    if isinstance(error, PermissionError):
-        return (
-            "PermissionError",
-            _("No permission to use {path}.").format(path=error.filename or "?"),
-            _("Choose a folder that you may read and write."),
-        )
-    if isinstance(error, FileNotFoundError):
-        return (
-            "FileNotFoundError",
-            _("{path} is not there any more.").format(path=error.filename or "?"),
-            _("Put it back or choose another one."),
-        )
     if isinstance(error, OSError):
-        return (
-            "OSError",
-            _("The disk reported an error: {reason}.").format(reason=system_reason(error)),
-            _("Check the disk, or choose another folder, then try again."),
-        )
+        return _disk_failure(error)
     return (
         name,
         _("Something went wrong inside the program: {reason}").format(reason=_first_line(error)),
@@ -108,9 +103,25 @@ def _known_failure(error: BaseException) -> tuple[str, str, str]:
     )
 
 
+def _disk_failure(error: OSError) -> tuple[str, str, str]:
+    """Return (kind, message, hint) of what the system refused, with the path where the system names it."""
+    path = known_path(error.filename) if isinstance(error.filename, str) and error.filename else ""
+    if isinstance(error, PermissionError):
+        message = _("No permission to use {path}.").format(path=path or "?")
+        return "PermissionError", message, _("Choose a folder that you may read and write.")
+    if isinstance(error, FileNotFoundError):
+        message = _("{path} is not there any more.").format(path=path or "?")
+        return "FileNotFoundError", message, _("Put it back or choose another one.")
+    if path and error.errno in _OF_THE_NAME:
+        message = _("{path} cannot be used: {reason}.").format(path=path, reason=system_reason(error))
+        return "OSError", message, _("Choose another name or another folder, then try again.")
+    message = _("The disk reported an error: {reason}.").format(reason=system_reason(error))
+    return "OSError", message, _("Check the disk, or choose another folder, then try again.")
+
+
 def system_reason(error: OSError) -> str:
     """Return why the system refused, in the user's language; in the system's own words where it is a rare reason."""
-    known = _REASONS.get(error.errno or 0)
+    known = _REASON_OF.get(error.errno or 0)
     return _(known) if known else error.strerror or str(error)
 
 

@@ -16,8 +16,8 @@ from typing import IO, Any
 
 from aigc_desktop.core.errors import OutOfSpace, UserError
 from aigc_desktop.core.i18n import _
+from aigc_desktop.core.partial import PARTIAL
 
-PARTIAL = ".partial"
 _MANY_FILES = 100
 _RESERVED = {
     "con",

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shutil
 import threading
 import time
 import uuid
@@ -22,8 +23,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from aigc_desktop.core.card import EXTENSIONS, Card, changed, clean_tags, clean_title, read_card, write_card
-from aigc_desktop.core.errors import UserError
-from aigc_desktop.core.files import atomic_file
+from aigc_desktop.core.errors import UserError, failure_of
+from aigc_desktop.core.files import atomic_file, damaged_file
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.library_index import Facet, IndexDamaged, LibraryIndex, Query
 
@@ -99,7 +100,7 @@ class Library:
             excerpt=content.decode("utf-8", "replace")[:EXCERPT] if kind == "text" else "", **facts,
         )  # fmt: skip
         with self._lock:
-            self._shard(item).mkdir(exist_ok=True)
+            self._shard(item).mkdir(parents=True, exist_ok=True)
             with atomic_file(self.path(card), sync_name=False) as f:
                 f.write(content)
             self._save([card])
@@ -120,13 +121,8 @@ class Library:
     # finding
 
     def get(self, item: str) -> Card:
-        """Return the card of a work, from its file; UserError if there is none."""
-        try:
-            return read_card(self._card_path(item))
-        except (OSError, ValueError, TypeError):
-            raise UserError(
-                _("This work is not in the library any more."), _("Look in the trash, or choose another one.")
-            ) from None
+        """Return the card of a work, from its file; UserError if there is none or it cannot be read."""
+        return _kept(self._card_path(item))
 
     def path(self, card: Card) -> Path:
         """Return the file of a work."""
@@ -165,16 +161,30 @@ class Library:
     # deleting
 
     def delete(self, ids: Sequence[str]) -> list[str]:
-        """Move works to the trash and return their ids; `restore` brings them back."""
+        """Move works to the trash and return their ids; `restore` brings them back.
+
+        One that is gone already, or whose card is damaged, is only taken off the list; its files stay where they are.
+        """
+        moved, listed = [], []
         with self._lock:
-            cards = [self.get(item) for item in dict.fromkeys(ids)]
-            for card in cards:
-                # the card first: a work without its card is no work, so a crash in between leaves it deleted
-                os.replace(self._card_path(card.id), self.trash / f"{card.id}.json")
-                with contextlib.suppress(FileNotFoundError):
-                    os.replace(self.path(card), self.trash / card.file)
-            self._change(lambda index: index.drop([card.id for card in cards]), {card.id[:2] for card in cards})
-        return [card.id for card in cards]
+            self.trash.mkdir(parents=True, exist_ok=True)
+            try:
+                for item in dict.fromkeys(ids):
+                    try:
+                        self._to_trash(read_card(self._card_path(item)))
+                        moved.append(item)
+                    except (FileNotFoundError, ValueError, TypeError):
+                        pass
+                    listed.append(item)
+            finally:  # where one cannot be moved, those before it have been
+                self._change(lambda index: index.drop(listed), {item[:2] for item in listed})
+        return moved
+
+    def _to_trash(self, card: Card) -> None:
+        # the card first: a work without its card is no work, so a crash in between leaves it deleted
+        os.replace(self._card_path(card.id), self.trash / f"{card.id}.json")
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(self.path(card), self.trash / card.file)
 
     def restore(self, ids: Sequence[str]) -> list[Card]:
         """Bring works back from the trash; those that are not in it are left out."""
@@ -200,7 +210,10 @@ class Library:
         with self._lock:
             count = len(self.trashed())
             for path in list(self.trash.iterdir()):
-                path.unlink(missing_ok=True)
+                if path.is_dir() and not path.is_symlink():  # not ours, but in a trash all the same
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)
         return count
 
     # the index
@@ -209,7 +222,7 @@ class Library:
         """Make the index again from the cards."""
         with self._lock:
             self._index.close()
-            self._set_aside()
+            _set_aside(self._index_path)
             self._index = LibraryIndex(self._index_path)
             self._agree()
             self.rebuilt += 1
@@ -225,18 +238,11 @@ class Library:
         except IndexDamaged:
             with contextlib.suppress(AttributeError):
                 self._index.close()
-            self._set_aside()
+            _set_aside(self._index_path)
             self._index = LibraryIndex(self._index_path)
             self._agree()
             self.rebuilt += 1
         return self._index
-
-    def _set_aside(self) -> None:
-        """Move a damaged index away: it is never written over, and only the last one is kept."""
-        for ending in ("", "-journal"):
-            with contextlib.suppress(FileNotFoundError):
-                path = Path(f"{self._index_path}{ending}")
-                os.replace(path, Path(f"{self.folder / 'index.damaged'}{ending}"))
 
     def _agree(self) -> None:
         """Bring the index into step with the folders of cards that have changed since it was written."""
@@ -247,22 +253,14 @@ class Library:
             return
         with self._index.change():
             for shard in outdated:
-                cards = list(self._cards_in(shard))
+                try:
+                    cards = list(_cards_in(self.items / shard, self.damaged))
+                except OSError:  # a folder that may not be read hides no other; what is known of it stays
+                    self.damaged.append(self.items / shard)
+                    continue
                 self._index.drop(self._index.ids_in(shard) - {card.id for card in cards})
                 _put_all(self._index, cards)
                 self._index.set_shard(shard, states.get(shard, 0))
-
-    def _cards_in(self, shard: str) -> Iterator[Card]:
-        folder = self.items / shard
-        names = {entry.name for entry in os.scandir(folder)} if folder.is_dir() else set()
-        for name in sorted(name for name in names if name.endswith(".json")):
-            try:
-                card = read_card(folder / name)
-            except (OSError, ValueError, TypeError):
-                self.damaged.append(folder / name)
-                continue
-            if f"{card.id}.json" == name and card.id[:2] == shard and card.file in names:
-                yield card
 
     def _edit(self, ids: Sequence[str], **changes: Any) -> list[Card]:
         with self._lock:
@@ -278,7 +276,7 @@ class Library:
 
     def _change(self, change: Callable[[LibraryIndex], None], shards: set[str]) -> None:
         # the system's own times are as coarse as its clock ticks, so two changes can look like one; ours are not
-        states = {shard: time.time_ns() for shard in shards}
+        states = {shard: time.time_ns() for shard in shards if (self.items / shard).is_dir()}
         for shard, mtime in states.items():
             os.utime(self.items / shard, ns=(mtime, mtime))
         try:
@@ -302,6 +300,41 @@ class Library:
 
     def _card_path(self, item: str) -> Path:
         return self._shard(item) / f"{item}.json"
+
+
+def _kept(path: Path) -> Card:
+    """Return the card in a file; UserError when it is not there, damaged or may not be read."""
+    try:
+        return read_card(path)
+    except FileNotFoundError:
+        raise UserError(
+            _("This work is not in the library any more."), _("Look in the trash, or choose another one.")
+        ) from None
+    except (ValueError, TypeError):
+        raise damaged_file(path) from None
+    except OSError as error:
+        failed = failure_of(error)
+        raise UserError(failed.message, failed.hint) from error
+
+
+def _cards_in(shard: Path, damaged: list[Path]) -> Iterator[Card]:
+    """Yield the cards in a folder whose works are there; those that cannot be read are put into `damaged`."""
+    names = {entry.name for entry in os.scandir(shard)} if shard.is_dir() else set()
+    for name in sorted(name for name in names if name.endswith(".json")):
+        try:
+            card = read_card(shard / name)
+        except (OSError, ValueError, TypeError):
+            damaged.append(shard / name)
+            continue
+        if f"{card.id}.json" == name and card.id[:2] == shard.name and card.file in names:
+            yield card
+
+
+def _set_aside(index: Path) -> None:
+    """Move a damaged index away: it is never written over, and only the last one is kept."""
+    for ending in ("", "-journal"):
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(Path(f"{index}{ending}"), Path(f"{index.with_name('index.damaged')}{ending}"))
 
 
 def _put_all(index: LibraryIndex, cards: list[Card]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import faulthandler
 import getpass
+import io
 import logging
 import logging.handlers
 import platform
@@ -18,6 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO
 
+from aigc_desktop.core.files import atomic_file
 from aigc_desktop.core.paths import cache_dir
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -110,13 +112,16 @@ def write_report(path: Path, details: str, facts: str, *, private: bool = False)
     Without `private` the user's name and home folder are taken out of everything, also out of older logs.
     """
     clean = (lambda text: text) if private else scrub
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as report:
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as report:
         report.writestr("details.txt", clean(details))
         report.writestr("facts.txt", clean(facts))
         for log in sorted(logs_dir().glob("*")):
             if log.is_file() and log.suffix in (".log", ".txt"):
                 report.writestr(f"logs/{log.name}", clean(log.read_text(encoding="utf-8", errors="replace")))
         report.writestr("created.txt", f"{datetime.now():%Y-%m-%d %H:%M}\n")
+    with atomic_file(path) as f:
+        f.write(whole.getvalue())
 
 
 class _Scrubbing(logging.Formatter):

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from aigc_desktop.core.errors import UserError
-from aigc_desktop.core.files import PARTIAL, atomic_folder, folder_size, need_space
+from aigc_desktop.core.files import atomic_folder, folder_size, need_space
 from aigc_desktop.core.i18n import _
+from aigc_desktop.core.partial import PARTIAL
 
 _CHUNK = 4 << 20
 

@@ -86,10 +86,8 @@ def check_preferences(values: Any) -> Preferences:
 def load_preferences(folder: Path | None = None) -> Preferences:
     """Return the saved preferences; a damaged file is set aside as `.damaged` and the defaults are used."""
     path = _file(folder)
-    if not path.is_file():
-        return Preferences()
     try:
-        return check_preferences(read_json(path))
+        return check_preferences(read_json(path)) if path.is_file() else Preferences()
     except OSError:
         return Preferences()  # unreadable is not damaged: it stays where it is
     except UserError:

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aigc_desktop.core.errors import UserError, system_reason
-from aigc_desktop.core.files import PARTIAL, readable_path, safe_name, write_json
+from aigc_desktop.core.files import readable_path, safe_name, write_json
 from aigc_desktop.core.i18n import _
+from aigc_desktop.core.partial import PARTIAL
 from aigc_desktop.core.run import Run, RunInfo
 
 if TYPE_CHECKING:
@@ -62,33 +63,46 @@ class Workspace:
         What was written to within `quiet_s` seconds stays: a job of another program may be at it.
         """
         until = time.time() - quiet_s
-        left = (path for name in FOLDERS for path in (self.folder / name).rglob(f"*{PARTIAL}"))
-        found = [path for path in left if not path.is_symlink() and _last_written(path) <= until]
+        found = [path for path in self._half_written() if not path.is_symlink() and _last_written(path) <= until]
         for path in found:
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
-        return found
+            with contextlib.suppress(OSError):  # it may be another's, or gone by now
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)
+        return [path for path in found if not path.exists()]
+
+    def _half_written(self) -> Iterator[Path]:
+        """Yield the files and folders marked as half-written; others may come and go meanwhile."""
+        for name in FOLDERS:
+            for parent, folders, files in os.walk(self.folder / name):
+                marked = [each for each in (*folders, *files) if each.endswith(PARTIAL)]
+                folders[:] = [each for each in folders if not each.endswith(PARTIAL)]
+                yield from (Path(parent, each) for each in marked)
 
     # data sets
 
-    def datasets(self) -> list[Dataset]:
-        """Return the data sets, newest first."""
+    def datasets(self, unreadable: list[OSError | UserError] | None = None) -> list[Dataset]:
+        """Return the data sets that can be read, newest first; why others cannot is put into `unreadable`."""
         from aigc_desktop.core.dataset import Dataset  # brings numpy, which the start of the window does without
 
-        return [Dataset(path.parent) for path in self._newest_first("datasets/*/dataset.json")]
+        found = []
+        for path in self._newest_first("datasets/*/dataset.json"):
+            try:
+                found.append(Dataset(path.parent))
+            except (OSError, UserError) as error:  # a damaged one hides no other
+                if unreadable is not None:
+                    unreadable.append(error)
+        return found
 
     def dataset(self, dataset_id: str) -> Dataset:
         """Return the data set with this id; UserError if it is not there."""
         from aigc_desktop.core.dataset import Dataset
 
-        folder = self._member("datasets", dataset_id)
+        way_out = _("Import it on the Data page, or choose another one.")
+        folder = self._member("datasets", dataset_id, way_out)
         if not (folder / "dataset.json").is_file():
-            raise UserError(
-                _("There is no data set “{name}” in this workspace.").format(name=dataset_id),
-                _("Import it on the Data page, or choose another one."),
-            )
+            raise UserError(_("There is no data set “{name}” in this workspace.").format(name=dataset_id), way_out)
         return Dataset(folder)
 
     def new_dataset_folder(self, title: str) -> Path:
@@ -107,12 +121,10 @@ class Workspace:
         """Return the imported model with this id; UserError if it is not there."""
         from aigc_desktop.core.model import Model
 
-        folder = self._member("models", model_id)
+        way_out = _("Import it on the Models page, or choose another one.")
+        folder = self._member("models", model_id, way_out)
         if not (folder / "model.json").is_file():
-            raise UserError(
-                _("There is no imported model “{name}” in this workspace.").format(name=model_id),
-                _("Import it on the Models page, or choose another one."),
-            )
+            raise UserError(_("There is no imported model “{name}” in this workspace.").format(name=model_id), way_out)
         return Model(folder)
 
     def new_model_folder(self, title: str) -> Path:
@@ -127,12 +139,10 @@ class Workspace:
 
     def run(self, run_id: str) -> Run:
         """Return the training run with this id; UserError if it is not there."""
-        folder = self._member("runs", run_id)
+        way_out = _("Choose another one: the Runs page, or the command “runs”, lists them.")
+        folder = self._member("runs", run_id, way_out)
         if not (folder / "run.json").is_file():
-            raise UserError(
-                _("There is no trained model “{name}” in this workspace.").format(name=run_id),
-                _("Choose another one: the Runs page, or the command “runs”, lists them."),
-            )
+            raise UserError(_("There is no trained model “{name}” in this workspace.").format(name=run_id), way_out)
         return Run(folder, self.folder)
 
     def evaluations(self) -> list[Run]:
@@ -169,14 +179,18 @@ class Workspace:
         folder.parent.mkdir(parents=True, exist_ok=True)
         os.replace(trashed, folder)
 
-    def _member(self, parent: str, name: str) -> Path:
+    def _member(self, parent: str, name: str, way_out: str) -> Path:
         if not is_name(name):
-            raise UserError(_("“{name}” is not a name in this workspace.").format(name=name[:_SHOWN]))
+            raise UserError(_("“{name}” is not a name in this workspace.").format(name=name[:_SHOWN]), way_out)
         return self.folder / parent / name
 
     def _newest_first(self, pattern: str) -> list[Path]:
-        found = [path for path in self.folder.glob(pattern) if path.parent.suffix != PARTIAL]
-        return sorted(found, key=lambda path: _made(path.parent), reverse=True)
+        made: dict[Path, tuple[str, int]] = {}
+        for path in self.folder.glob(pattern):
+            if path.parent.suffix != PARTIAL:
+                with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+                    made[path] = _made(path.parent)
+        return sorted(made, key=lambda path: made[path], reverse=True)
 
 
 def _made(folder: Path) -> tuple[str, int]:

@@ -46,6 +46,9 @@ def decode_item(line: bytes) -> ItemRecord:
         record = ItemRecord(**values)
         if not all(type(value) is _TYPES[name] for name, value in values.items()) or not _HASH.fullmatch(record.sha256):
             raise ValueError("not a record")
+        numbers = [value for value in values.values() if isinstance(value, int)]
+        if not all(0 <= number <= sys.maxsize for number in numbers) or "\0" in record.source:
+            raise ValueError("a place that no file has")
         if record.attributes:
             attributes.decode(record.attributes)
     except (ValueError, TypeError, AttributeError, RecursionError):

@@ -24,8 +24,9 @@ from torch import Tensor
 
 from aigc_desktop import __version__
 from aigc_desktop.core.errors import BadInput, OutOfSpace, UserError
-from aigc_desktop.core.files import PARTIAL, atomic_folder, folder_size, sha256_file, write_json
+from aigc_desktop.core.files import atomic_folder, folder_size, sha256_file, write_json
 from aigc_desktop.core.i18n import _
+from aigc_desktop.core.partial import PARTIAL
 from aigc_desktop.core.records import TOO_NEW, need_format, read_record, read_table
 from aigc_desktop.core.run import MANIFEST, Run
 from aigc_desktop.engine.weights import read_tensors, write_tensors
@@ -91,7 +92,7 @@ def write_checkpoint(run: Run, state: State, write_files: Callable[[Path], None]
     except OSError as error:
         if error.errno in _FULL:
             free = shutil.disk_usage(run.folder).free
-            raise OutOfSpace(state_size(state), free, str(run.checkpoints_dir)) from error
+            raise OutOfSpace(state_size(state), free, str(run.workspace)) from error
         raise
     return folder
 

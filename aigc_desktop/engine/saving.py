@@ -102,7 +102,7 @@ def save(loop: Loop) -> Checkpoint | None:
     size = state_size(state)
     free = shutil.disk_usage(loop.run.folder).free
     if free < size:
-        raise OutOfSpace(size, free, str(loop.run.checkpoints_dir))
+        raise OutOfSpace(size, free, str(loop.run.workspace))
     name = write_checkpoint(loop.run, state, loop.trainee.write_files).name
     loop.saved_step, loop.saved_at = loop.step, loop.stopwatch.seconds
     best = loop.step == loop.best_step

@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 from aigc_desktop.core.discover import discover
 from aigc_desktop.core.errors import UserError
-from aigc_desktop.core.files import PARTIAL, safe_name, sync_folder
+from aigc_desktop.core.files import safe_name, sync_folder
 from aigc_desktop.core.i18n import _
+from aigc_desktop.core.partial import PARTIAL
 from aigc_desktop.export import formats as formats_package
 from aigc_desktop.export.label import AigcLabel, need_label, new_label
 from aigc_desktop.export.piece import Format, Options, Piece

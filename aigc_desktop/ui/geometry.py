@@ -13,6 +13,7 @@ from aigc_desktop.core.files import read_json, write_json
 from aigc_desktop.core.paths import config_dir
 
 SMALLEST = QSize(1280, 720)
+_FARTHEST = 1_000_000  # pixels; Qt's own numbers end at 2 ** 31
 VISIBLE = 80
 """Pixels of the window's top edge that must be on a screen, or it could not be moved."""
 
@@ -31,9 +32,10 @@ def restore_geometry(window: QMainWindow, folder: Path | None = None) -> str:
     path = (folder or config_dir()) / "window.json"
     try:
         values = read_json(path) if path.is_file() else {}
-        box = QRect(*[int(number) for number in values.get("box", (0, 0, 0, 0))])
+        numbers = [max(-_FARTHEST, min(int(number), _FARTHEST)) for number in values.get("box", (0, 0, 0, 0))]
+        box = QRect(*numbers)
         maximized, place = bool(values.get("maximized")), str(values.get("place", ""))
-    except (UserError, TypeError, ValueError, AttributeError):
+    except (OSError, UserError, TypeError, ValueError, AttributeError, OverflowError):
         box, maximized, place = QRect(), False, ""
     screens = [screen.availableGeometry() for screen in QGuiApplication.screens()]
     window.setGeometry(on_screen(box, screens))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,8 @@ class MainWindow(QMainWindow):
             self.services.theme.apply(preferences)
 
     def _remember_workspace(self) -> None:
-        remember_workspace(self.services.workspace.folder)
+        with suppress(OSError):  # it is open all the same
+            remember_workspace(self.services.workspace.folder)
 
     # files from outside
 
@@ -139,7 +141,8 @@ class MainWindow(QMainWindow):
             event.ignore()
             self.closing.ask()
             return
-        save_geometry(self, self.place)
+        with suppress(OSError):  # a disk that is full or may not be written must not leave the engine behind
+            save_geometry(self, self.place)
         self.hide()  # what follows may wait for the engine to end
         self.services.jobs.shut_down()
         event.accept()

@@ -16,7 +16,7 @@ def recent_workspaces(folder: Path | None = None) -> list[Path]:
     path = _file(folder)
     try:
         values = read_json(path) if path.is_file() else []
-    except UserError:
+    except (OSError, UserError):
         return []
     return [Path(value) for value in values if isinstance(value, str)][:LIMIT] if isinstance(values, list) else []
 

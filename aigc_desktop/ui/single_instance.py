@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from PySide6.QtCore import QFileSystemWatcher, QObject, Signal
@@ -28,14 +28,19 @@ class SingleInstance(QObject):
     def __init__(self, folder: Path | None = None, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.folder = (folder or config_dir()) / "open"
-        self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = ExitStack()
-        self.first = self._lock.enter_context(workspace_lock(self.folder))
+        self.first = True
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.first = self._lock.enter_context(workspace_lock(self.folder))
+        except OSError:  # where nothing can be written no start finds another; each shows its own window
+            return
         if not self.first:
             self.release()
             return
         for left in self.folder.glob("*.json"):  # of a start long ago that nobody answered
-            left.unlink(missing_ok=True)
+            with suppress(OSError):
+                left.unlink(missing_ok=True)
         self._watcher = QFileSystemWatcher([str(self.folder)], self)
         self._watcher.directoryChanged.connect(self._look)
 

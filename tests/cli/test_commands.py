@@ -74,6 +74,7 @@ def test_json_events_end_with_finished(folder, texts, capsys):
     assert main(["data", "import", str(texts), "--title", "poems", "--json"]) == 0
     lines = json_lines(capsys)
     assert lines[-1] == {"event": "Finished"}
+    assert lines.count({"event": "Finished"}) == 1
     assert any(line.get("event") == "Result" for line in lines)
 
 
@@ -254,7 +255,11 @@ def test_pictures_are_asked_for_in_words(tmp_path, folder, capsys):
 
 def test_a_published_model_is_imported_listed_and_writes(tmp_path, folder, capsys):
     write_tiny_model(tmp_path / "小 tiny")
+    killed = Workspace.open(folder).folder / "models" / "large.partial"
+    killed.mkdir()
+    os.utime(killed, (0, 0))
     assert main(["models", "import", str(tmp_path / "小 tiny")]) == 0
+    assert not killed.exists()
     capsys.readouterr()
     assert main(["models", "list", "--json"]) == 0
     (row,) = json_lines(capsys)
@@ -393,3 +398,25 @@ def test_an_import_takes_away_what_a_killed_one_left(folder, texts):
         os.utime(path, (1e9, 1e9))
     assert main(["data", "import", str(texts)]) == 0
     assert not left.exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "parent", "record"),
+    [
+        (["data", "inspect"], "datasets", "dataset.json"), (["runs"], "runs", "run.json"),
+        (["models", "list"], "models", "model.json"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_is_told_beside_the_others(folder, texts, tmp_path, capsys, command, parent, record):
+    workspace = Workspace.open(folder)
+    write_tiny_model(tmp_path / "good")
+    assert main(["models", "import", str(tmp_path / "good")]) == 0
+    assert main(["data", "import", str(texts), "--title", "good"]) == 0
+    workspace.new_run("gpt.train", {}, "good")
+    bad = folder / parent / "2999-01-01_000000_bad"  # listed first
+    bad.mkdir()
+    (bad / record).write_text("{")
+    capsys.readouterr()
+    assert main(command) == 1
+    told = capsys.readouterr()
+    assert told.out.count("\n") == 1 and "good" in told.out and "is damaged" in told.err

@@ -147,3 +147,11 @@ def test_an_engine_that_does_not_start_is_a_failure(tmp_path):
     assert ending.kind == "EngineDied" and "broken installation" in ending.details
     engine.process.stdin.close()
     engine.process.stdout.close()
+
+
+def test_an_engine_starts_where_its_log_cannot_be_written(tmp_path):
+    (tmp_path / "file").touch()
+    engine = EngineProcess([sys.executable, "-c", "raise SystemExit(3)"], tmp_path / "file" / "engine.log")
+    engine.begin()
+    (ending,) = engine.events(JobRequest("toy.train", {}, str(tmp_path)))
+    assert isinstance(ending, Failed) and ending.kind == "EngineDied" and not ending.details

@@ -4,8 +4,9 @@ import sys
 
 import pytest
 
-from aigc_desktop.core.errors import failure_of, readable_size
+from aigc_desktop.core.errors import OutOfSpace, failure_of, readable_size
 from aigc_desktop.core.i18n import LANGUAGES, _, ngettext, set_language, system_language
+from aigc_desktop.core.partial import known_path
 from aigc_desktop.core.settings import Preferences, load_preferences, save_preferences
 
 
@@ -26,6 +27,32 @@ def test_every_failure_has_a_sentence_and_a_way_out(error, kind):
     assert failed.kind == kind
     assert failed.message and failed.hint
     assert "Traceback" not in failed.message
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "EISDIR", "EBUSY", "ENOTEMPTY", "EXDEV", "EINVAL", "ESTALE", "ENODEV", "ENAMETOOLONG", "ELOOP", "EROFS", "EIO",
+        "EFBIG", "ENOTCONN", "EMFILE",
+    ],
+)  # fmt: skip
+def test_reasons_of_the_system_are_told_in_the_chosen_language(name):
+    set_language("zh_CN")
+    told = failure_of(OSError(getattr(errno, name), "in the system's words", "/home/x"))
+    assert "system's" not in told.message and not told.message.isascii()
+
+
+def test_messages_name_what_the_user_knows_and_not_what_is_half_written():
+    inner = "/home/me/datasets/cups.partial/items.jsonl"
+    for error in (
+        PermissionError(errno.EACCES, "denied", inner), IsADirectoryError(errno.EISDIR, "folder", inner),
+        OutOfSpace(2, 1, inner),
+    ):  # fmt: skip
+        told = failure_of(error).message
+        assert "/home/me/datasets/cups" in told and "partial" not in told
+    long = failure_of(OSError(errno.ENAMETOOLONG, "too long", "/home/" + "x" * 9000)).message
+    assert len(long) < 300 and "too long" in long
+    assert known_path("/home/my.partial view/a") == "/home/my.partial view/a"
 
 
 def test_sizes_are_readable():

@@ -191,6 +191,61 @@ def test_delete_goes_to_the_trash_and_undo_brings_it_back(library):
 # out of step
 
 
+def test_works_that_are_gone_or_damaged_are_taken_off_the_list_with_the_others(library):
+    cards = _fill(library, 6)
+    gone, damaged = cards[0], cards[1]
+    library.path(gone).with_suffix(".json").unlink()
+    library.path(damaged).with_suffix(".json").write_text("{")
+    with pytest.raises(UserError, match="not in the library any more"):
+        library.get(gone.id)
+    with pytest.raises(UserError, match="is damaged"):
+        library.get(damaged.id)
+    assert library.delete([card.id for card in cards]) == [card.id for card in cards[2:]]
+    assert library.count() == 0 == len(library.search())
+    assert library.path(damaged).is_file()  # whoever repairs the card has the work again
+    assert len(library.restore([card.id for card in cards])) == 4 == library.count()
+
+
+def test_a_deletion_that_fails_half_way_has_deleted_what_came_before(library, monkeypatch):
+    cards, replace_file = _fill(library, 4), os.replace
+
+    def refuse(source, target):
+        if cards[2].id in str(source):
+            raise PermissionError(13, "denied", str(source))
+        replace_file(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(PermissionError):
+        library.delete([card.id for card in cards])
+    assert {card.id for card in library.search()} == {cards[2].id, cards[3].id}
+    assert sorted(library.trashed()) == sorted([cards[0].id, cards[1].id])
+
+
+def test_a_folder_that_may_not_be_read_hides_no_other(library, monkeypatch):
+    cards, scan = _fill(library, 6), os.scandir
+    closed = library.path(cards[0]).parent
+
+    def refuse(path):
+        if Path(path) == closed:
+            raise PermissionError(13, "denied", str(path))
+        return scan(path)
+
+    library.close()
+    (library.folder / "index.sqlite").unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", refuse)
+        again = Library(library.folder.parent)
+    assert again.count() == len([card for card in cards if library.path(card).parent != closed]) > 0
+    assert again.damaged == [closed]
+    again.close()
+
+
+def test_the_trash_is_emptied_of_folders_too(library):
+    library.delete([_fill(library, 1)[0].id])
+    (library.trash / "a folder" / "in it").mkdir(parents=True)
+    assert library.purge() == 1 and not list(library.trash.iterdir())
+
+
 def _reopened(library: Library) -> Library:
     library.close()
     return Library(library.folder.parent)

@@ -1,8 +1,12 @@
+import errno
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from aigc_desktop.core.dataset import DatasetInfo, write_info
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.files import write_json
 from aigc_desktop.core.run import MANIFEST
@@ -70,6 +74,57 @@ def test_leftovers_of_a_crash_are_removed(workspace):
     assert workspace.remove_leftovers() == []  # another program may be at it
     assert len(workspace.remove_leftovers(0)) == 1
     assert not (workspace.folder / "datasets" / "cups.partial").exists() and own.is_file()
+
+
+def test_leftovers_that_go_or_stay_meanwhile_stop_nothing(workspace, monkeypatch):
+    for name in ("a.partial", "b.partial", "c.partial"):
+        (workspace.folder / "models" / name).mkdir()
+    remove = shutil.rmtree
+
+    def not_this_one(path, *rest, **more):
+        if path.name == "b.partial":
+            raise PermissionError(errno.EACCES, "another's", str(path))
+        remove(path, *rest, **more)
+
+    monkeypatch.setattr(shutil, "rmtree", not_this_one)
+    assert len(workspace.remove_leftovers(0)) == 2
+    assert [path.name for path in (workspace.folder / "models").iterdir()] == ["b.partial"]
+
+
+def imported(workspace, name):
+    folder = workspace.folder / "datasets" / name
+    folder.mkdir()
+    write_info(folder, DatasetInfo(name, name, "text", "a.txt", "2026-11-27T10:00:00"))
+    return folder
+
+
+def test_a_damaged_data_set_hides_no_other(workspace):
+    imported(workspace, "good")
+    (imported(workspace, "bad") / "dataset.json").write_text("{")
+    unreadable = []
+    assert [dataset.id for dataset in workspace.datasets(unreadable)] == ["good"]
+    assert len(unreadable) == 1 and "bad" in unreadable[0].message
+    assert [dataset.id for dataset in workspace.datasets()] == ["good"]
+
+
+def test_a_data_set_that_was_copied_or_renamed_is_known_by_its_folder(workspace):
+    folder = imported(workspace, "cups")
+    shutil.copytree(folder, folder.with_name("cups copy"))
+    ids = {dataset.id for dataset in workspace.datasets()}
+    assert ids == {"cups", "cups copy"} == {workspace.dataset(name).info.id for name in ids}
+
+
+def test_what_is_removed_while_the_workspace_is_listed_is_left_out(workspace, monkeypatch):
+    kept, gone = workspace.new_run("gpt.train", {}), workspace.new_run("gpt.train", {})
+    listed = Path.glob
+
+    def glob(path, pattern):
+        found = list(listed(path, pattern))
+        shutil.rmtree(gone.folder, ignore_errors=True)
+        return found
+
+    monkeypatch.setattr(Path, "glob", glob)
+    assert [run.id for run in workspace.runs()] == [kept.id]
 
 
 def test_the_lock_ends_with_its_process(workspace):

@@ -103,7 +103,7 @@ def test_a_scan_that_cannot_write_leaves_nothing(workspace: Workspace, source: P
     fill(source, 100)
     before = tree_hash(source)
     out, _err = worker("scan", workspace, {"source": str(source)}, limit).communicate()
-    assert out.splitlines()[-1].startswith("Failed The disk reported an error: File too large.")
+    assert out.splitlines()[-1].startswith("Failed The disk reported an error: the disk takes no file of this size.")
     assert "Check the disk, or choose another folder" in out.splitlines()[-1]
     assert not list((workspace.folder / "datasets").iterdir())
     assert tree_hash(source) == before

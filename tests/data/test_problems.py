@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import string
 
 import pytest
 
 from aigc_desktop.core.dataset import ItemRecord
+from aigc_desktop.core.errors import UserError
 from aigc_desktop.data.items import decode_item, encode_item
 from aigc_desktop.data.problems import NOTES, PROBLEMS, TITLES, count_problems, shown_name
 
@@ -42,3 +44,10 @@ def test_a_record_comes_back_from_its_line() -> None:
         line = encode_item(record)
         assert line.endswith(b"\n") and line.count(b"\n") == 1
         assert decode_item(line) == record
+
+
+@pytest.mark.parametrize("damage", [{"offset": -1}, {"size": 2**70}, {"source": "a\0b"}, {"width": -3}])
+def test_a_record_of_a_place_that_no_file_has_is_damage(damage):
+    line = json.dumps({"name": "a", "source": "a.txt", **damage}).encode() + b"\n"
+    with pytest.raises(UserError, match="is damaged"):
+        decode_item(line)

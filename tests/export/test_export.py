@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import errno
+import gc
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -237,6 +240,22 @@ def test_a_word_document_is_dated_now(tmp_path):
     told = docx.Document(str(path)).core_properties
     for date in (told.created, told.modified):
         assert before <= date.replace(tzinfo=UTC) <= datetime.now(UTC)
+
+
+def test_a_document_that_does_not_fit_is_told_once_and_leaves_nothing(tmp_path, monkeypatch):
+    unheard = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda about: unheard.append(about.exc_value))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3_000, hard))
+    try:
+        try:
+            export_pieces([Piece("text", "a", text="b")], tmp_path / "out", format_named("docx", "text"))
+        except OSError as error:  # pytest.raises would keep the traceback, and with it the archive
+            told = error.errno
+        gc.collect()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert told == errno.EFBIG and not unheard and not list((tmp_path / "out").iterdir())
 
 
 def test_jsonl_csv_and_docx_hold_all_texts(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from aigc_desktop.data.jobs import JOBS
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.pages.data import DataPage
 from aigc_desktop.ui.widgets.import_panel import bundled_samples, take_mime
+from aigc_desktop.ui.widgets.inputs import dataset_choices, run_choices
 from aigc_desktop.ui.widgets.thumbnails import to_image
 from tests.ui.conftest import settle
 
@@ -116,6 +118,23 @@ def test_from_a_folder_to_a_frozen_data_set_and_on_to_training(qtbot, page, jobs
     assert page.panel.freezing.go_button.text() == "Train on this"
     page.panel.freezing.go_button.click()
     assert record.places[-1] == ("train", {"dataset": info.id})
+
+
+def test_a_damaged_data_set_is_told_and_hides_no_other(page, workspace, record, tmp_path):
+    for name in ("good", "bad"):
+        _do(workspace, "scan", source=str(_pictures(tmp_path / name)), title=name)
+        _do(workspace, "freeze", dataset=name, size="32")
+    (workspace.folder / "datasets" / "bad" / "dataset.json").write_text("{")
+    page.refresh()
+    assert page.list.count() == 1 and page.selected.id == "good"
+    assert "bad" in record.failures[-1].message
+    run = workspace.new_run("gpt.train", {}, "good")
+    checkpoint = run.checkpoints_dir / "000010"
+    checkpoint.mkdir(parents=True)
+    (checkpoint / "MANIFEST.json").write_text("{}")
+    shutil.copytree(run.folder, run.folder.with_name("bad"))
+    (run.folder.with_name("bad") / "run.json").write_text("{")
+    assert dataset_choices(workspace) == [("good", "good")] and run_choices(workspace) == [(run.id, "good")]
 
 
 def test_problems_and_labels_are_filters(qtbot, page, workspace, tmp_path):

@@ -26,10 +26,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from aigc_desktop.core import settings as core_settings
 from aigc_desktop.core.events import Failed, Finished, Progress, Stopped
+from aigc_desktop.core.paths import config_dir
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.settings import Preferences, load_preferences
-from aigc_desktop.ui import closing, geometry
+from aigc_desktop.ui import closing, geometry, recent
 from aigc_desktop.ui.commands import KeyList
 from aigc_desktop.ui.help import HelpDialog, find, topics
 from aigc_desktop.ui.main_window import MainWindow
@@ -437,10 +439,37 @@ def test_a_small_or_damaged_record_gives_the_smallest_size(make_window: Open):
     from aigc_desktop.core.paths import config_dir
 
     config_dir().mkdir(parents=True, exist_ok=True)
-    for text in ('{"box": [0, 0, 10, 10]}', '{"box": "x"}', "[", "[]"):
+    for text in ('{"box": [0, 0, 10, 10]}', '{"box": "x"}', "[", "[]", '{"box": [1e99, 0, 1, 1]}'):
         (config_dir() / "window.json").write_text(text)
         size = make_window().size()
         assert size.width() >= 1280 and size.height() >= 720, text
+
+
+def test_records_that_may_not_be_read_keep_no_window_shut(make_window: Open, monkeypatch: pytest.MonkeyPatch):
+    from aigc_desktop.core.files import read_json
+
+    def refuse(path: Path):
+        if path.name in ("window.json", "recent.json", "preferences.json"):
+            raise PermissionError(13, "denied", str(path))
+        return read_json(path)
+
+    config_dir().mkdir(parents=True, exist_ok=True)
+    for module, name in ((geometry, "window"), (recent, "recent"), (core_settings, "preferences")):
+        (config_dir() / f"{name}.json").write_text("{}")
+        monkeypatch.setattr(module, "read_json", refuse)
+    assert make_window().size().width() >= 1280
+    assert recent.recent_workspaces() == [] and core_settings.load_preferences() == core_settings.Preferences()
+
+
+def test_a_window_closes_in_good_order_where_its_place_cannot_be_kept(make_window: Open, monkeypatch):
+    def full(*_values):
+        raise OSError(28, "No space left on device")
+
+    window = make_window()
+    monkeypatch.setattr(geometry, "write_json", full)
+    ended = []
+    monkeypatch.setattr(window.services.jobs, "shut_down", lambda: ended.append(True))
+    assert window.close() and ended
 
 
 # safety

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import zipfile
 from datetime import UTC, datetime
@@ -47,7 +48,9 @@ def write(path: Path, pieces: list[Piece], label: AigcLabel, options: Options) -
     content = _properties({"AIGC": label.json(), "aigc-desktop": settings_json(pieces[0])})
     package = document.part.package
     package.relate_to(Part(PackURI(f"/{_PART}"), _TYPE, content, package), _RELATION)
-    document.save(str(path))
+    whole = io.BytesIO()  # an archive that is cut off by a full disk complains once more when it is forgotten
+    document.save(whole)
+    path.write_bytes(whole.getvalue())
 
 
 def read_label(path: Path) -> dict[str, Any] | None:

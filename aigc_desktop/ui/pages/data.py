@@ -164,11 +164,10 @@ class DataPage(Page):
 
     def refresh(self, dataset_id: str = "") -> None:
         """Read the list of data sets again and show one: `dataset_id`, or the one shown before, or the newest."""
-        try:
-            infos = [dataset.info for dataset in self.services.workspace.datasets()]
-        except UserError as error:
+        unreadable: list[OSError | UserError] = []
+        infos = [dataset.info for dataset in self.services.workspace.datasets(unreadable)]
+        for error in unreadable:
             self.services.show_failure(failure_of(error))
-            infos = []
         wanted = dataset_id or (self.selected.id if self.selected else "")
         self.list.blockSignals(True)
         self.list.clear()

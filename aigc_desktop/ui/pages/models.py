@@ -87,7 +87,7 @@ class ModelsPage(Page):
         for model in models:
             try:
                 card = ModelCard(self.services.theme, model)
-            except UserError as error:  # one damaged record must not hide the others
+            except (OSError, UserError) as error:  # one damaged record must not hide the others
                 self.failure.show_failure(failure_of(error))
                 continue
             card.used.connect(self._use)

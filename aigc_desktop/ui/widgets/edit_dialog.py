@@ -14,9 +14,9 @@ from PySide6.QtCore import QRect, QSize, Qt, Signal
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
 from aigc_desktop.core.events import Failed, Finished, Stopped
-from aigc_desktop.core.files import PARTIAL
 from aigc_desktop.core.i18n import _, ngettext, sentences
 from aigc_desktop.core.library import Card, Library
+from aigc_desktop.core.partial import PARTIAL
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.data.sources import join_sources
 from aigc_desktop.editing.chain import check_step, steps_text

@@ -316,10 +316,14 @@ def dataset_choices(workspace: Workspace, kind: str = "") -> Choices:
 
 
 def run_choices(workspace: Workspace, family: str = "") -> Choices:
-    """Return the trained models with a saved version, newest first."""
-    runs = [run for run in workspace.runs() if run.checkpoints()]
-    infos = [(run.id, run.info) for run in runs]
-    return [(run_id, info.title) for run_id, info in infos if family in ("", info.task.split(".")[0])]
+    """Return the trained models with a saved version, newest first; a damaged record hides no other."""
+    found: Choices = []
+    for run in workspace.runs():
+        with contextlib.suppress(OSError, UserError):
+            info = run.info
+            if run.checkpoints() and family in ("", info.task.split(".")[0]):
+                found.append((run.id, info.title))
+    return found
 
 
 def checkpoint_choices(workspace: Workspace, run_id: str | None) -> Choices:
@@ -340,7 +344,7 @@ def model_choices(workspace: Workspace, *kinds: ModelKind) -> Choices:
     """Return the imported models of these kinds, newest first; a damaged record is told on the Models page."""
     found: Choices = []
     for model in workspace.models():
-        with contextlib.suppress(UserError):
+        with contextlib.suppress(OSError, UserError):
             info = model.info
             if info.kind in kinds:
                 found.append((model.id, info.title))

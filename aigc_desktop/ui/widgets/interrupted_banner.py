@@ -52,7 +52,7 @@ class InterruptedBanner(Card):
         for run in self.services.workspace.runs():
             try:
                 info = run.info
-            except UserError:
+            except (OSError, UserError):
                 continue
             if info.status == "interrupted" and run.folder not in running:
                 return run.id, info

@@ -8,7 +8,6 @@ from PySide6.QtCore import QSize, Signal
 from PySide6.QtWidgets import QButtonGroup, QComboBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from aigc_desktop.core.dataset import DatasetInfo
-from aigc_desktop.core.errors import UserError, failure_of
 from aigc_desktop.core.events import Failed
 from aigc_desktop.core.family import Plan, TaskSpec
 from aigc_desktop.core.i18n import _, ngettext
@@ -54,11 +53,7 @@ class TrainSetup(QWidget):
 
     def refresh(self, dataset_id: str = "") -> None:
         """Read the data sets again and choose `dataset_id`, the one chosen before, or the newest."""
-        try:
-            infos = [dataset.info for dataset in self.services.workspace.datasets()]
-        except UserError as error:
-            self.services.show_failure(failure_of(error))
-            infos = []
+        infos = [dataset.info for dataset in self.services.workspace.datasets()]  # the Data page tells of damaged ones
         before = dataset_id or str(self.datasets.currentData() or "")
         self.infos = {info.id: info for info in infos if info.frozen}
         self.datasets.clear()
