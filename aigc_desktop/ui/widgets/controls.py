@@ -151,6 +151,31 @@ class NameButton(QPushButton):
         painter.end()
 
 
+class NameLabel(QLabel):
+    """A foreign name on one line, with … in its middle where there is no room for it; the tooltip has all of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setProperty("role", "secondary")
+
+    def setText(self, text: str) -> None:
+        super().setText(" ".join(text.split()))
+        self.setToolTip(text)
+        self.setAccessibleName(text)
+
+    def minimumSizeHint(self) -> QSize:
+        least = 8 * self.fontMetrics().averageCharWidth()
+        return super().minimumSizeHint().boundedTo(QSize(least, super().minimumSizeHint().height()))
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideMiddle, self.width())
+        with QPainter(self) as painter:
+            role = self.foregroundRole()
+            self.style().drawItemText(painter, self.rect(), self.alignment().value, self.palette(), self.isEnabled(),
+                                      text, role)  # fmt: skip
+
+
 def hairline() -> QFrame:
     """Return a thin separating line."""
     line = QFrame()
