@@ -6,7 +6,7 @@ import re
 from typing import Literal
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt
-from PySide6.QtGui import QContextMenuEvent, QKeyEvent, QKeySequence, QPainter, QPaintEvent
+from PySide6.QtGui import QContextMenuEvent, QKeyEvent, QKeySequence, QPainter, QPaintEvent, QPalette, QPen
 from PySide6.QtWidgets import (
     QAbstractSlider,
     QAbstractSpinBox,
@@ -176,6 +176,14 @@ class NameLabel(QLabel):
                                       text, role)  # fmt: skip
 
 
+def paint_focus(widget: QWidget, painter: QPainter) -> None:
+    """Paint the ring of the keyboard's focus around a widget that paints itself."""
+    if widget.hasFocus():
+        painter.setPen(QPen(widget.palette().color(QPalette.ColorRole.Accent), 2))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawRect(widget.rect().adjusted(1, 1, -1, -1))
+
+
 def hairline() -> QFrame:
     """Return a thin separating line."""
     line = QFrame()
@@ -203,7 +211,8 @@ class IconView(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         with QPainter(self) as painter:
-            picture = self.theme.pixmap(self.name, self.length, self.colour, self.devicePixelRatioF())
+            colour = self.colour if self.isEnabled() else "disabled"
+            picture = self.theme.pixmap(self.name, self.length, colour, self.devicePixelRatioF())
             painter.drawPixmap(0, 0, picture)
 
 
