@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
     QStyleOptionButton,
     QStylePainter,
     QToolButton,
+    QVBoxLayout,
     QWidget,
 )
 
@@ -174,6 +175,19 @@ class NameLabel(QLabel):
             role = self.foregroundRole()
             self.style().drawItemText(painter, self.rect(), self.alignment().value, self.palette(), self.isEnabled(),
                                       text, role)  # fmt: skip
+
+
+def titled(text: str, control: QWidget, spacing: int) -> QWidget:
+    """Return a control with its title closely above it, as in forms."""
+    row = QWidget()
+    box = QVBoxLayout(row)
+    box.setContentsMargins(0, 0, 0, 0)
+    box.setSpacing(spacing)
+    title = label(text, wrap=False)
+    title.setBuddy(control)
+    box.addWidget(title)
+    box.addWidget(control)
+    return row
 
 
 def paint_focus(widget: QWidget, painter: QPainter) -> None:

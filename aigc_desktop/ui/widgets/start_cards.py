@@ -62,14 +62,17 @@ class RecentRuns(Card):
             name.setMinimumWidth(min(name.sizeHint().width(), theme.px(NAME_PX)))  # the curve gives way first
             name.clicked.connect(self._open)
             words = label(f"{status_words(run.info)} · {readable_date(run.info.created)}", "secondary", wrap=False)
-            line = Sparkline(theme, run.values)
             words.setIndent(theme.px(4))  # where the letters of the button above begin
             top, middle = 2 * number, Qt.AlignmentFlag.AlignVCenter  # words below the name: both may be long
+            curved = len(run.values) > 1  # one value is no curve, and leaves its room to the name
             self.grid.addWidget(mark, top, 0, middle)
-            self.grid.addWidget(name, top, 1)
+            self.grid.addWidget(name, top, 1, 1, 1 if curved else 2)
             self.grid.addWidget(words, top + 1, 1, Qt.AlignmentFlag.AlignTop)
-            self.grid.addWidget(line, top, 2, 2, 1, middle)
-            self.rows += [mark, name, words, line]
+            self.rows += [mark, name, words]
+            if curved:
+                line = Sparkline(theme, run.values)
+                self.grid.addWidget(line, top, 2, 2, 1, middle)
+                self.rows.append(line)
 
     def _failed(self, failed: Failed) -> None:
         self.empty.setText(failed.message)
