@@ -118,6 +118,12 @@ def test_all_signs_of_the_menu_can_be_seen_on_it(page):
         assert all(contrast(ink, theme.colours.raised) > 3 for ink in inks), action.text()
 
 
+def test_the_menu_offers_what_the_side_offers(page):
+    page.grid.select_rows([0])  # a text
+    texts = [action.text() for action in page.panel.menu([0]).actions()]
+    assert texts == ["Generate like this", "Export…", "Copy", "Show in folder", "Delete"]
+
+
 def test_rename_tag_and_star_are_saved(qtbot, page, services):
     page.grid.select_rows([0])
     page.panel.title.setText("新 title")

@@ -151,6 +151,8 @@ def test_runs_of_different_models_are_compared_by_a_number_that_both_have(page: 
     dialog = page.findChild(CompareDialog)
     settle(qtbot)
     assert dialog.metric_box.currentText() == "Fidelity" and len(dialog.plot.listDataItems()) == 2
+    assert all(curve.opts["symbol"] for curve in dialog.plot.listDataItems())  # a single value has a dot
+    assert dialog.metric_box.width() >= dialog.metric_box.sizeHint().width()
     assert [dialog.metric_box.itemText(row) for row in range(dialog.metric_box.count())].count("Critic") == 1
     assert dialog.plot.getAxis("left").labelText == "Fidelity"
     dialog.close()

@@ -161,7 +161,7 @@ class CardPanel(QWidget):
         """Return a menu of what can be done now."""
         menu = QMenu(self)
         for key, made in self.buttons.items():
-            if made.isEnabled():  # its own icon may have the colour of what lies on the accent
+            if made.isEnabled() and not made.isHidden():  # its own icon may have the colour of what lies on the accent
                 action = menu.addAction(self.theme.icon(_ICONS[key]), made.text())
                 action.setProperty("key", key)
                 action.triggered.connect(self._ask)

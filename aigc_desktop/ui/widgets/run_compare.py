@@ -49,6 +49,7 @@ class CompareDialog(QDialog):
         self.resize(dialog_size(theme.px(960), theme.px(640), parent))
         self.metric_box = QComboBox()
         self.metric_box.setAccessibleName(_("Metric"))
+        self.metric_box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)  # names come later
         self.metric_box.setToolTip(_("The number that is compared"))
         self.plot: Any = None  # made when the curves are there, and anew for another theme
         self.place = QVBoxLayout()
@@ -117,6 +118,8 @@ class CompareDialog(QDialog):
             self._show_metric()
 
     def _show_metric(self) -> None:
+        from aigc_desktop.ui.widgets.plot_canvas import FEW_POINTS
+
         theme, name = self.services.theme, str(self.metric_box.currentData())
         self.plot.clear()
         self.plot.setLabel("left", self.metric_box.currentText())
@@ -126,7 +129,9 @@ class CompareDialog(QDialog):
             if points:
                 steps, values = zip(*points, strict=True)
                 title = self.runs[number].info.title.replace("<", "‹").replace(">", "›")  # the legend reads HTML
-                self.plot.plot(steps, values, pen=colour, name=title)
+                dots = {"symbol": "o", "symbolSize": 5, "symbolBrush": colour, "symbolPen": colour}
+                few = dots if len(points) <= FEW_POINTS else {}  # one value alone makes no line
+                self.plot.plot(steps, values, pen=colour, name=title, **few)
         self._fill_table(name)
 
     def _fill_table(self, name: str) -> None:
