@@ -3,67 +3,22 @@
 from __future__ import annotations
 
 import shutil
-import time
-from collections.abc import Callable
 from pathlib import Path
 
+from passing_scenes import compare, menus
 from PIL import Image
-from PySide6.QtCore import QCoreApplication, QEvent, QPoint, Qt
-from PySide6.QtGui import QPixmap, QRegion
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QDialog, QWidget
+from stage import Stage, shoot_inside
 
 from aigc_desktop.core.labels import PROPOSED, JournalWriter, TextLabel
 from aigc_desktop.core.paths import resources
 from aigc_desktop.data.label_index import digest_of
-from aigc_desktop.ui.main_window import MainWindow
+from aigc_desktop.ui.jobs import PATIENT
 from aigc_desktop.ui.tour import Tour
 from aigc_desktop.ui.widgets.edit_dialog import EditDialog
 from aigc_desktop.ui.widgets.mask_dialog import MaskDialog
 from aigc_desktop.ui.widgets.settings_cards import AboutCard
-
-PATIENCE_S = 120
-
-
-class Stage:
-    """A window, and what scenes do with it: wait, and take pictures named PREFIX-NAME.png."""
-
-    def __init__(self, window: MainWindow, out: Path, prefix: str) -> None:
-        self.window, self.out, self.prefix = window, out, prefix
-
-    def settle(self, seconds: float = 0.4) -> None:
-        """Let timers, threads and layouts do what they have to, however long one of them holds the loop."""
-        for _round in range(round(seconds / 0.01)):
-            QApplication.processEvents()
-            QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
-            time.sleep(0.01)
-
-    def wait(self, done: Callable[[], bool], seconds: float = PATIENCE_S) -> None:
-        """Go on when `done`; TimeoutError when that takes too long."""
-        end = time.monotonic() + seconds
-        while not done():
-            if time.monotonic() > end:
-                raise TimeoutError(f"{self.prefix}: {done} did not come true in {seconds} s")
-            self.settle(0.05)
-
-    def shoot(self, name: str, widget: QWidget | None = None) -> None:
-        """Take a picture of the window, or of a dialog; of the whole page too when it scrolls."""
-        self.settle()
-        (widget or self.window).grab().save(str(self.out / f"{self.prefix}-{name}.png"))
-        area = self.window.shell.areas[self.window.place]
-        if widget is None and area.verticalScrollBar().maximum():
-            whole = QPixmap(area.widget().size())
-            whole.fill(self.window.services.theme.colour("window"))
-            area.widget().render(whole, QPoint(), QRegion(), QWidget.RenderFlag.DrawChildren)
-            whole.save(str(self.out / f"{self.prefix}-{name}-whole.png"))
-
-    def dialog(self, name: str, *, close: bool = True) -> None:
-        """Take a picture of the dialog that is open, and close it."""
-        self.settle()
-        shown = [each for each in self.window.findChildren(QDialog) if each.isVisible()]
-        self.shoot(name, shown[-1])
-        if close:
-            shown[-1].reject()
 
 
 def places(stage: Stage) -> None:
@@ -197,7 +152,9 @@ def train(stage: Stage) -> None:
     stage.dialog("train-stop")
     window.close()
     stage.dialog("closing")
-    page.handle.stop()
+    page.handle.stop(PATIENT)
+    page.panel.stop_button.click()
+    stage.dialog("train-end-now")
     stage.wait(lambda: page.handle is None)
     stage.shoot("train-stopped")
 
@@ -347,14 +304,6 @@ def evaluations(stage: Stage) -> None:
     shoot_inside(stage, page.compare, "evaluate-compare-whole")
 
 
-def shoot_inside(stage: Stage, widget: QWidget, name: str) -> None:
-    """Take a picture of all that scrolls inside a page."""
-    whole = QPixmap(widget.size())
-    whole.fill(stage.window.services.theme.colour("window"))
-    widget.render(whole, QPoint(), QRegion(), QWidget.RenderFlag.DrawChildren)
-    whole.save(str(stage.out / f"{stage.prefix}-{name}.png"))
-
-
 def tune(stage: Stage) -> None:
     """Set up a fine-tuning, look at a finished one, and at its comparison, in a workspace that holds these."""
     window = stage.window
@@ -480,7 +429,7 @@ def starter(stage: Stage) -> None:
 SCENES = {
     each.__name__: each
     for each in (
-        places, dialogs, bring_in, label, train, ended, create, explore, tasks, tune, evaluations, library, edit,
-        tour, empty, starter,
+        places, dialogs, bring_in, label, train, ended, compare, menus, create, explore, tasks, tune,
+        evaluations, library, edit, tour, empty, starter,
     )
 }

@@ -153,16 +153,26 @@ class Workspace:
         """Make the directory of a new run of `task` ("family.name") and return it.
 
         `parent` "results" is for jobs that make something with a trained model, "evaluations" for those that measure
-        one, "runs" for training.
+        one, "runs" for training. Without a title, what is made is called after the model that makes it.
         """
         now = datetime.now().astimezone()
         name = f"{now.strftime(_DATE)}_{task.split('.')[0]}"
         folder = _unused(self.folder / parent / name)
         folder.mkdir(parents=True)
-        info = RunInfo(task, title or name, now.isoformat(timespec="seconds"), dataset=str(config.get("dataset", "")))
+        title = title or (self._model_title(config) if parent == "results" else "") or name
+        info = RunInfo(task, title, now.isoformat(timespec="seconds"), dataset=str(config.get("dataset", "")))
         write_json(folder / "config.json", config)
         write_json(folder / "run.json", asdict(info))
         return Run(folder, self.folder)
+
+    def _model_title(self, config: dict[str, Any]) -> str:
+        """Return the title of the model that a job works with, "" when none is named or can be read."""
+        try:
+            if config.get("run"):
+                return self.run(str(config["run"])).info.title
+            return self.model(str(config["model"])).info.title if config.get("model") else ""
+        except (OSError, UserError):
+            return ""
 
     # removal
 

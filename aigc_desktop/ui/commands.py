@@ -10,6 +10,7 @@ from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QDialog, QGridLayout, QScrollArea, QVBoxLayout, QWidget
 
 from aigc_desktop.core.i18n import N_, _
+from aigc_desktop.ui.geometry import dialog_size
 from aigc_desktop.ui.page import Page
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.controls import button, hairline, label
@@ -56,7 +57,7 @@ class KeyList(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(_("All keys"))
         self.setSizeGripEnabled(True)
-        self.resize(theme.px(520), theme.px(560))
+        self.resize(dialog_size(theme.px(520), theme.px(560), parent))
         self.theme = theme
         inner = QWidget()
         self.grid = QGridLayout(inner)

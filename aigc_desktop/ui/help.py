@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 
 from aigc_desktop.core.i18n import _, language
 from aigc_desktop.core.paths import resources
+from aigc_desktop.ui.geometry import dialog_size
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.controls import button
 
@@ -56,7 +57,7 @@ class HelpDialog(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(_("Help"))
         self.setSizeGripEnabled(True)
-        self.resize(theme.px(860), theme.px(600))
+        self.resize(dialog_size(theme.px(860), theme.px(600), parent))
         self.topics = topics()
         self.search = QLineEdit()
         self.search.setPlaceholderText(_("Search the help"))

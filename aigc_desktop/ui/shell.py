@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
 from aigc_desktop.core.i18n import _
+from aigc_desktop.ui.focus_order import focus_next, stop_where_it_scrolls
 from aigc_desktop.ui.page import Page, Services
 from aigc_desktop.ui.rail import Rail
 from aigc_desktop.ui.status_strip import StatusStrip
@@ -59,11 +60,15 @@ class Shell(QWidget):
             box.setSpacing(0)
         self.toast = Toast(theme, centre)
 
+    def focusNextPrevChild(self, forward: bool) -> bool:
+        return focus_next(self, QApplication.focusWidget(), forward) or super().focusNextPrevChild(forward)
+
     def add_page(self, place: str, page: Page) -> None:
         """Put a page into a scroll area, so that all of it can be reached in a small window."""
         page.setProperty("page", True)
         self.areas[place] = area = QScrollArea()
         area.setWidgetResizable(True)
+        stop_where_it_scrolls(area)
         self.stack.addWidget(area)
         area.setWidget(page)
 

@@ -93,7 +93,8 @@ class Theme(QObject):
         font = QFont(self._system_font)
         if role == "mono":
             font = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
-            font.setFamilies([font.family(), *CHINESE_FONTS])
+            # "monospace" is an alias, and in a list of families Qt passes over an alias
+            font.setFamilies([QFontInfo(font).family(), *CHINESE_FONTS])
         else:
             font.setFamilies(self._families())
             font.setFeature(QFont.Tag("tnum"), 1)

@@ -25,6 +25,14 @@ def test_two_runs_in_one_second_get_two_folders(workspace):
     assert workspace.new_run("gpt.train", {}).folder != workspace.new_run("gpt.train", {}).folder
 
 
+def test_what_a_model_makes_is_called_after_the_model(workspace):
+    run = workspace.new_run("gpt.train", {}, "诗 poems")
+    assert workspace.new_run("gpt.generate", {"run": run.id}, parent="results").info.title == "诗 poems"
+    assert workspace.new_run("gpt.generate", {"run": run.id}, "own", parent="results").info.title == "own"
+    gone = workspace.new_run("gpt.generate", {"run": "gone"}, parent="results")
+    assert gone.id.startswith(gone.info.title)
+
+
 def test_a_copied_workspace_keeps_the_order_of_its_runs(workspace):
     names = [f"2026-11-2{day}_120000_gpt" for day in (1, 2, 3)]
     for name in (names[1], names[2], names[0]):  # a copy is made in any order

@@ -34,6 +34,15 @@ def colours(image, y):
     return [colour for i, colour in enumerate(row) if i == 0 or colour != row[i - 1]]
 
 
+def test_a_long_title_stays_on_one_line_and_takes_no_room_from_the_buttons(viewer):
+    viewer.show_images(picture(), caption="short")
+    height, least = viewer.caption.height(), viewer.minimumSizeHint().width()
+    viewer.show_images(picture(), caption="A very long title\nof a poem " * 20)
+    viewer.layout().activate()
+    assert viewer.caption.height() == height and viewer.minimumSizeHint().width() <= least + 120
+    assert viewer.caption.toolTip().startswith("A very long title") and viewer.width() == 700
+
+
 def test_tiles_join_without_a_gap(qtbot, viewer):
     viewer.show_images(picture())
     ground = viewer.theme.colour("window").name()

@@ -17,6 +17,7 @@ from aigc_desktop.core.library import Library, Query
 from aigc_desktop.export.export import label_of
 from aigc_desktop.export.piece import Piece
 from aigc_desktop.export.results import keep
+from aigc_desktop.ui.colours import contrast
 from aigc_desktop.ui.pages.library import PAGE
 from aigc_desktop.ui.widgets.choice_dialog import ChoiceDialog
 from aigc_desktop.ui.widgets.export_dialog import ExportDialog
@@ -93,6 +94,34 @@ def test_the_side_shows_origin_and_settings(page):
     shown = [page.panel.facts.itemAt(i).widget().text() for i in range(page.panel.facts.count())]
     assert "16 × 16" in shown
     assert "0.5" in shown
+
+
+def test_settings_are_told_in_the_words_of_the_form(page, library):
+    origin = {"task": "image_gan.train", "model": "run1", "seed": 9, "settings": {"mode": "large", "flip": False}}
+    keep(library, Piece("image", "made", np.zeros((8, 8, 3), np.uint8), origin=origin))
+    page.refresh()
+    page.grid.select_rows([0])
+    shown = [page.panel.facts.itemAt(i).widget().text() for i in range(page.panel.facts.count())]
+    assert shown[shown.index("Size", shown.index("Seed")) + 1] == "Large"
+    assert shown[shown.index("Mirror pictures") + 1] == "off"
+
+
+def test_all_signs_of_the_menu_can_be_seen_on_it(page):
+    page.grid.select_rows([1])
+    theme = page.services.theme
+    actions = page.panel.menu([1]).actions()
+    assert "Generate like this" in actions[0].text()
+    for action in actions:
+        image = action.icon().pixmap(16, 16).toImage()
+        pixels = [image.pixelColor(x, y) for x in range(16) for y in range(16)]
+        inks = {pixel.name() for pixel in pixels if pixel.alpha() > 250}
+        assert all(contrast(ink, theme.colours.raised) > 3 for ink in inks), action.text()
+
+
+def test_the_menu_offers_what_the_side_offers(page):
+    page.grid.select_rows([0])  # a text
+    texts = [action.text() for action in page.panel.menu([0]).actions()]
+    assert texts == ["Generate like this", "Export…", "Copy", "Show in folder", "Delete"]
 
 
 def test_rename_tag_and_star_are_saved(qtbot, page, services):

@@ -130,14 +130,31 @@ def test_comparing_shows_curves_values_and_only_the_settings_that_differ(page: R
     page.compare()
     dialog = page.findChild(CompareDialog)
     settle(qtbot)
-    assert len(dialog.plot.listDataItems()) == 2 and dialog.metric_box.currentText() == "loss"
+    assert len(dialog.plot.listDataItems()) == 2 and dialog.metric_box.currentText() == "Loss"
     names = [dialog.table.verticalHeaderItem(row).text() for row in range(dialog.table.rowCount())]
-    assert names == ["last value", "smallest value", "steps"]
+    assert names == ["last value", "smallest value", "Steps"]
     assert different_settings(page.selected())[0][0] == "steps"
     services.theme.apply(Preferences(language="en", theme="dark"))
     settle(qtbot)
     assert len(dialog.plot.listDataItems()) == 2
     assert dialog.plot.backgroundBrush().color().name() == services.theme.colours.surface
+    dialog.close()
+
+
+def test_runs_of_different_models_are_compared_by_a_number_that_both_have(page: RunsPage, services: Services, qtbot):
+    runs = {run.info.title: run for run in services.workspace.runs()}
+    lines = '{"step": 1, "loss": 1.0, "d_loss": 3.0}\n{"step": 2, "psnr": 20.0}\n'
+    runs["cups"].metrics_file.write_text(lines, "utf-8")
+    runs["poems"].metrics_file.write_text('{"step": 1, "val_loss": 2.0, "psnr": 10.0}\n', "utf-8")
+    choose(page, "cups", "poems")
+    page.compare()
+    dialog = page.findChild(CompareDialog)
+    settle(qtbot)
+    assert dialog.metric_box.currentText() == "Fidelity" and len(dialog.plot.listDataItems()) == 2
+    assert all(curve.opts["symbol"] for curve in dialog.plot.listDataItems())  # a single value has a dot
+    assert dialog.metric_box.width() >= dialog.metric_box.sizeHint().width()
+    assert [dialog.metric_box.itemText(row) for row in range(dialog.metric_box.count())].count("Critic") == 1
+    assert dialog.plot.getAxis("left").labelText == "Fidelity"
     dialog.close()
 
 

@@ -19,6 +19,7 @@ from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.pages.start import StartPage
 from aigc_desktop.ui.recent import recent_workspaces, remember_workspace
 from aigc_desktop.ui.tour import STEPS, Tour
+from aigc_desktop.ui.widgets.controls import NameButton
 from tests.fakes import FakeJobCenter
 from tests.ui.conftest import Record, settle
 
@@ -90,6 +91,22 @@ def test_the_tour_shows_the_pictures_of_the_training(page: StartPage, jobs: Fake
     view = page.hero.itemAt(0).widget()
     assert len([text for text in view.picture.labels if not text.pixmap().isNull()]) == len(IMAGES)
     assert "30 %" in view.words.text() and view.bar.value() == 3
+
+
+def test_steps_of_the_tour_that_are_to_come_can_be_read(page: StartPage):
+    page.try_button.click()
+    steps = page.hero.itemAt(0).widget().steps
+    assert all(text.isEnabled() for _icon, text in steps.values())
+    assert [text.property("role") for _icon, text in steps.values()] == ["body", *["secondary"] * (len(steps) - 1)]
+
+
+def test_the_name_of_a_run_has_the_room_of_a_curve_that_is_none(page: StartPage, services: Services, qtbot):
+    run = services.workspace.new_run("image_gan.train", {}, "A long title of a run that has not begun to learn yet")
+    page.runs.refresh()
+    settle(qtbot)
+    grid, names = page.runs.grid, {b.text(): b for b in page.runs.findChildren(NameButton)}
+    columns = {name: grid.getItemPosition(grid.indexOf(made))[3] for name, made in names.items()}  # type: ignore[index]
+    assert columns[run.info.title] == 2 and columns["cups"] == 1
 
 
 def test_a_tour_that_is_stopped_says_so_and_can_be_left(page: StartPage, services: Services, qtbot):

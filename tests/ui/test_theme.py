@@ -6,8 +6,8 @@ import re
 
 import pytest
 from PySide6.QtCore import QSize
-from PySide6.QtGui import QColor, QIcon
-from PySide6.QtWidgets import QApplication
+from PySide6.QtGui import QColor, QFontInfo, QIcon, QPalette
+from PySide6.QtWidgets import QApplication, QLineEdit, QMenu, QPlainTextEdit, QStyle
 
 from aigc_desktop.core.discover import discover
 from aigc_desktop.core.paths import resources
@@ -87,6 +87,28 @@ def test_an_icon_follows_a_change_of_theme_without_being_made_again(theme: Theme
 def test_an_unknown_icon_is_an_error(theme: Theme):
     with pytest.raises(KeyError, match="no-such-icon"):
         theme.pixmap("no-such-icon", 16)
+
+
+def test_letters_of_details_are_of_equal_width_where_chinese_fonts_are(qapp: QApplication):
+    assert QFontInfo(Theme(qapp, Preferences()).font("mono")).fixedPitch()
+
+
+@BOTH
+def test_hints_in_empty_fields_can_be_read(colours: Colours, qapp: QApplication, qtbot):
+    Theme(qapp, Preferences(theme="dark" if colours.dark else "light"))
+    for field in (QLineEdit(), QPlainTextEdit()):
+        qtbot.addWidget(field)
+        field.ensurePolished()
+        hint = field.palette().color(QPalette.ColorRole.PlaceholderText)
+        assert hint.alpha() == 255 and contrast(hint.name(), colours.surface) >= 4.5
+
+
+def test_signs_of_menus_grow_with_the_text(qapp: QApplication, qtbot):
+    Theme(qapp, Preferences(scale=200))
+    menu = QMenu()
+    qtbot.addWidget(menu)
+    menu.ensurePolished()
+    assert menu.style().pixelMetric(QStyle.PixelMetric.PM_SmallIconSize, None, menu) == 32
 
 
 def test_the_scale_holds_for_fonts_lengths_and_the_style_sheet(qapp: QApplication):

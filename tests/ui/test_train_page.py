@@ -197,6 +197,15 @@ def test_progress_is_shown_with_step_speed_and_time_left(training, ready):
     assert "Memory is short." in ready.panel.note_text.text()
 
 
+def test_no_time_is_left_while_it_stops(training, ready, jobs):
+    jobs.stops_at_once = False
+    training.feed(Progress(120, 500, "", 42.0, "images", 75.0))
+    assert not ready.panel.facts.rows["Time left"][1].isHidden()
+    training.stop()
+    training.feed(Progress(121, 500, "", 42.0, "images", 75.0))
+    assert ready.panel.facts.rows["Time left"][1].isHidden() and not ready.panel.facts.rows["Speed"][1].isHidden()
+
+
 def test_numbers_and_samples_reach_curves_and_wall(qtbot, training, ready):
     _settled(qtbot, ready)
     images = np.zeros((4, 8, 8, 3), np.uint8)

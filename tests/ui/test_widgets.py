@@ -239,3 +239,26 @@ def test_a_failure_shows_its_sentences_whole(qtbot, qapp, scale):
     for text in dialog.findChildren(QLabel):
         if text.wordWrap():
             assert text.height() >= text.heightForWidth(text.width()), text.text()
+
+
+def test_a_card_that_cannot_be_chosen_has_a_pale_sign(theme: Theme, qtbot):
+    card = ActionCard(theme, "image", "Image GAN", "Learns from picture data.")
+    qtbot.addWidget(card)
+    card.resize(300, 100)
+
+    def colours() -> set[str]:
+        image = card.grab().toImage()
+        return {image.pixelColor(x, y).name() for x in range(16, 40) for y in range(16, 40)}
+
+    assert theme.colours.accent in colours()
+    card.setEnabled(False)
+    assert theme.colours.accent not in colours() and theme.colours.disabled in colours()
+
+
+@pytest.mark.parametrize("resumes", [False, True])
+def test_the_return_key_does_the_next_thing_after_a_failure(theme: Theme, qtbot, resumes: bool):
+    failed = Failed("Crash", "It ended.", "Go on.", "Traceback")
+    dialog = FailureDialog(theme, failed, (lambda: None) if resumes else None)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    assert dialog.focusWidget() is (dialog.resume_button if resumes else dialog.close_button)

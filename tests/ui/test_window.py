@@ -86,6 +86,15 @@ def test_every_key_has_one_action_and_stands_in_the_list(make_window: Open):
     assert all(any(key in text for text in texts) for key in keys)
 
 
+@pytest.mark.parametrize("keys", ["Ctrl+/", "F1"])
+def test_dialogs_are_no_larger_than_the_window_at_any_size_of_the_text(keys: str, make_window: Open):
+    window = make_window(scale=200)
+    window.resize(1280, 720)
+    press(window, keys)
+    dialog = window.findChild(KeyList if keys == "Ctrl+/" else HelpDialog)
+    assert dialog.width() < window.width() and dialog.height() < window.height()
+
+
 def test_f1_opens_the_help_at_the_page(make_window: Open):
     window = make_window()
     window.navigate("runs")

@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from aigc_desktop.ui.focus_order import inputs_of, reached_by_arrows
 from aigc_desktop.ui.widgets.controls import NameButton
 
 CONTROLS = (
@@ -60,15 +61,9 @@ def without_tooltip(root: QWidget) -> list[str]:
 
 def out_of_keyboard_reach(root: QWidget) -> list[str]:
     """Return controls that are seen and can be used but not reached with the Tab key."""
-    reached, widget = set(), root
-    for _step in range(5000):
-        widget = widget.nextInFocusChain()
-        if widget in reached:
-            break
-        reached.add(widget)
-    missed = []
+    reached, missed = set(inputs_of(root)), []
     for widget in controls(root):
-        usable = widget.isVisibleTo(root) and widget.isEnabled()
+        usable = widget.isVisibleTo(root) and widget.isEnabled() and not reached_by_arrows(widget)
         takes = bool(widget.focusPolicy() & Qt.FocusPolicy.TabFocus)
         if usable and not (takes and widget in reached):
             missed.append(describe(widget))

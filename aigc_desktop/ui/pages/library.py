@@ -149,7 +149,8 @@ class LibraryPage(Page):
         if card is not None and self.library is not None:
             try:
                 offers = offers_of(self.services, card, self.library.path(card))
-                self.panel.show_card(card, self.library, offers)
+                task = self.services.jobs.catalogue.get(card.task)
+                self.panel.show_card(card, self.library, offers, task.fields if task else ())
             except UserError as error:
                 self.services.notify(error.message)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
 from PySide6.QtCore import QSize, Qt, Signal
@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from aigc_desktop.core.fields import FieldSpec
 from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.core.library import Card, FamilyTree, Library
 from aigc_desktop.core.rating import reasons_text
@@ -27,12 +28,17 @@ from aigc_desktop.ui.background import Background
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.cards import FlowLayout
 from aigc_desktop.ui.widgets.controls import button, icon_button, label
+from aigc_desktop.ui.widgets.field_words import setting_words
 from aigc_desktop.ui.widgets.image_viewer import ImageCanvas
 from aigc_desktop.ui.widgets.side_by_side import Scrolled
 
 GENERATIONS = 6
 SOMETIMES = ("variants", "repaint")
 """Actions that only some works are good for."""
+_ICONS = {
+    "like": "sparkles", "variants": "shuffle", "repaint": "paintbrush", "edit": "pencil", "export": "download",
+    "copy": "copy", "folder": "folder-open", "delete": "trash-2",
+}  # fmt: skip
 _HIDDEN = {"run", "checkpoint", "seed", "device", "count", "places"}
 
 
@@ -103,8 +109,13 @@ class CardPanel(QWidget):
         self.star.clicked.connect(self._star)
         self.tree.itemActivated.connect(self._open)
 
-    def show_card(self, card: Card, library: Library, offers: Collection[str] = ()) -> None:
-        """Show one work of a library, with those of SOMETIMES in `offers`. UserError when it is gone."""
+    def show_card(
+        self, card: Card, library: Library, offers: Collection[str] = (), fields: Sequence[FieldSpec] = ()
+    ) -> None:
+        """Show one work of a library, with those of SOMETIMES in `offers`. UserError when it is gone.
+
+        `fields` are those of the task that made it, for the words of its settings.
+        """
         family, path = library.family(card.id), library.path(card)
         self.card = card
         for key in SOMETIMES:
@@ -127,7 +138,7 @@ class CardPanel(QWidget):
             except (OSError, ValueError):
                 self.text.setPlainText(card.excerpt)
         self._fill_tree(family)
-        self._fill_facts(card)
+        self._fill_facts(card, fields)
 
     def show_many(self, count: int) -> None:
         """Say how many works are chosen; what can be done with all of them stays."""
@@ -150,8 +161,8 @@ class CardPanel(QWidget):
         """Return a menu of what can be done now."""
         menu = QMenu(self)
         for key, made in self.buttons.items():
-            if made.isEnabled():
-                action = menu.addAction(made.icon(), made.text())
+            if made.isEnabled() and not made.isHidden():  # its own icon may have the colour of what lies on the accent
+                action = menu.addAction(self.theme.icon(_ICONS[key]), made.text())
                 action.setProperty("key", key)
                 action.triggered.connect(self._ask)
         return menu
@@ -197,14 +208,15 @@ class CardPanel(QWidget):
         item.setExpanded(True)
         return item
 
-    def _fill_facts(self, card: Card) -> None:
+    def _fill_facts(self, card: Card, fields: Sequence[FieldSpec]) -> None:
         while self.facts.rowCount():
             self.facts.removeRow(0)
         size = f"{card.width} × {card.height}" if card.width else ""
         seed = "" if card.seed is None else str(card.seed)
         facts = [(_("Made"), card.created[:16].replace("T", " ")), (_("Size"), size), (_("Seed"), seed),
                  (_("Class"), card.label), (_("Quality"), _quality_words(card))]  # fmt: skip
-        facts += [(name, str(value)) for name, value in sorted(card.settings.items()) if name not in _HIDDEN]
+        settings = sorted((name, value) for name, value in card.settings.items() if name not in _HIDDEN)
+        facts += [setting_words(fields, name, value) for name, value in settings]
         for name, value in facts:
             if value:
                 self._add_fact(name, value)
@@ -235,15 +247,12 @@ class CardPanel(QWidget):
         self.room = Scrolled(self.single)
         self.buttons = {}
         flow = FlowLayout(theme.px(8))
-        for key, text, icon, kind in (
-            ("like", _("Generate like this"), "sparkles", "primary"),
-            ("variants", _("Variants of this"), "shuffle", ""),
-            ("repaint", _("Paint a part anew…"), "paintbrush", ""), ("edit", _("Edit…"), "pencil", ""),
-            ("export", _("Export…"), "download", ""),
-            ("copy", _("Copy"), "copy", ""), ("folder", _("Show in folder"), "folder-open", ""),
-            ("delete", _("Delete"), "trash-2", ""),
+        for key, text in (
+            ("like", _("Generate like this")), ("variants", _("Variants of this")),
+            ("repaint", _("Paint a part anew…")), ("edit", _("Edit…")), ("export", _("Export…")), ("copy", _("Copy")),
+            ("folder", _("Show in folder")), ("delete", _("Delete")),
         ):  # fmt: skip
-            made = button(theme, text, icon, "primary" if kind else "")
+            made = button(theme, text, _ICONS[key], "primary" if key == "like" else "")
             made.setProperty("key", key)
             made.clicked.connect(self._ask)
             self.buttons[key] = made

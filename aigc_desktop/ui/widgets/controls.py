@@ -6,7 +6,7 @@ import re
 from typing import Literal
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt
-from PySide6.QtGui import QContextMenuEvent, QKeyEvent, QKeySequence, QPainter, QPaintEvent
+from PySide6.QtGui import QContextMenuEvent, QKeyEvent, QKeySequence, QPainter, QPaintEvent, QPalette, QPen
 from PySide6.QtWidgets import (
     QAbstractSlider,
     QAbstractSpinBox,
@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
     QStyleOptionButton,
     QStylePainter,
     QToolButton,
+    QVBoxLayout,
     QWidget,
 )
 
@@ -151,6 +152,52 @@ class NameButton(QPushButton):
         painter.end()
 
 
+class NameLabel(QLabel):
+    """A foreign name on one line, with … in its middle where there is no room for it; the tooltip has all of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setProperty("role", "secondary")
+
+    def setText(self, text: str) -> None:
+        super().setText(" ".join(text.split()))
+        self.setToolTip(text)
+        self.setAccessibleName(text)
+
+    def minimumSizeHint(self) -> QSize:
+        least = 8 * self.fontMetrics().averageCharWidth()
+        return super().minimumSizeHint().boundedTo(QSize(least, super().minimumSizeHint().height()))
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideMiddle, self.width())
+        with QPainter(self) as painter:
+            role = self.foregroundRole()
+            self.style().drawItemText(painter, self.rect(), self.alignment().value, self.palette(), self.isEnabled(),
+                                      text, role)  # fmt: skip
+
+
+def titled(text: str, control: QWidget, spacing: int) -> QWidget:
+    """Return a control with its title closely above it, as in forms."""
+    row = QWidget()
+    box = QVBoxLayout(row)
+    box.setContentsMargins(0, 0, 0, 0)
+    box.setSpacing(spacing)
+    title = label(text, wrap=False)
+    title.setBuddy(control)
+    box.addWidget(title)
+    box.addWidget(control)
+    return row
+
+
+def paint_focus(widget: QWidget, painter: QPainter) -> None:
+    """Paint the ring of the keyboard's focus around a widget that paints itself."""
+    if widget.hasFocus():
+        painter.setPen(QPen(widget.palette().color(QPalette.ColorRole.Accent), 2))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawRect(widget.rect().adjusted(1, 1, -1, -1))
+
+
 def hairline() -> QFrame:
     """Return a thin separating line."""
     line = QFrame()
@@ -178,7 +225,8 @@ class IconView(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         with QPainter(self) as painter:
-            picture = self.theme.pixmap(self.name, self.length, self.colour, self.devicePixelRatioF())
+            colour = self.colour if self.isEnabled() else "disabled"
+            picture = self.theme.pixmap(self.name, self.length, colour, self.devicePixelRatioF())
             painter.drawPixmap(0, 0, picture)
 
 

@@ -15,7 +15,7 @@ from aigc_desktop.core.fields import FieldKind, FieldSpec
 from aigc_desktop.core.i18n import _, sentences
 from aigc_desktop.core.model import PREFIX
 from aigc_desktop.ui.page import Services
-from aigc_desktop.ui.widgets.controls import button, icon_button, label
+from aigc_desktop.ui.widgets.controls import button, icon_button, label, titled
 from aigc_desktop.ui.widgets.form import ConfigForm
 from aigc_desktop.ui.widgets.inputs import ChoiceInput, checkpoint_choices, maker_choices
 from aigc_desktop.ui.widgets.job_progress import JobProgress
@@ -112,12 +112,12 @@ class CreatePanel(QWidget):
             ("checkpoint", _("Version"), self.version_input, _("Which saved version of it; the best one by default.")),
             ("task", _("What to make"), self.task_input, _("What the model is to do.")),
         ):
-            self.rows[name] = row = _row(text, control, theme.px(4))
+            self.rows[name] = row = titled(text, control, theme.px(4))
             control.control.setAccessibleName(text)
             control.control.setToolTip(tip)
             box.addWidget(row)
         box.addLayout(self.fields)
-        self.rows["seed"] = _row(_("Seed"), self.seed, theme.px(4))
+        self.rows["seed"] = titled(_("Seed"), self.seed, theme.px(4))
         box.addWidget(self.rows["seed"])
         box.addStretch(1)
         outer = QVBoxLayout(self)
@@ -304,15 +304,3 @@ class CreatePanel(QWidget):
 
 def _is_wild(spec: FieldSpec) -> bool:
     return spec.name in WILD_FIELDS and spec.kind is FieldKind.FLOAT and bool(spec.default)
-
-
-def _row(text: str, control: QWidget, spacing: int) -> QWidget:
-    row = QWidget()
-    box = QVBoxLayout(row)
-    box.setContentsMargins(0, 0, 0, 0)
-    box.setSpacing(spacing)
-    title = label(text, wrap=False)
-    title.setBuddy(control)
-    box.addWidget(title)
-    box.addWidget(control)
-    return row

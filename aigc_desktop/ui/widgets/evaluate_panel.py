@@ -15,7 +15,7 @@ from aigc_desktop.core.i18n import _, sentences
 from aigc_desktop.ui.evaluations import Entry
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.widgets.cards import FlowLayout
-from aigc_desktop.ui.widgets.controls import button, clear, label
+from aigc_desktop.ui.widgets.controls import button, clear, label, titled
 from aigc_desktop.ui.widgets.form import ConfigForm
 from aigc_desktop.ui.widgets.inputs import ChoiceInput, checkpoint_choices, run_choices
 from aigc_desktop.ui.widgets.job_progress import JobProgress
@@ -52,12 +52,9 @@ class EvaluatePanel(QWidget):
             (_("Model"), self.run_input, _("The trained model to evaluate.")),
             (_("Version"), self.version_input, _("Which saved version; the best one by default.")),
         ):
-            title = label(text, wrap=False)
-            title.setBuddy(control.control)
             control.control.setAccessibleName(text)
             control.control.setToolTip(tip)
-            box.addWidget(title)
-            box.addWidget(control)
+            box.addWidget(titled(text, control, theme.px(4)))
         box.addLayout(self.fields)
         box.addWidget(self.past)
         box.addStretch(1)

@@ -9,7 +9,7 @@ from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.i18n import _, sentences
 from aigc_desktop.core.run import Run
 from aigc_desktop.ui.page import Services
-from aigc_desktop.ui.widgets.controls import button, label
+from aigc_desktop.ui.widgets.controls import button, label, titled
 from aigc_desktop.ui.widgets.inputs import ChoiceInput, checkpoint_choices, run_choices
 from aigc_desktop.ui.widgets.segmented import Segmented
 from aigc_desktop.ui.widgets.side_by_side import Scrolled
@@ -45,12 +45,9 @@ class ExplorePanel(QWidget):
             (_("Model"), self.run_input, _("The trained model that is explored.")),
             (_("Version"), self.version_input, _("Which saved version of it; the best one by default.")),
         ):
-            title = label(text, wrap=False)
-            title.setBuddy(control)
             control.control.setAccessibleName(text)
             control.control.setToolTip(tip)
-            box.addWidget(title)
-            box.addWidget(control)
+            box.addWidget(titled(text, control, theme.px(4)))
         box.addWidget(self.mode)
         box.addWidget(self.stack, 1)
         box.addWidget(self.problem)

@@ -50,6 +50,9 @@ class FailureDialog(QDialog):
         box.addWidget(self.details, 1)
         box.addWidget(self.private)
         box.addLayout(self._make_buttons())
+        first = self.close_button if on_resume is None else self.resume_button
+        first.setDefault(True)
+        first.setFocus()
 
     def sizeHint(self) -> QSize:
         # Qt makes a dialog no wider than this, but after it has counted the lines of its sentences at the wished width

@@ -14,6 +14,7 @@ from aigc_desktop.core.fields import WORKED_ON, FieldKind, FieldSpec, field_prob
 from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.widgets.controls import icon_button, label, set_role
+from aigc_desktop.ui.widgets.field_words import explanation, field_title
 from aigc_desktop.ui.widgets.inputs import (
     ChoiceInput,
     Choices,
@@ -218,10 +219,6 @@ class ConfigForm(QWidget):
 
 
 _FILLED = (*(kind for kind in WORKED_ON if kind is not FieldKind.CHECKPOINT), FieldKind.LORA)  # not by the run
-_WRITTEN = (
-    FieldKind.TEXT, FieldKind.CLASS, FieldKind.ATTRIBUTES, FieldKind.CAPTION, FieldKind.PATH, FieldKind.FILE,
-    FieldKind.MASK,
-)  # fmt: skip
 _MUST_BE_CHOSEN = (FieldKind.MODEL, FieldKind.ENCODER, FieldKind.DIFFUSION)
 
 
@@ -236,7 +233,7 @@ class FieldRow(QFrame):
         self.baseline = spec.default
         theme = services.theme
         self.input: FieldInput = make_input(spec, theme, choices)
-        self.title = label(_title(spec))
+        self.title = label(field_title(spec))
         reset = _("Back to the default: {title}").format(title=_(spec.title))
         self.reset_button = icon_button(theme, "rotate-ccw", reset, 12)
         self.problem = label("", "problem")
@@ -346,37 +343,6 @@ class FieldRow(QFrame):
         for part in (self, self.title, self.input, self.input.control):
             part.setToolTip(text)
         self.title.setBuddy(self.input.control)
-        self.input.control.setAccessibleName(_title(self.spec))
+        self.input.control.setAccessibleName(field_title(self.spec))
         self.input.control.setAccessibleDescription(_(self.spec.help))
         self.input.control.setWhatsThis(text)
-
-
-def explanation(spec: FieldSpec, baseline: Any) -> str:
-    """Return the help of a field with its limits and default, as several lines of plain text."""
-    lines = [_(spec.help)]
-    if spec.minimum is not None and spec.maximum is not None:
-        limits = (readable_number(spec.minimum), readable_number(spec.maximum))
-        lines.append(_("Range: {low} to {high}").format(low=limits[0], high=limits[1]))
-    shown = default_text(spec, baseline)
-    if shown:
-        lines.append(_("Default: {value}").format(value=shown))
-    return "\n".join(line for line in lines if line)
-
-
-def default_text(spec: FieldSpec, value: Any) -> str:
-    """Return a value as the user reads it, or "" for none."""
-    match spec.kind:
-        case FieldKind.BOOL:
-            return _("on") if value else _("off")
-        case FieldKind.CHOICE:
-            return _(dict(spec.choices).get(value, str(value)))
-        case FieldKind.INT | FieldKind.FLOAT if value is not None:
-            return f"{readable_number(value)} {_(spec.unit)}".strip()
-        case kind if kind in _WRITTEN and value:
-            return str(value)
-        case _:
-            return ""
-
-
-def _title(spec: FieldSpec) -> str:
-    return f"{_(spec.title)} ({_(spec.unit)})" if spec.unit else _(spec.title)

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 from aigc_desktop.core.i18n import _
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.checks import paint_picture
-from aigc_desktop.ui.widgets.controls import button, icon_button, label
+from aigc_desktop.ui.widgets.controls import NameLabel, button, icon_button, label, paint_focus
 
 GRIP = 8
 LARGEST_ZOOM = 64.0
@@ -123,6 +123,7 @@ class ImageCanvas(QWidget):
             self._paint(painter, self.first)
             if self.comparing:
                 self._paint_second(painter)
+            paint_focus(self, painter)
 
     def _paint(self, painter: QPainter, picture: QImage) -> None:
         target, places = self.target(), (-1, 0, 1) if self.tiled else (0,)
@@ -215,7 +216,7 @@ class ImageViewer(QWidget):
         super().__init__()
         self.theme = theme
         self.canvas = ImageCanvas(theme)
-        self.caption = label("", "secondary")
+        self.caption = NameLabel()
         self.percent = label("", "secondary", wrap=False)
         self.tiles = icon_button(theme, "grid-2x2", _("Tiled 3 × 3, to see whether the edges join (T)"))
         self.tiles.setCheckable(True)

@@ -14,6 +14,7 @@ from aigc_desktop.core.events import Failed
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.paths import resources
 from aigc_desktop.ui.background import Background
+from aigc_desktop.ui.geometry import dialog_size
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.controls import button
 
@@ -52,7 +53,7 @@ class LicencesDialog(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(_("Licences"))
         self.setSizeGripEnabled(True)
-        self.resize(theme.px(860), theme.px(560))
+        self.resize(dialog_size(theme.px(860), theme.px(560), parent))
         self.list = QListWidget()
         self.list.setProperty("padded", True)
         self.list.setAccessibleName(_("Parts of the program"))

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QWidget
 
 from aigc_desktop.core.i18n import _
 from aigc_desktop.ui.geometry import room_of
+from aigc_desktop.ui.widgets.controls import paint_focus
 
 LONGEST_PX = 1024
 """Sides of the picture that is painted on: as fine as the models work, and quick to draw."""
@@ -127,6 +128,7 @@ class MaskCanvas(QWidget):
             painter.setOpacity(OPACITY)
             painter.drawImage(room, self._paint())
             painter.setOpacity(1)
+            paint_focus(self, painter)
             if self._pointer is not None and not self.image.isNull():
                 painter.setRenderHint(QPainter.RenderHint.Antialiasing)
                 radius = self.breadth / 200 * max(room.width(), room.height())

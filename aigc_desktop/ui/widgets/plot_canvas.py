@@ -213,6 +213,7 @@ class PlotCanvas(pg.GraphicsLayoutWidget):  # type: ignore[misc]
         best = pg.InfiniteLine(angle=90, movable=False, label="", labelOpts=beside)
         for mark in (cross, best):
             mark.setVisible(False)
+            mark.setZValue(1)  # the words of a mark lie over the curves
             plot.addItem(mark, ignoreBounds=True)
         return _Panel(plot, {}, cross, best, [])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from PySide6.QtCore import Qt
@@ -22,9 +23,12 @@ from PySide6.QtWidgets import (
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.i18n import _
 from aigc_desktop.ui.background import Background
+from aigc_desktop.ui.geometry import dialog_size
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.qt_types import need_types
 from aigc_desktop.ui.widgets.controls import button, label
+from aigc_desktop.ui.widgets.field_words import setting_words
+from aigc_desktop.ui.widgets.metric_words import words_for
 from aigc_desktop.ui.widgets.run_table import RunRow
 from aigc_desktop.ui.widgets.run_words import main_metric
 
@@ -42,9 +46,10 @@ class CompareDialog(QDialog):
         self.metrics: list[Rows] = []
         self.setWindowTitle(_("Compare runs"))
         self.setSizeGripEnabled(True)
-        self.resize(theme.px(960), theme.px(640))
+        self.resize(dialog_size(theme.px(960), theme.px(640), parent))
         self.metric_box = QComboBox()
         self.metric_box.setAccessibleName(_("Metric"))
+        self.metric_box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)  # names come later
         self.metric_box.setToolTip(_("The number that is compared"))
         self.plot: Any = None  # made when the curves are there, and anew for another theme
         self.place = QVBoxLayout()
@@ -52,10 +57,11 @@ class CompareDialog(QDialog):
         self.table.setAccessibleName(_("Values and settings that differ"))
         self.table.setToolTip(_("Settings that are the same in all runs are left out."))
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         close = button(theme, _("Close"), kind="primary")
         close.clicked.connect(self.accept)
         box = QVBoxLayout(self)
-        box.setContentsMargins(*[theme.px(16)] * 4)
+        box.setContentsMargins(*[theme.px(24)] * 4)
         box.setSpacing(theme.px(12))
         head = QHBoxLayout()
         head.addWidget(label(_("Metric"), wrap=False))
@@ -73,23 +79,34 @@ class CompareDialog(QDialog):
     def _take(self, metrics: list[Rows]) -> None:
         self._make_plot()
         self.metrics = metrics
-        names = list(dict.fromkeys(name for rows in metrics for row in rows for name in row if name != "step"))
-        self.metric_box.addItems(names)
-        self.metric_box.setCurrentText(main_metric([row for rows in metrics for row in rows]))
+        for name in _names(metrics):
+            self.metric_box.addItem(words_for(name).title, name)
+        shared = [[{name: row[name] for name in _shared(metrics) if name in row} for row in rows] for rows in metrics]
+        said = main_metric([row for rows in shared for row in rows])
+        self.metric_box.setCurrentIndex(self.metric_box.findData(said or main_metric([*chain(*metrics)])))
         self._show_metric()
 
     def _make_plot(self) -> None:
         from pyqtgraph import PlotWidget  # loaded already, with the metrics
 
-        colours = self.services.theme.colours
-        self.plot = PlotWidget(background=colours.surface)
-        self.plot.addLegend(offset=(-10, 10), labelTextColor=colours.text)
-        self.plot.showGrid(x=True, y=True, alpha=0.2)
-        for side in ("bottom", "left"):
-            axis = self.plot.getAxis(side)
+        from aigc_desktop.ui.widgets.plot_canvas import Axis
+
+        theme = self.services.theme
+        colours, font = theme.colours, theme.font("secondary")
+        axes = {"bottom": Axis("bottom"), "left": Axis("left")}
+        axes["bottom"].kind = "step"
+        self.plot = PlotWidget(background=colours.surface, axisItems=axes)
+        self.plot.addLegend(offset=(-10, 10), brush=colours.surface, labelTextColor=colours.text,
+                            labelTextSize=f"{theme.font('secondary').pixelSize()}px")  # fmt: skip
+        self.plot.showGrid(y=True, alpha=0.2)
+        for axis in axes.values():
+            axis.enableAutoSIPrefix(False)
             axis.setPen(colours.control)
             axis.setTextPen(colours.secondary)
-        self.plot.setLabel("bottom", _("step"))
+            axis.setTickFont(font)
+            axis.label.setFont(font)
+        self.plot.setLabel("bottom", _("Steps"))
+        axes["bottom"].setHeight(axes["bottom"].height_with_label())
         self.plot.setAccessibleName(_("Curves of the compared runs"))
         self.place.addWidget(self.plot)
 
@@ -101,22 +118,26 @@ class CompareDialog(QDialog):
             self._show_metric()
 
     def _show_metric(self) -> None:
-        theme, name = self.services.theme, self.metric_box.currentText()
+        from aigc_desktop.ui.widgets.plot_canvas import FEW_POINTS
+
+        theme, name = self.services.theme, str(self.metric_box.currentData())
         self.plot.clear()
-        self.plot.setLabel("left", name)
+        self.plot.setLabel("left", self.metric_box.currentText())
         for number, rows in enumerate(self.metrics):
             points = [(row["step"], row[name]) for row in rows if name in row]
             colour = QColor(theme.plot_colours[number % len(theme.plot_colours)])
             if points:
                 steps, values = zip(*points, strict=True)
                 title = self.runs[number].info.title.replace("<", "‹").replace(">", "›")  # the legend reads HTML
-                self.plot.plot(steps, values, pen=colour, name=title)
+                dots = {"symbol": "o", "symbolSize": 5, "symbolBrush": colour, "symbolPen": colour}
+                few = dots if len(points) <= FEW_POINTS else {}  # one value alone makes no line
+                self.plot.plot(steps, values, pen=colour, name=title, **few)
         self._fill_table(name)
 
     def _fill_table(self, name: str) -> None:
         lines = [(_("last value"), [_last(rows, name) for rows in self.metrics]),
                  (_("smallest value"), [_smallest(rows, name) for rows in self.metrics]),
-                 *different_settings(self.runs)]  # fmt: skip
+                 *self._settings()]  # fmt: skip
         self.table.setRowCount(len(lines))
         self.table.setColumnCount(len(self.runs))
         self.table.setHorizontalHeaderLabels([row.info.title for row in self.runs])
@@ -125,6 +146,28 @@ class CompareDialog(QDialog):
             for column, value in enumerate(values):
                 self.table.setItem(number, column, QTableWidgetItem(value))
         self.table.resizeColumnsToContents()
+        self.table.resizeRowsToContents()
+
+    def _settings(self) -> list[tuple[str, list[str]]]:
+        """Return (title, value in each run) of the settings that differ, in the words of the forms."""
+        catalogue = self.services.jobs.catalogue
+        tasks = [catalogue.get(row.info.task) for row in self.runs]
+        fields = [task.fields if task else [] for task in tasks]
+        every = [*chain(*fields)]
+        lines = []
+        for name, values in different_settings(self.runs):
+            told = [setting_words(own, name, value)[1] or "–" for own, value in zip(fields, values, strict=True)]
+            lines.append((setting_words(every, name, None)[0], told))
+        return lines
+
+
+def _names(metrics: list[Rows]) -> list[str]:
+    return list(dict.fromkeys(name for row in chain(*metrics) for name in row if name != "step"))
+
+
+def _shared(metrics: list[Rows]) -> list[str]:
+    """Return the metrics that all runs have: only these can be compared."""
+    return [name for name in _names(metrics) if all(any(name in row for row in rows) for rows in metrics)]
 
 
 def _read(runs: list[RunRow]) -> list[Rows]:
@@ -133,8 +176,8 @@ def _read(runs: list[RunRow]) -> list[Rows]:
     return [row.run.metrics() for row in runs]
 
 
-def different_settings(runs: list[RunRow]) -> list[tuple[str, list[str]]]:
-    """Return (name, value in each run) for the settings that are not the same in all runs."""
+def different_settings(runs: list[RunRow]) -> list[tuple[str, list[Any]]]:
+    """Return (name, value in each run) for the settings that are not the same in all runs; None for one it has not."""
     configs: list[dict[str, Any]] = []
     for row in runs:
         try:
@@ -142,8 +185,8 @@ def different_settings(runs: list[RunRow]) -> list[tuple[str, list[str]]]:
         except (OSError, UserError):
             configs.append({})
     names = list(dict.fromkeys(name for config in configs for name in config))
-    lines = [(name, [str(config.get(name, "–")) for config in configs]) for name in names]
-    return [(name, values) for name, values in lines if len(set(values)) > 1]
+    lines = [(name, [config.get(name) for config in configs]) for name in names]
+    return [(name, values) for name, values in lines if len({str(value) for value in values}) > 1]
 
 
 def _last(rows: Rows, name: str) -> str:

@@ -208,8 +208,9 @@ class RunPanel(QWidget):
             facts[_("Step")] = step
             if progress.rate:
                 facts[_("Speed")] = _("{rate} {unit}/s").format(rate=_rate(progress.rate), unit=_(progress.unit))
-            left = _("estimating…") if progress.eta_s is None else readable_time(progress.eta_s)
-            facts[_("Time left")] = left
+            if handle.status != "stopping":
+                left = _("estimating…") if progress.eta_s is None else readable_time(progress.eta_s)
+                facts[_("Time left")] = left
         facts[_("Elapsed")] = readable_time(self.stopwatch.seconds)
         if self.device:
             facts[_("Device")] = _("processor") if self.device == "cpu" else self.device

@@ -8,6 +8,7 @@ from PySide6.QtCore import QEvent, QObject, QSize, Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QScrollArea, QWidget
 
+from aigc_desktop.ui.focus_order import stop_where_it_scrolls
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.cards import FlowLayout
 
@@ -31,6 +32,7 @@ class Scrolled(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         inner.setAttribute(Qt.WidgetAttribute.WA_Resized)  # else Qt styles all of it to find a size that is not used
         self.setWidget(inner)
+        stop_where_it_scrolls(self)
 
     def show_whole(self, whole: bool) -> None:
         """Be as high as the content, or as high as there is room."""

@@ -34,7 +34,7 @@ class RecentRuns(Card):
         self.services = services
         self.grid = QGridLayout()
         self.grid.setHorizontalSpacing(services.theme.px(12))
-        self.grid.setVerticalSpacing(services.theme.px(8))
+        self.grid.setVerticalSpacing(services.theme.px(2))
         self.grid.setColumnStretch(1, 1)
         self.add(self.grid)
         self.empty = label(_("Nothing trained yet. The first run appears here with its curve."), "secondary")
@@ -62,10 +62,17 @@ class RecentRuns(Card):
             name.setMinimumWidth(min(name.sizeHint().width(), theme.px(NAME_PX)))  # the curve gives way first
             name.clicked.connect(self._open)
             words = label(f"{status_words(run.info)} · {readable_date(run.info.created)}", "secondary", wrap=False)
-            line = Sparkline(theme, run.values)
-            for column, widget in enumerate((mark, name, words, line)):
-                self.grid.addWidget(widget, number, column, Qt.AlignmentFlag.AlignVCenter)
-                self.rows.append(widget)
+            words.setIndent(theme.px(4))  # where the letters of the button above begin
+            top, middle = 2 * number, Qt.AlignmentFlag.AlignVCenter  # words below the name: both may be long
+            curved = len(run.values) > 1  # one value is no curve, and leaves its room to the name
+            self.grid.addWidget(mark, top, 0, middle)
+            self.grid.addWidget(name, top, 1, 1, 1 if curved else 2)
+            self.grid.addWidget(words, top + 1, 1, Qt.AlignmentFlag.AlignTop)
+            self.rows += [mark, name, words]
+            if curved:
+                line = Sparkline(theme, run.values)
+                self.grid.addWidget(line, top, 2, 2, 1, middle)
+                self.rows.append(line)
 
     def _failed(self, failed: Failed) -> None:
         self.empty.setText(failed.message)

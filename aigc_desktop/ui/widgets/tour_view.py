@@ -11,7 +11,7 @@ from aigc_desktop.core.i18n import _
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.tour import STEPS, Tour
 from aigc_desktop.ui.widgets.cards import Card, FlowLayout
-from aigc_desktop.ui.widgets.controls import IconView, button, label
+from aigc_desktop.ui.widgets.controls import IconView, button, label, set_role
 from aigc_desktop.ui.widgets.job_dock import state_words
 from aigc_desktop.ui.widgets.thumbnails import to_image
 
@@ -58,8 +58,10 @@ class TourView(Card):
             elif key == tour.step:
                 icon.show_icon("triangle-alert" if tour.state == "failed" else "loader-circle", "accent")
             else:
-                icon.show_icon("minus", "disabled")
-            text.setEnabled(key in tour.done or key == tour.step)
+                icon.show_icon("minus", "secondary")
+            role = "body" if key in tour.done or key == tour.step else "secondary"  # what comes is to be read too
+            if text.property("role") != role:
+                set_role(text, role=role)
         progress = tour.handle.progress if tour.handle else None
         self.bar.setRange(0, progress.total if progress else 0)
         self.bar.setValue(min(progress.step, progress.total) if progress else 0)
