@@ -1,8 +1,8 @@
 """Image flow: a U-Net learns how noise becomes a picture along straight ways (rectified flow, arXiv:2209.03003).
 
-Slower to write than a GAN and steadier to train. The same network varies a given picture, fills a part of it, and goes
-from one new picture to another. On demand it walks among the grids of a VAE instead of pictures (arXiv:2112.10752),
-which it learns first unless a trained one is chosen.
+Slower to write than a GAN and steadier to train. The same network varies a given picture, fills a part of it, extends
+it, and goes from one new picture to another. On demand it walks among the grids of a VAE instead of pictures
+(arXiv:2112.10752), which it learns first unless a trained one is chosen.
 """
 
 from __future__ import annotations
@@ -201,7 +201,7 @@ sampler = tasks.sampler
 FAMILY = Family(
     name="image_flow",
     title=N_("Image flow"),
-    summary=N_("Steady training and good variety: makes new pictures, varies yours, and paints parts of them anew."),
+    summary=N_("Steady training and good variety: makes new pictures, varies and extends yours, and paints parts anew."),
     kind="image",
     tasks=(
         Task("train", N_("Train an image flow"), ImageFlowConfig, train, "train", plan),

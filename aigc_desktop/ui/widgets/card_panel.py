@@ -24,6 +24,7 @@ from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.core.library import Card, FamilyTree, Library
 from aigc_desktop.core.rating import reasons_text
 from aigc_desktop.ui.background import Background
+from aigc_desktop.ui.explored import OFFERED
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.cards import FlowLayout
 from aigc_desktop.ui.widgets.controls import button, icon_button, label
@@ -31,8 +32,6 @@ from aigc_desktop.ui.widgets.image_viewer import ImageCanvas
 from aigc_desktop.ui.widgets.side_by_side import Scrolled
 
 GENERATIONS = 6
-SOMETIMES = ("variants", "repaint")
-"""Actions that only some works are good for."""
 _HIDDEN = {"run", "checkpoint", "seed", "device", "count", "places"}
 
 
@@ -58,8 +57,8 @@ def _edits_text(card: Card) -> str:
 class CardPanel(QWidget):
     """Shows a card.
 
-    `asked` gives "like", "variants", "repaint", "edit", "export", "folder", "copy", "delete" or "star"; `renamed` and
-    `tagged` give the user's edits, `opened` the id of a relative, `placed` a place of the window with its argument.
+    `asked` gives "like", one of OFFERED, "edit", "export", "folder", "copy", "delete" or "star"; `renamed` and `tagged`
+    give the user's edits, `opened` the id of a relative, `placed` a place of the window with its argument.
     """
 
     asked = Signal(str)
@@ -104,10 +103,10 @@ class CardPanel(QWidget):
         self.tree.itemActivated.connect(self._open)
 
     def show_card(self, card: Card, library: Library, offers: Collection[str] = ()) -> None:
-        """Show one work of a library, with those of SOMETIMES in `offers`. UserError when it is gone."""
+        """Show one work of a library, with those of OFFERED in `offers`. UserError when it is gone."""
         family, path = library.family(card.id), library.path(card)
         self.card = card
-        for key in SOMETIMES:
+        for key in OFFERED:
             self.buttons[key].setVisible(key in offers)
         self.many.hide()
         self.room.show()
@@ -133,7 +132,7 @@ class CardPanel(QWidget):
         """Say how many works are chosen; what can be done with all of them stays."""
         self.card = None
         self.room.hide()
-        for key in SOMETIMES:
+        for key in OFFERED:
             self.buttons[key].hide()
         text = ngettext("{count} work chosen", "{count} works chosen", count).format(count=f"{count:,}")
         self.many.setText(text if count else _("Choose a work to see where it comes from."))
@@ -150,7 +149,7 @@ class CardPanel(QWidget):
         """Return a menu of what can be done now."""
         menu = QMenu(self)
         for key, made in self.buttons.items():
-            if made.isEnabled():
+            if made.isEnabled() and not made.isHidden():
                 action = menu.addAction(made.icon(), made.text())
                 action.setProperty("key", key)
                 action.triggered.connect(self._ask)
@@ -238,8 +237,8 @@ class CardPanel(QWidget):
         for key, text, icon, kind in (
             ("like", _("Generate like this"), "sparkles", "primary"),
             ("variants", _("Variants of this"), "shuffle", ""),
-            ("repaint", _("Paint a part anew…"), "paintbrush", ""), ("edit", _("Edit…"), "pencil", ""),
-            ("export", _("Export…"), "download", ""),
+            ("repaint", _("Paint a part anew…"), "paintbrush", ""), ("extend", _("Extend…"), "scaling", ""),
+            ("edit", _("Edit…"), "pencil", ""), ("export", _("Export…"), "download", ""),
             ("copy", _("Copy"), "copy", ""), ("folder", _("Show in folder"), "folder-open", ""),
             ("delete", _("Delete"), "trash-2", ""),
         ):  # fmt: skip
