@@ -27,8 +27,8 @@ COMMON = {
     "sample_every": 0,
 }  # fmt: skip
 SMALL = {**COMMON, "channels": 8, "width": 16, "layers": 1, "heads": 2}
-FLOW = {**COMMON, "width": 8, "code_width": 8}
-QUICK = {"image_transformer": {}, "image_flow": {"walk_steps": 2}}
+FLOW = {**COMMON, "steps": 20, "width": 8, "code_width": 8, "lr": 3e-3, "warmup": 1}
+QUICK = {"image_transformer": {}, "image_flow": {"walk_steps": 1}}
 EVERY = ("masked", "pixels", "codes")
 CANVASES = [
     Canvas(16, 16, Area(4, 4, 12, 12)), Canvas(8, 20, Area(0, 12, 8, 20)), Canvas(32, 11, Area(0, 1, 8, 11)),

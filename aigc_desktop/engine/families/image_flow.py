@@ -201,7 +201,9 @@ sampler = tasks.sampler
 FAMILY = Family(
     name="image_flow",
     title=N_("Image flow"),
-    summary=N_("Steady training and good variety: makes new pictures, varies and extends yours, and paints parts anew."),
+    summary=N_(
+        "Steady training and good variety: makes new pictures, varies and extends yours, and paints parts anew."
+    ),
     kind="image",
     tasks=(
         Task("train", N_("Train an image flow"), ImageFlowConfig, train, "train", plan),

@@ -73,20 +73,20 @@ def walk_around(
     """Return pictures whose places `anew` (B, 1, H, W) are new; the others are as in `known` (B, C, H, W), to the bit.
 
     `draw` gives noise of the form of `known`. Known places lie on ways of their own, from fresh noise each time. Each
-    step but the last is plain and taken `repeats` times, with noise added back in between: once alone, what is new is
-    decided before the known is told clearly, and does not join it (RePaint, arXiv:2201.09865).
+    step is plain and taken `repeats` times, with noise added back in between: once alone, what is new is decided before
+    the known is told clearly, and does not join it (RePaint, arXiv:2201.09865).
     """
     x = draw()
     for now, later in pairwise(stops(steps)):
-        for left in reversed(range(repeats if later < 1.0 else 1)):
+        for left in reversed(range(repeats)):
             x = torch.where(anew > 0, x, torch.lerp(draw(), known, now))
             x = x + (later - now) * velocity(x, now)
             if left:
-                x = back(x, later, now, draw())
+                x = noised_back(x, later, now, draw())
     return torch.where(anew > 0, x, known)
 
 
-def back(x: Tensor, later: float, now: float, noise: Tensor) -> Tensor:
+def noised_back(x: Tensor, later: float, now: float, noise: Tensor) -> Tensor:
     """Return points at the time `now` of other ways that lead to `x` at `later`: with more noise again."""
     share = now / later
     return share * x + math.sqrt((1 - now) ** 2 - (share * (1 - later)) ** 2) * noise

@@ -17,7 +17,7 @@ from aigc_desktop.engine.families import image_flow
 from aigc_desktop.engine.flow_model import load_model
 from aigc_desktop.engine.flow_setup import STARTER, WARM, ImageFlowConfig, plan
 from aigc_desktop.engine.flow_tasks import FlowConfig
-from aigc_desktop.engine.nn.flow import REPEATS, back, between, draw_times, walk, walk_around
+from aigc_desktop.engine.nn.flow import REPEATS, between, draw_times, noised_back, walk, walk_around
 from aigc_desktop.engine.nn.hinted import hinted_augment
 from aigc_desktop.engine.nn.unet import Unet, UnetShape
 from aigc_desktop.engine.pictures import open_mask, open_picture
@@ -207,7 +207,7 @@ def test_a_step_back_has_the_noise_of_its_time():
     torch.manual_seed(0)
     end = torch.full((20_000,), 2.0)
     later = torch.lerp(torch.randn(20_000), end, 0.6)
-    earlier = back(later, 0.6, 0.2, torch.randn(20_000))
+    earlier = noised_back(later, 0.6, 0.2, torch.randn(20_000))
     assert abs(earlier.mean() - 0.2 * 2) < 0.02 and abs(earlier.std() - 0.8) < 0.02
 
 
