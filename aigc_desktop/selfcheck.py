@@ -115,8 +115,9 @@ def check_family(workspace: Any, family: Any, dataset: str) -> None:
     values = {"run": run.id, **({"text": "Ann left Oslo"} if encoders else {"count": 2})}
     offered = {task.name for task in family.tasks}
     used = {"label"} if encoders else offered & {"generate", "compare", "extend"} or {"reconstruct"}
+    extended = {"picture": str(next(sample_path("image").rglob("*.png"))), "left": 0, "top": 0, "bottom": 0}
     for task in sorted(used):
-        given = {"picture": str(next(sample_path("image").rglob("*.png")))} if task == "extend" else {}
+        given = extended if task == "extend" else {}
         result = workspace.new_run(f"{name}.{task}", values | given, parent="results")
         events: list[Any] = []
         run_task(workspace, f"{name}.{task}", values | given, result, events)

@@ -13,7 +13,7 @@ from aigc_desktop.engine.checkpoint import Card, part, read_model
 from aigc_desktop.engine.device import choose_device
 from aigc_desktop.engine.flow_space import GridSpace, saved_space
 from aigc_desktop.engine.latent import LatentModel, with_class
-from aigc_desktop.engine.nn.flow import Keep, Velocity, guided, walk, walk_back
+from aigc_desktop.engine.nn.flow import Velocity, guided, walk, walk_around, walk_back
 from aigc_desktop.engine.nn.unet import Unet, UnetShape
 from aigc_desktop.engine.pictures import known_class, seeded, shares_of
 
@@ -50,16 +50,24 @@ class Model:
         return torch.randn(1, shape.channels, shape.size, shape.size, generator=generator).to(self.device)
 
     def paint(
-        self, begin: Tensor, label: int | Tensor, steps: int, guidance: float, start: float = 0.0,
-        keep: Keep | None = None,
-    ) -> Tensor:  # fmt: skip
+        self, begin: Tensor, label: int | Tensor, steps: int, guidance: float, start: float = 0.0
+    ) -> Tensor:
         """Return pictures (B, 3, R, R) from points `begin` at time `start`; a label -1 is any class.
 
         `label` is that of all, or those (B,) of each, then known ones.
         """
-        classes = None if isinstance(label, int) and label < 0 else self._each(label, len(begin))
-        end = walk(lambda x, time: self.velocity(x, time, classes, guidance), begin, steps, start, keep)
-        return end if self.space is None else self.space.decode(end, self.told(label, len(end)))
+        return self.shown(walk(self._velocity(label, len(begin), guidance), begin, steps, start), label)
+
+    def fill(
+        self, known: Tensor, anew: Tensor, label: int, steps: int, guidance: float, generator: torch.Generator
+    ) -> Tensor:
+        """Return the points `known` (1, C, S, S) with others where `anew` (1, 1, S, S) is not 0."""
+        velocity = self._velocity(label, 1, guidance)
+        return walk_around(velocity, known, anew, steps, lambda: self.noise(generator))
+
+    def shown(self, points: Tensor, label: int | Tensor) -> Tensor:
+        """Return the pictures (B, 3, R, R) of points on the ways' ends."""
+        return points if self.space is None else self.space.decode(points, self.told(label, len(points)))
 
     def point(self, picture: Tensor, label: int) -> Tensor:
         """Return where a picture (1, 3, R, R) is on the ways' ends; `label` -1 is any class."""
@@ -76,6 +84,10 @@ class Model:
 
     def _each(self, label: int | Tensor, count: int) -> Tensor:
         return torch.full((count,), label, device=self.device) if isinstance(label, int) else label
+
+    def _velocity(self, label: int | Tensor, count: int, guidance: float) -> Velocity:
+        classes = None if isinstance(label, int) and label < 0 else self._each(label, count)
+        return lambda x, time: self.velocity(x, time, classes, guidance)
 
     def velocity(self, x: Tensor, time: float, classes: Tensor | None, guidance: float) -> Tensor:
         """Return how points x change at a time; `classes` are numbers (B,), shares (B, K), or None for any class."""

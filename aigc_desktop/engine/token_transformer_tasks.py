@@ -1,4 +1,4 @@
-"""What a trained image Transformer makes: new pictures, pictures painted anew in part, samples of an evaluation."""
+"""What a trained image Transformer makes: new pictures, pictures painted anew in part or extended, samples."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from aigc_desktop.core.config import param
+from aigc_desktop.core.config import again, param
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Event, EventStream, Note
 from aigc_desktop.core.fields import FieldKind
@@ -21,7 +21,10 @@ from aigc_desktop.engine.caption_words import passed_over
 from aigc_desktop.engine.checkpoint import read_model
 from aigc_desktop.engine.data import to_pictures
 from aigc_desktop.engine.device import choose_device
+from aigc_desktop.engine.extending import SidesConfig, stream_extended
 from aigc_desktop.engine.making import MakeConfig, stream_samples
+from aigc_desktop.engine.nn.canvas import Windows
+from aigc_desktop.engine.nn.picture_tokenizer import PictureTokenizer
 from aigc_desktop.engine.nn.token_drawing import Drawing, draw_masked, draw_tokens
 from aigc_desktop.engine.pictures import (
     CreateConfig,
@@ -88,6 +91,13 @@ class FillConfig(WriteConfig):
     )  # fmt: skip
 
 
+class ExtendConfig(SidesConfig, DrawConfig):
+    """Settings of extending a picture; the usual ones keep nearer to it than those of making new pictures."""
+
+    wildness: float = again(DrawConfig, "wildness", 0.5)
+    guidance: float = again(DrawConfig, "guidance", 2.0)
+
+
 def generate(config: GenerateConfig, run: Run) -> EventStream:
     """Make new pictures; the seed of each decides it alone."""
     model, wish = yield from open_model(config, run)
@@ -116,6 +126,30 @@ def fill(config: FillConfig, run: Run) -> EventStream:
         return torch.where(changed, model.tokenizer.pictures(tokens), picture), asked.label
 
     yield from _stream(config, run, model, make)
+
+
+def extend(config: ExtendConfig, run: Run) -> EventStream:
+    """Extend a picture beyond its borders; where no class is asked for, none is drawn: the picture says more."""
+    model, wish = yield from open_model(config, run)
+    need_masked(model, _("This model draws token by token and cannot extend a picture."))
+    label = wish.label if wish.label >= 0 else len(model.classes)
+    words = None if model.words is None else model.words.rows([wish.caption])
+
+    def draw(places: Tensor, known: Tensor, generator: torch.Generator) -> Tensor:
+        tokens = places.masked_fill(~known, model.transformer.unknown).flatten(1)
+        drawn = draw_masked(model.transformer, [label], config.drawing(), [generator], tokens, words)
+        return drawn.view_as(places)
+
+    yield from stream_extended(config, windows_of(model.tokenizer), draw, model.device, model.names([label]))
+
+
+def windows_of(tokenizer: PictureTokenizer) -> Windows:
+    """Return how tokens are read and shown, as places with one number."""
+    side = tokenizer.shape.side
+    return Windows(
+        side, tokenizer.shape.patch, lambda picture: tokenizer.tokens(picture).view(1, 1, side, side),
+        lambda places: tokenizer.pictures(places.flatten(1)),
+    )  # fmt: skip
 
 
 def open_model(config: DrawConfig, run: Run) -> Generator[Event, None, tuple[Model, Wish]]:

@@ -29,7 +29,7 @@ class CardActions:
         self.owner, self.services, self.library = owner, services, library
 
     def act(self, action: str, cards: list[Card]) -> None:
-        """Do one of "like", "variants", "repaint", "export", "copy", "folder" with at least one work."""
+        """Do one of "like", OFFERED, "export", "copy", "folder" with at least one work."""
         card = cards[0]
         told = elsewhere(
             self.services, action, origin_of_card(card), self.library.path(card), card.id, card.title

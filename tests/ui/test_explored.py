@@ -22,6 +22,10 @@ GAN = {"task": "image_gan.generate", "model": "cups", "checkpoint": "000200", "s
        "settings": {"wildness": 0.5, "label": "cup", "count": 3}}  # fmt: skip
 
 
+def titles(menu):
+    return {action.text() for action in menu.actions()}
+
+
 @pytest.fixture
 def explored(services, jobs):
     key = "image_gan.generate"
@@ -82,6 +86,7 @@ def test_from_the_library_and_a_picture_made_on_explore_is_made_again_there(qtbo
     settle(qtbot)
     page.shown(item=card.id)
     assert page.panel.buttons["variants"].isVisible()
+    assert titles(page.panel.menu([0])) >= {"Variants of this", "Export…"}
     page.panel.buttons["variants"].click()
     assert record.places[-1][1] == {**cups, "card": card.id, "title": "a", "places": "[7]", "vary": True}
     page.panel.buttons["like"].click()
@@ -89,6 +94,35 @@ def test_from_the_library_and_a_picture_made_on_explore_is_made_again_there(qtbo
     page.grid.select_rows([0])
     assert page.panel.title.text() == "words"
     assert not page.panel.buttons["variants"].isVisible()
+    assert not titles(page.panel.menu([0])) & {"Variants of this", "Paint a part anew…", "Extend…"}
+    settle(qtbot)
+
+
+def test_a_kept_picture_is_extended_by_the_model_that_made_it(qtbot, services, jobs, record):
+    spec = jobs.catalogue["image_gan.generate"]
+    jobs.catalogue["image_gan.extend"] = replace(spec, key="image_gan.extend")
+    library = Library(services.workspace.folder)
+    content = encode_png(np.zeros((8, 8, 3), np.uint8))
+    card = library.add("image", content, "a", task="image_gan.generate", run="cups", checkpoint="000200", label="cup",
+                       settings={"count": 3, "wildness": 1.5, "walk_steps": 6})  # fmt: skip
+    library.add("image", content, "b", task="image_vae.generate", run="poems")
+    path = library.path(card)
+    library.close()
+    page = LIBRARY(services)
+    qtbot.addWidget(page)
+    page.build()
+    page.show()
+    settle(qtbot)
+    page.shown(item=card.id)
+    action = next(action for action in page.panel.menu([0]).actions() if action.text() == "Extend…")
+    action.trigger()
+    assert record.places[-1] == ("create", {
+        "run": "cups", "checkpoint": "000200", "task": "image_gan.extend", "label": "cup",
+        "settings": {"walk_steps": 6, "picture": str(path)},
+    })  # fmt: skip
+    page.grid.select_rows([0])
+    assert page.panel.title.text() == "b"
+    assert "Extend…" not in titles(page.panel.menu([0]))
     settle(qtbot)
 
 

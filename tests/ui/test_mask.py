@@ -12,7 +12,7 @@ from PySide6.QtGui import QColor, QDropEvent, QImage
 from PySide6.QtTest import QTest
 
 from aigc_desktop.core.fields import FieldKind, FieldSpec
-from aigc_desktop.ui.explored import repaint_of
+from aigc_desktop.ui.explored import extension_of, offers, repaint_of
 from aigc_desktop.ui.widgets.form import ConfigForm
 from aigc_desktop.ui.widgets.mask_canvas import LONGEST_PX, UNDONE, MaskCanvas
 from aigc_desktop.ui.widgets.mask_dialog import MaskDialog, save_mask
@@ -147,11 +147,13 @@ def test_what_cannot_be_opened_is_told_and_no_mask_comes_of_it(qtbot, services, 
     dialog.reject()
 
 
-def test_only_pictures_of_a_model_that_can_are_painted_anew(services):
-    class Task:
-        def __init__(self, key: str, fields: list[FieldSpec]) -> None:
-            self.key, self.family, self.fields = key, key.split(".")[0], fields
+class Task:
+    def __init__(self, key: str, fields: list[FieldSpec], requires: str = "") -> None:
+        self.key, self.family, self.fields, self.requires = key, key.split(".")[0], fields, requires
+        self.explored = False
 
+
+def test_only_pictures_of_a_model_that_can_are_painted_anew(services):
     services.jobs.catalogue = {task.key: task for task in (Task("flow.fill", FIELDS), Task("gan.generate", []))}
     settings = {"count": 9, "guidance": 2}
     origin = {"task": "flow.generate", "model": "m", "checkpoint": "7", "label": "cup", "settings": settings}
@@ -161,6 +163,44 @@ def test_only_pictures_of_a_model_that_can_are_painted_anew(services):
     assert repaint_of(services, {**origin, "task": "gan.generate"}, Path("a.png")) is None
     assert repaint_of(services, {**origin, "model": ""}, Path("a.png")) is None
     assert repaint_of(services, origin, None) is None
+
+
+def test_only_pictures_of_a_model_that_can_are_extended(services, workspace):
+    tasks = (Task("flow.extend", []), Task("gan.generate", []), Task("writer.extend", [], "masked"))
+    services.jobs.catalogue = {task.key: task for task in tasks}
+    origin = {"task": "flow.generate", "model": "m", "checkpoint": "7", "label": "cup",
+              "settings": {"count": 9, "guidance": 2, "walk_steps": 6, "left": 10}}  # fmt: skip
+    told = {"run": "m", "checkpoint": "7", "task": "flow.extend", "label": "cup"}
+    assert extension_of(services, origin, Path("a.png")) == {
+        **told, "settings": {"walk_steps": 6, "left": 10, "picture": "a.png"}
+    }  # fmt: skip
+    again = extension_of(services, {**origin, "task": "flow.extend"}, Path("a.png"))
+    assert again["settings"] == {"guidance": 2, "walk_steps": 6, "left": 10, "picture": "a.png"}
+    assert offers(services, origin, Path("a.png")) == {"extend"}
+    assert offers(services, {**origin, "task": "gan.generate"}, Path("a.png")) == set()
+    for masked in (True, False):
+        run = workspace.new_run("writer.train", {"masked": masked})
+        found = extension_of(services, {**origin, "task": "writer.generate", "model": run.id}, Path("a.png"))
+        assert (found is not None) is masked
+    assert extension_of(services, {**origin, "task": "writer.generate", "model": "gone"}, Path("a.png")) is None
+
+
+def test_a_made_picture_is_extended(qtbot, workspace, first_pages, record):
+    first_pages["start"].ready_model.button.click()
+    create = first_pages["create"]
+    qtbot.waitUntil(lambda: create.batch is not None and len(create.batch.works) > 0, timeout=LONG)
+    create.panel.progress.stop_button.click()
+    qtbot.waitUntil(lambda: create.handle is None, timeout=LONG)
+    before = create.batch.works[0].picture()
+    create.view.grid.select_rows([0])
+    create.view.actions_by_key["extend"].trigger()
+    assert create.panel.task().key == "image_flow.extend"
+    create.panel.form.set_values({"count": 1, "walk_steps": 1, "left": 0, "right": 25, "top": 0, "bottom": 0})
+    create.generate()
+    qtbot.waitUntil(lambda: create.handle is None, timeout=LONG)
+    assert not record.failures
+    after = create.batch.works[0].picture()
+    assert after.shape == (64, 80, 3) and (after[:, :64] == before).all()
 
 
 def test_a_part_of_a_made_picture_is_painted_anew(qtbot, workspace, first_pages, record):

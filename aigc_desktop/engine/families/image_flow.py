@@ -1,60 +1,35 @@
 """Image flow: a U-Net learns how noise becomes a picture along straight ways (rectified flow, arXiv:2209.03003).
 
-Slower to write than a GAN and steadier to train. The same network varies a given picture, fills a part of it, and goes
-from one new picture to another. On demand it walks among the grids of a VAE instead of pictures (arXiv:2112.10752),
-which it learns first unless a trained one is chosen.
+Slower to write than a GAN and steadier to train. The same network varies a given picture, fills a part of it, extends
+it, and goes from one new picture to another. On demand it walks among the grids of a VAE instead of pictures
+(arXiv:2112.10752), which it learns first unless a trained one is chosen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import Any, cast
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from aigc_desktop.core.config import param
 from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.events import Event, EventStream, Progress, Sample
 from aigc_desktop.core.family import Family, Task
-from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.run import Run
-from aigc_desktop.engine.checkpoint import read_model
-from aigc_desktop.engine.data import Sampler, open_dataset, to_pictures
-from aigc_desktop.engine.device import choose_device
+from aigc_desktop.engine import flow_tasks as tasks
+from aigc_desktop.engine.data import Sampler, open_dataset
 from aigc_desktop.engine.feature_maps import eyes_of
-from aigc_desktop.engine.flow_model import USUAL_GUIDANCE, USUAL_STEPS, Model, latents, load_model
+from aigc_desktop.engine.flow_model import USUAL_GUIDANCE, USUAL_STEPS, Model, latents
 from aigc_desktop.engine.flow_setup import STARTER, ImageFlowConfig, plan
 from aigc_desktop.engine.flow_space import GridSpace, chosen_space, new_space
-from aigc_desktop.engine.making import MakeConfig, stream_samples
-from aigc_desktop.engine.nn.flow import Keep, between, draw_times, keep_known
+from aigc_desktop.engine.nn.flow import between, draw_times
 from aigc_desktop.engine.nn.hinted import hinted_augment
 from aigc_desktop.engine.nn.unet import Unet
-from aigc_desktop.engine.nn.variational import between as along_arc
 from aigc_desktop.engine.optim import adamw
-from aigc_desktop.engine.pictures import (
-    CHUNK,
-    CreateConfig,
-    Pictures,
-    ResizedSource,
-    class_field,
-    class_index,
-    class_names,
-    guidance_field,
-    known_class,
-    load_trained,
-    one_by_one,
-    open_mask,
-    open_picture,
-    painted,
-    seeded,
-    shares_of,
-    together,
-)
+from aigc_desktop.engine.pictures import ResizedSource, class_names, known_class, painted, seeded, shares_of
 from aigc_desktop.engine.step import Step
 from aigc_desktop.engine.training import begin, fit
 from aigc_desktop.engine.two_parts import TwoPartTrainee
@@ -64,50 +39,6 @@ from aigc_desktop.engine.warm_start import Origin, beginning, starter
 
 PREVIEW_CELLS = 16
 MOST_VALIDATED, VALIDATED_AT_ONCE = 512, 32
-
-
-class FlowConfig(CreateConfig):
-    """Settings of every task of a trained flow."""
-
-    label: str = class_field()
-    walk_steps: int = param(
-        USUAL_STEPS, N_("Steps per picture"),
-        N_("More steps take longer; 6 are quick, 12 are good, above 24 changes little."),
-        ge=1, le=200,
-    )  # fmt: skip
-    guidance: float = guidance_field(USUAL_GUIDANCE)
-
-
-class NewConfig(FlowConfig, MakeConfig):
-    """Settings of the tasks that make one picture for each seed."""
-
-
-class GenerateConfig(NewConfig):
-    """Settings of making new pictures."""
-
-
-class VaryConfig(NewConfig):
-    """Settings of making variants of a given picture."""
-
-    picture: Path = param(..., N_("Picture"), N_("The picture to vary; its centre is used."), kind=FieldKind.FILE)
-    strength: float = param(
-        0.6, N_("Strength"), N_("How much may change: 0.3 changes details, 0.6 shapes, 1 everything."), ge=0.0, le=1.0
-    )
-
-
-class FillConfig(NewConfig):
-    """Settings of painting a part of a picture anew."""
-
-    picture: Path = param(..., N_("Picture"), N_("The picture to change; its centre is used."), kind=FieldKind.FILE)
-    mask: Path = param(
-        ..., N_("Mask"), N_("A picture of the same form: what is white in it is painted anew."), kind=FieldKind.MASK
-    )
-
-
-class InterpolateConfig(FlowConfig):
-    """Settings of going from one new picture to another in `count` steps."""
-
-    to_seed: int = param(1, N_("To seed"), N_("Number of the picture where the way ends."), ge=0, le=2**53)
 
 
 def train(config: ImageFlowConfig, run: Run) -> EventStream:
@@ -122,97 +53,6 @@ def train(config: ImageFlowConfig, run: Run) -> EventStream:
     if origin := beginning(config, run, trainee.family, lambda: starter(STARTER)):
         yield from trainee.begin_with(origin)
     yield from fit(config, run, trainee)
-
-
-def generate(config: GenerateConfig, run: Run) -> EventStream:
-    """Make new pictures; the seed of each decides it alone."""
-    model, label = _opened(config, run)
-    yield from _stream(config, run, model, label, lambda noise: noise)
-
-
-def vary(config: VaryConfig, run: Run) -> EventStream:
-    """Make variants of a picture: it is mixed with noise, and the way goes on from there."""
-    model, label = _opened(config, run)
-    picture = model.point(open_picture(config.picture, model.size).to(model.device), label)
-    start = 1.0 - config.strength
-    yield from _stream(config, run, model, label, lambda noise: torch.lerp(noise, picture, start), start)
-
-
-def fill(config: FillConfig, run: Run) -> EventStream:
-    """Paint a part of a picture anew; the rest stays as it is, to the bit."""
-    model, label = _opened(config, run)
-    picture = open_picture(config.picture, model.size).to(model.device)
-    mask = open_mask(config.mask, model.size, config.picture).to(model.device)
-    known, anew = model.point(picture, label), F.max_pool2d(mask, model.size // model.network.shape.size)
-    yield from _stream(
-        config, run, model, label, lambda noise: noise, keep=lambda noise: keep_known(known, anew, noise),
-        finish=lambda made: torch.where(mask > 0, made, picture),
-    )  # fmt: skip
-
-
-def interpolate(config: InterpolateConfig, run: Run) -> EventStream:
-    """Show the way between two new pictures, along an arc between their noises."""
-    model, label = _opened(config, run)
-    ends = [model.noise(seeded(seed)) for seed in (config.seed, config.to_seed)]
-    for start in range(0, config.count, CHUNK):
-        places = range(start, min(config.count, start + CHUNK))
-
-        def frame(place: int) -> Tensor:
-            noise = along_arc(ends[0].flatten(), ends[1].flatten(), place / max(1, config.count - 1))
-            return model.paint(noise.view_as(ends[0]), label, config.walk_steps, config.guidance)
-
-        yield Sample(start, one_by_one(frame, places), role="interpolation")
-        yield Progress(places[-1] + 1, config.count, unit=N_("pictures"))
-
-
-def _opened(config: FlowConfig, run: Run) -> tuple[Model, int]:
-    card, weights, device, _trained = load_trained(config, run)
-    return load_model(card, weights, device), class_index(card, config.label)
-
-
-def _stream(
-    config: NewConfig, run: Run, model: Model, label: int, begin: Callable[[Tensor], Tensor], start: float = 0.0,
-    keep: Callable[[Tensor], Keep] | None = None, finish: Callable[[Tensor], Tensor] = lambda made: made,
-) -> Iterator[Event]:  # fmt: skip
-    """Yield Samples of `config.count` pictures; `begin` and `keep` are made of each picture's noise."""
-    labels: list[int] = []
-
-    def make(seed: int) -> Tensor:
-        generator = seeded(seed)
-        noise = model.noise(generator)
-        labels.append(known_class(label, model.shares, generator) if model.classes else -1)
-        kept = None if keep is None else keep(noise)
-        return finish(model.paint(begin(noise), labels[-1], config.walk_steps, config.guidance, start, kept))
-
-    def several(seeds: Sequence[int]) -> tuple[Pictures, tuple[str, ...]]:
-        labels.clear()
-        pictures = one_by_one(make, seeds)
-        return pictures, tuple(model.classes[number] for number in labels) if model.classes else ()
-
-    yield from stream_samples(several, config, run)
-
-
-def sampler(folder: Path, device: str) -> Callable[[int, int], Pictures]:
-    """Return a function (count, seed) -> pictures (count, H, W, 3) of a checkpoint, for evaluation.
-
-    They are made several at once, which is faster and rounds differently from one at a time.
-    """
-    card, weights = read_model(folder)
-    model = load_model(card, weights, choose_device(device))
-
-    def some(seeds: range) -> Pictures:
-        generators = [seeded(seed) for seed in seeds]
-        noise = torch.cat([model.noise(generator) for generator in generators])
-        labels = [known_class(-1, model.shares, generator) if model.classes else -1 for generator in generators]
-        which = torch.tensor(labels, device=model.device)
-        with torch.inference_mode():
-            return to_pictures(model.paint(noise, which, USUAL_STEPS, USUAL_GUIDANCE))
-
-    def make(count: int, seed: int) -> Pictures:
-        size, end = together(model.device), seed + count
-        return np.concatenate([some(range(start, min(end, start + size))) for start in range(seed, end, size)])
-
-    return make
 
 
 class FlowTrainee(TwoPartTrainee):
@@ -353,16 +193,24 @@ class FlowTrainee(TwoPartTrainee):
         }  # fmt: skip
 
 
+GenerateConfig, VaryConfig, FillConfig = tasks.GenerateConfig, tasks.VaryConfig, tasks.FillConfig
+ExtendConfig, InterpolateConfig = tasks.ExtendConfig, tasks.InterpolateConfig
+generate, vary, fill, extend, interpolate = tasks.generate, tasks.vary, tasks.fill, tasks.extend, tasks.interpolate
+sampler = tasks.sampler
+
 FAMILY = Family(
     name="image_flow",
     title=N_("Image flow"),
-    summary=N_("Steady training and good variety: makes new pictures, varies yours, and paints parts of them anew."),
+    summary=N_(
+        "Steady training and good variety: makes new pictures, varies and extends yours, and paints parts anew."
+    ),
     kind="image",
     tasks=(
         Task("train", N_("Train an image flow"), ImageFlowConfig, train, "train", plan),
         Task("generate", N_("Make pictures"), GenerateConfig, generate),
         Task("vary", N_("Vary a picture"), VaryConfig, vary),
         Task("fill", N_("Paint a part anew"), FillConfig, fill),
+        Task("extend", N_("Extend a picture"), ExtendConfig, extend),
         Task("interpolate", N_("Blend two pictures"), InterpolateConfig, interpolate),
     ),
     sampler=sampler,

@@ -26,7 +26,6 @@ from aigc_desktop.engine import token_transformer_tasks as tasks
 from aigc_desktop.engine.caption_words import CaptionWords, caption_notes, captions_of, words_of
 from aigc_desktop.engine.checkpoint import read_card
 from aigc_desktop.engine.data import Indices, Sampler, on_device, open_dataset
-from aigc_desktop.engine.extending import ExtendConfig, extend
 from aigc_desktop.engine.feature_maps import eyes_of
 from aigc_desktop.engine.nn.caption_encoder import NO_WORD
 from aigc_desktop.engine.nn.diffaugment import moved
@@ -237,8 +236,8 @@ def _read_captions(
     return words, {split: found.to(device) for split, found in rows.items()}, caption_notes(captions, words)
 
 
-GenerateConfig, FillConfig = tasks.GenerateConfig, tasks.FillConfig
-generate, fill, sampler = tasks.generate, tasks.fill, tasks.sampler
+GenerateConfig, FillConfig, ExtendConfig = tasks.GenerateConfig, tasks.FillConfig, tasks.ExtendConfig
+generate, fill, extend, sampler = tasks.generate, tasks.fill, tasks.extend, tasks.sampler
 
 FAMILY = Family(
     name="image_transformer",

@@ -1,6 +1,7 @@
-"""Pictures larger than the grid of tokens that a model knows: read, drawn outwards and shown window by window.
+"""Pictures larger than those that a model knows: read, drawn outwards and shown window by window.
 
-Places are tokens: (row, column) on a canvas of H × W, no side of it smaller than that of a window.
+Places are what a model draws: pixels, codes or tokens, (row, column) on a canvas of H × W, no side of it smaller than
+that of a window. Each place is a patch of pixels, and has C numbers.
 """
 
 from __future__ import annotations
@@ -13,10 +14,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from aigc_desktop.engine.nn.picture_tokenizer import PictureTokenizer
+Draw = Callable[[Tensor, Tensor], Tensor]
+"""The places (1, C, side, side) of a window, which of them (side, side) are known -> all of them drawn."""
 
-Draw = Callable[[Tensor], Tensor]
-"""The places (1, side²) of a window, some of them unknown -> the same with all of them drawn."""
+
+@dataclass(frozen=True)
+class Windows:
+    """How large the windows of a model are, and its ways between pictures (1, 3, S, S) and places of one.
+
+    A window has `side` × `side` places, each of `patch` × `patch` pixels.
+    """
+
+    side: int
+    patch: int
+    read: Callable[[Tensor], Tensor]
+    show: Callable[[Tensor], Tensor]
+
+    @property
+    def size(self) -> int:
+        """Return the side of a window in pixels."""
+        return self.side * self.patch
 
 
 @dataclass(frozen=True)
@@ -98,51 +115,60 @@ def _along(first: int, end: int, side: int) -> list[int]:
     return [*range(first, end - side, max(1, side // 2)), end - side]
 
 
-def draw_outwards(tokens: Tensor, canvas: Canvas, side: int, unknown: int, draw: Draw) -> Iterator[Tensor]:
-    """Yield the tokens (H, W) of a canvas after each window; `tokens` are those of its known part, which stay."""
+def draw_outwards(known: Tensor, canvas: Canvas, side: int, draw: Draw) -> Iterator[Tensor]:
+    """Yield the places (1, C, H, W) of a canvas after each window; `known` are those of its known part, which stay.
+
+    Those that are not drawn yet are 0.
+    """
     top, left, bottom, right = canvas.spare(side)
     size = (canvas.height + top + bottom, canvas.width + left + right)
-    grid = torch.full(size, unknown, dtype=tokens.dtype, device=tokens.device)
-    grid[canvas.known.moved(top, left).cut] = tokens
+    grid = known.new_zeros(1, known.shape[1], *size)
+    drawn = torch.zeros(size, dtype=torch.bool, device=known.device)
+    grid[:, :, *canvas.known.moved(top, left).cut] = known
+    drawn[canvas.known.moved(top, left).cut] = True
     for window, kept in canvas.outwards(side):
         there, grid = window.moved(top, left).cut, grid.clone()
-        grid[there] = draw(grid[there].reshape(1, -1)).view(side, side)
-        left_over = torch.ones_like(grid, dtype=torch.bool)
-        left_over[kept.moved(top, left).cut] = False
-        grid = grid.masked_fill(left_over, unknown)
-        yield grid[top : top + canvas.height, left : left + canvas.width]
+        places = grid[:, :, *there]
+        grid[:, :, *there] = torch.where(drawn[there], places, draw(places, drawn[there]))
+        drawn[there] = True
+        too_far = torch.ones_like(drawn)
+        too_far[kept.moved(top, left).cut] = False
+        grid, drawn = grid.masked_fill(too_far, 0), drawn & ~too_far
+        yield grid[:, :, top : top + canvas.height, left : left + canvas.width]
 
 
-def read_canvas(tokenizer: PictureTokenizer, picture: Tensor) -> Tensor:
-    """Return the tokens (H, W) of a picture (1, 3, H · patch, W · patch).
+def read_canvas(windows: Windows, picture: Tensor) -> Tensor:
+    """Return the places (1, C, H, W) of a picture (1, 3, H · patch, W · patch).
 
     Each is read in the window in which it lies nearest to the middle.
     """
-    side, patch = tokenizer.shape.side, tokenizer.shape.patch
+    side, patch = windows.side, windows.patch
     height, width = picture.shape[2] // patch, picture.shape[3] // patch
-    tokens = torch.zeros(height, width, dtype=torch.int64, device=picture.device)
-    nearest = torch.zeros(height, width, device=picture.device)
-    near = _nearness(side, picture.device)
+    nearest, near = torch.zeros(height, width, device=picture.device), _nearness(side, picture.device)
+    places: Tensor | None = None
     for window in _cover(height, width, side):
-        read = tokenizer.tokens(picture[:, :, *window.times(patch).cut]).view(side, side)
-        tokens[window.cut] = torch.where(near > nearest[window.cut], read, tokens[window.cut])
+        read = windows.read(picture[:, :, *window.times(patch).cut])
+        if places is None:
+            places = read.new_zeros(1, read.shape[1], height, width)
+        places[:, :, *window.cut] = torch.where(near > nearest[window.cut], read, places[:, :, *window.cut])
         nearest[window.cut] = torch.maximum(nearest[window.cut], near)
-    return tokens
+    assert places is not None
+    return places
 
 
-def show_canvas(tokenizer: PictureTokenizer, tokens: Tensor) -> Tensor:
-    """Return the picture (1, 3, H · patch, W · patch) of tokens (H, W), windows blended where they overlap.
+def show_canvas(windows: Windows, places: Tensor) -> Tensor:
+    """Return the picture (1, 3, H · patch, W · patch) of places (1, C, H, W), windows blended where they overlap.
 
-    The decoder normalises over all that it sees, so it is shown no more at once than it has learned with.
+    A decoder normalises over all that it sees, so it is shown no more at once than it has learned with.
     """
-    side, size, patch = tokenizer.shape.side, tokenizer.shape.size, tokenizer.shape.patch
-    height, width = tokens.shape
-    total = torch.zeros(1, 3, height * patch, width * patch, device=tokens.device)
+    side, patch = windows.side, windows.patch
+    height, width = places.shape[2:]
+    total = torch.zeros(1, 3, height * patch, width * patch, device=places.device)
     weights = torch.zeros_like(total)
-    near = _nearness(size, tokens.device)
+    near = _nearness(windows.size, places.device)
     for window in _cover(height, width, side):
         there = (slice(None), slice(None), *window.times(patch).cut)
-        total[there] += near * tokenizer.pictures(tokens[window.cut].reshape(1, -1))
+        total[there] += near * windows.show(places[:, :, *window.cut])
         weights[there] += near
     return total / weights
 
@@ -150,7 +176,7 @@ def show_canvas(tokenizer: PictureTokenizer, tokens: Tensor) -> Tensor:
 def put_back(shown: Tensor, picture: Tensor, known: Area, reach: int) -> Tensor:
     """Return `shown` (1, 3, H, W) with `picture` at its part `known` of pixels, to the bit.
 
-    Tokens tell a picture only roughly. How far it is from what they show at its border is added to what lies outside
+    Codes tell a picture only roughly. How far it is from what they show at its border is added to what lies outside
     as well, less and less up to `reach` pixels away, or there would be a seam.
     """
     height, width = shown.shape[2:]

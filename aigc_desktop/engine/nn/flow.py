@@ -12,10 +12,11 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-Keep = Callable[[Tensor, float], Tensor]
-"""(pictures, time) -> pictures in which the known places are as they are at that time."""
 Velocity = Callable[[Tensor, float], Tensor]
 """(pictures (B, C, H, W), time) -> how they change per unit of time."""
+
+REPEATS = 4
+"""How often a step is taken where a part is painted anew."""
 
 
 def draw_times(count: int, device: torch.device, spread: float = 1.0) -> Tensor:
@@ -36,11 +37,8 @@ def stops(steps: int, start: float = 0.0) -> list[float]:
     return (torch.linspace(math.sqrt(start), 1.0, steps + 1, dtype=torch.float64) ** 2).tolist()
 
 
-def walk(velocity: Velocity, begin: Tensor, steps: int, start: float = 0.0, keep: Keep | None = None) -> Tensor:
-    """Return where `begin` at time `start` is at time 1, after `steps` steps of Heun's method, the last one plain.
-
-    `keep` puts known places back after each step.
-    """
+def walk(velocity: Velocity, begin: Tensor, steps: int, start: float = 0.0) -> Tensor:
+    """Return where `begin` at time `start` is at time 1, after `steps` steps of Heun's method, the last one plain."""
     x = begin
     times = stops(steps, start)
     for now, later in pairwise(times):
@@ -48,7 +46,7 @@ def walk(velocity: Velocity, begin: Tensor, steps: int, start: float = 0.0, keep
         ahead = x + (later - now) * first
         if later < 1.0:
             ahead = x + (later - now) * 0.5 * (first + velocity(ahead, later))
-        x = ahead if keep is None else keep(ahead, later)
+        x = ahead
     return x
 
 
@@ -69,14 +67,29 @@ def walk_back(velocity: Velocity, end: Tensor, steps: int) -> Tensor:
     return x
 
 
-def keep_known(known: Tensor, mask: Tensor, noise: Tensor) -> Keep:
-    """Return a Keep for `known` pictures; `mask` (B, 1, H, W) is 1 where new pixels may come."""
+def walk_around(
+    velocity: Velocity, known: Tensor, anew: Tensor, steps: int, draw: Callable[[], Tensor], repeats: int = REPEATS
+) -> Tensor:
+    """Return pictures whose places `anew` (B, 1, H, W) are new; the others are as in `known` (B, C, H, W), to the bit.
 
-    def keep(x: Tensor, time: float) -> Tensor:
-        there = torch.lerp(noise, known, time)
-        return torch.lerp(there, x, mask)
+    `draw` gives noise of the form of `known`. Known places lie on ways of their own, from fresh noise each time. Each
+    step is plain and taken `repeats` times, with noise added back in between: once alone, what is new is decided before
+    the known is told clearly, and does not join it (RePaint, arXiv:2201.09865).
+    """
+    x = draw()
+    for now, later in pairwise(stops(steps)):
+        for left in reversed(range(repeats)):
+            x = torch.where(anew > 0, x, torch.lerp(draw(), known, now))
+            x = x + (later - now) * velocity(x, now)
+            if left:
+                x = noised_back(x, later, now, draw())
+    return torch.where(anew > 0, x, known)
 
-    return keep
+
+def noised_back(x: Tensor, later: float, now: float, noise: Tensor) -> Tensor:
+    """Return points at the time `now` of other ways that lead to `x` at `later`: with more noise again."""
+    share = now / later
+    return share * x + math.sqrt((1 - now) ** 2 - (share * (1 - later)) ** 2) * noise
 
 
 def guided(with_class: Tensor, without: Tensor, guidance: float) -> Tensor:

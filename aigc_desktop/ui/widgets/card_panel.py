@@ -25,6 +25,7 @@ from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.core.library import Card, FamilyTree, Library
 from aigc_desktop.core.rating import reasons_text
 from aigc_desktop.ui.background import Background
+from aigc_desktop.ui.explored import OFFERED
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.cards import FlowLayout
 from aigc_desktop.ui.widgets.controls import button, icon_button, label
@@ -33,11 +34,9 @@ from aigc_desktop.ui.widgets.image_viewer import ImageCanvas
 from aigc_desktop.ui.widgets.side_by_side import Scrolled
 
 GENERATIONS = 6
-SOMETIMES = ("variants", "repaint")
-"""Actions that only some works are good for."""
 _ICONS = {
-    "like": "sparkles", "variants": "shuffle", "repaint": "paintbrush", "edit": "pencil", "export": "download",
-    "copy": "copy", "folder": "folder-open", "delete": "trash-2",
+    "like": "sparkles", "variants": "shuffle", "repaint": "paintbrush", "extend": "scaling", "edit": "pencil",
+    "export": "download", "copy": "copy", "folder": "folder-open", "delete": "trash-2",
 }  # fmt: skip
 _HIDDEN = {"run", "checkpoint", "seed", "device", "count", "places"}
 
@@ -64,8 +63,8 @@ def _edits_text(card: Card) -> str:
 class CardPanel(QWidget):
     """Shows a card.
 
-    `asked` gives "like", "variants", "repaint", "edit", "export", "folder", "copy", "delete" or "star"; `renamed` and
-    `tagged` give the user's edits, `opened` the id of a relative, `placed` a place of the window with its argument.
+    `asked` gives "like", one of OFFERED, "edit", "export", "folder", "copy", "delete" or "star"; `renamed` and `tagged`
+    give the user's edits, `opened` the id of a relative, `placed` a place of the window with its argument.
     """
 
     asked = Signal(str)
@@ -112,13 +111,13 @@ class CardPanel(QWidget):
     def show_card(
         self, card: Card, library: Library, offers: Collection[str] = (), fields: Sequence[FieldSpec] = ()
     ) -> None:
-        """Show one work of a library, with those of SOMETIMES in `offers`. UserError when it is gone.
+        """Show one work of a library, with those of OFFERED in `offers`. UserError when it is gone.
 
         `fields` are those of the task that made it, for the words of its settings.
         """
         family, path = library.family(card.id), library.path(card)
         self.card = card
-        for key in SOMETIMES:
+        for key in OFFERED:
             self.buttons[key].setVisible(key in offers)
         self.many.hide()
         self.room.show()
@@ -144,7 +143,7 @@ class CardPanel(QWidget):
         """Say how many works are chosen; what can be done with all of them stays."""
         self.card = None
         self.room.hide()
-        for key in SOMETIMES:
+        for key in OFFERED:
             self.buttons[key].hide()
         text = ngettext("{count} work chosen", "{count} works chosen", count).format(count=f"{count:,}")
         self.many.setText(text if count else _("Choose a work to see where it comes from."))
@@ -249,8 +248,8 @@ class CardPanel(QWidget):
         flow = FlowLayout(theme.px(8))
         for key, text in (
             ("like", _("Generate like this")), ("variants", _("Variants of this")),
-            ("repaint", _("Paint a part anew…")), ("edit", _("Edit…")), ("export", _("Export…")), ("copy", _("Copy")),
-            ("folder", _("Show in folder")), ("delete", _("Delete")),
+            ("repaint", _("Paint a part anew…")), ("extend", _("Extend…")), ("edit", _("Edit…")),
+            ("export", _("Export…")), ("copy", _("Copy")), ("folder", _("Show in folder")), ("delete", _("Delete")),
         ):  # fmt: skip
             made = button(theme, text, _ICONS[key], "primary" if key == "like" else "")
             made.setProperty("key", key)

@@ -22,7 +22,7 @@ from aigc_desktop.core.errors import BadInput
 from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.core.rating import reasons_text
 from aigc_desktop.ui.dragging import LIMIT, files_to_drag
-from aigc_desktop.ui.explored import is_explored, repaint_of
+from aigc_desktop.ui.explored import OFFERED, offers
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.cards import FlowLayout
@@ -37,7 +37,7 @@ from aigc_desktop.ui.works import Batch, Work
 
 NARROW_PX, QUALITY_PX = 140, 200
 BADGES = {"kept": "✓", "rejected": "✕"}
-ACTIONS = ("like", "variants", "repaint", "keep", "reject", "compare", "edit", "export", "copy", "folder")
+ACTIONS = ("like", *OFFERED, "keep", "reject", "compare", "edit", "export", "copy", "folder")
 
 
 class WorksView(QWidget):
@@ -269,10 +269,10 @@ class WorksView(QWidget):
 
     def _show_state(self) -> None:
         works = self.works()
-        varied = bool(works) and works[0].kind == "image" and is_explored(self.services, works[0].origin)
-        self.actions_by_key["variants"].setEnabled(varied)
-        repainted = bool(works) and repaint_of(self.services, works[0].origin, works[0].file) is not None
-        self.actions_by_key["repaint"].setEnabled(repainted)
+        picture = works[0] if works and works[0].kind == "image" else None
+        good_for = offers(self.services, picture.origin, picture.file) if picture else set()
+        for key in OFFERED:
+            self.actions_by_key[key].setEnabled(key in good_for)
         self.state.setText(state_text(self.batch, len(self.grid.selected())) if self.batch else "")
 
     def _act(self) -> None:
@@ -331,7 +331,7 @@ def make_actions(theme: Theme, grid: ThumbnailGrid) -> dict[str, QAction]:
     made: dict[str, QAction] = {}
     for key, icon, text, shortcut in (
         ("like", "sparkles", _("Generate like this"), "G"), ("variants", "shuffle", _("Variants of this"), "V"),
-        ("repaint", "paintbrush", _("Paint a part anew…"), "P"),
+        ("repaint", "paintbrush", _("Paint a part anew…"), "P"), ("extend", "scaling", _("Extend…"), "B"),
         ("keep", "library", _("Keep in the Library"), "Space"), ("reject", "x", _("Reject"), "X"),
         ("compare", "columns-2", _("Compare"), "C"), ("edit", "pencil", _("Edit…"), "E"),
         ("export", "download", _("Export…"), "Ctrl+E"), ("copy", "copy", _("Copy"), "Ctrl+C"),

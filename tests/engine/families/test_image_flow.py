@@ -14,8 +14,10 @@ from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.checkpoint import read_model
 from aigc_desktop.engine.data import to_pictures
 from aigc_desktop.engine.families import image_flow
+from aigc_desktop.engine.flow_model import load_model
 from aigc_desktop.engine.flow_setup import STARTER, WARM, ImageFlowConfig, plan
-from aigc_desktop.engine.nn.flow import between, draw_times, keep_known, walk
+from aigc_desktop.engine.flow_tasks import FlowConfig
+from aigc_desktop.engine.nn.flow import REPEATS, between, draw_times, noised_back, walk, walk_around
 from aigc_desktop.engine.nn.hinted import hinted_augment
 from aigc_desktop.engine.nn.unet import Unet, UnetShape
 from aigc_desktop.engine.pictures import open_mask, open_picture
@@ -75,7 +77,7 @@ def test_new_pictures_are_nearer_to_the_data_than_noise_is(story):
 def test_a_picture_is_the_same_alone_and_in_the_preview(story):
     workspace, run, events = story
     sample = next(e for e in events if isinstance(e, Sample))
-    usual = image_flow.FlowConfig.model_fields["walk_steps"].default
+    usual = FlowConfig.model_fields["walk_steps"].default
     for cell, label in ((0, ""), (15, ""), (15, sample.labels[15])):
         config = image_flow.GenerateConfig(
             **base(run, count=1, seed=sample.seeds[cell], label=label, walk_steps=usual)
@@ -157,7 +159,7 @@ def test_a_training_can_be_stopped_between_the_pictures_of_a_preview(story):
 
 def test_guidance_pushes_in_the_middle_of_a_way_only(story):
     _workspace, run, _events = story
-    model = image_flow.load_model(*read_model(run.checkpoint("last")), torch.device("cpu"))
+    model = load_model(*read_model(run.checkpoint("last")), torch.device("cpu"))
     x, classes = torch.randn(2, 3, 32, 32), torch.tensor([0, 1])
     for time, pushed in ((0.0, False), (0.04, False), (0.06, True), (0.45, True), (0.5, False), (0.9, False)):
         plain, guided = (model.velocity(x, time, classes, guidance) for guidance in (1.0, 3.0))
@@ -184,10 +186,29 @@ def test_a_step_of_heun_is_exact_on_straight_ways_and_second_order_on_bent_ones(
     assert error(20) < error(10) / 2
 
 
-def test_known_places_lie_on_their_own_way_at_each_time():
-    known, noise, mask = torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 2, 2), torch.tensor([[[[0.0, 1.0], [0.0, 1.0]]]])
-    kept = keep_known(known, mask, noise)(torch.full((1, 1, 2, 2), 7.0), 0.25)
-    assert torch.equal(kept, torch.tensor([[[[0.25, 7.0], [0.25, 7.0]]]]))
+def test_what_is_painted_anew_joins_what_is_known():
+    """All 8 places of a picture have one value, normal with deviation 2, so that the velocity can be told."""
+    known, anew = torch.full((400, 1, 1, 8), 2.0), (torch.arange(8) >= 4).float().view(1, 1, 1, 8)
+
+    def velocity(x, time):
+        value = time * 4 / (time**2 * 4 + (1 - time) ** 2 / 8) * x.mean(3, keepdim=True)
+        return (value - x) / (1 - time)
+
+    def miss(repeats):
+        torch.manual_seed(0)
+        end = walk_around(velocity, known, anew, 12, lambda: torch.randn(known.shape), repeats)
+        assert torch.equal(end[..., :4], known[..., :4])
+        return (end[..., 4:] - 2.0).square().mean().sqrt()
+
+    assert miss(REPEATS) < 0.4 * miss(1)
+
+
+def test_a_step_back_has_the_noise_of_its_time():
+    torch.manual_seed(0)
+    end = torch.full((20_000,), 2.0)
+    later = torch.lerp(torch.randn(20_000), end, 0.6)
+    earlier = noised_back(later, 0.6, 0.2, torch.randn(20_000))
+    assert abs(earlier.mean() - 0.2 * 2) < 0.02 and abs(earlier.std() - 0.8) < 0.02
 
 
 def test_times_are_inside_and_mostly_in_the_middle():
@@ -241,7 +262,7 @@ def test_a_network_of_before_pictures_were_predicted_still_gives_velocities(stor
     card, weights = read_model(run.checkpoint("last"))
     old = {name: value for name, value in card.extra["shape"].items() if name != "predicts"}
     assert card.extra["shape"]["predicts"] == "picture"
-    model = image_flow.load_model(replace(card, extra={**card.extra, "shape": old}), weights, CPU)
+    model = load_model(replace(card, extra={**card.extra, "shape": old}), weights, CPU)
     assert model.network.shape.predicts == "velocity"
 
 

@@ -16,6 +16,7 @@ from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine import flow_setup
 from aigc_desktop.engine.checkpoint import read_model
 from aigc_desktop.engine.families import image_flow, image_vae
+from aigc_desktop.engine.flow_model import load_model
 from aigc_desktop.engine.flow_setup import GRID, ImageFlowConfig, plan
 from aigc_desktop.engine.latent import decoded
 from aigc_desktop.engine.nn.spatial import SpatialDecoder, SpatialEncoder
@@ -77,7 +78,7 @@ def test_the_flow_learns_grids_of_mean_zero_and_deviation_one(story):
     losses = [event.values["val_loss"] for event in events if isinstance(event, Metric) and "val_loss" in event.values]
     assert losses[1] < losses[0]
     card, weights = read_model(flow.checkpoint("last"))
-    model = image_flow.load_model(card, weights, torch.device("cpu"))
+    model = load_model(card, weights, torch.device("cpu"))
     assert model.size == 32 and model.network.shape.size == 8 and model.network.shape.channels == 2
     source = image_flow.ResizedSource(workspace.datasets()[0], "train", torch.device("cpu"), 32)
     indices = np.arange(len(source))
@@ -144,7 +145,7 @@ def test_a_flow_learns_its_codes_first(learned):
 
 def test_codes_that_were_learned_have_mean_zero_and_deviation_one(learned):
     workspace, _values, run, events = learned
-    model = image_flow.load_model(*read_model(run.checkpoint("last")), torch.device("cpu"))
+    model = load_model(*read_model(run.checkpoint("last")), torch.device("cpu"))
     source = image_flow.ResizedSource(workspace.datasets()[0], "train", torch.device("cpu"), 32)
     indices = np.arange(len(source))
     grids = model.space.encode(source.images(indices), shares_of(source.labels(indices), len(model.classes)))
