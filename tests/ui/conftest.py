@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -62,11 +63,12 @@ def qtbot(qtbot: QtBot) -> Iterator[QtBot]:
     Qtbot holds them weakly. A page that a test no longer names may be held by what one of its own children calls at
     the end; it would then be deleted within the deletion of that child, and the child twice.
     """
-    kept: list[object] = []
+    kept: dict[int, QWidget] = {}
     add = qtbot.addWidget
 
     def add_and_keep(widget: QWidget, **options: object) -> None:
-        kept.append(widget)
+        kept[id(widget)] = widget
+        widget.destroyed.connect(partial(kept.pop, id(widget), None))
         add(widget, **options)
 
     qtbot.addWidget = add_and_keep  # type: ignore[method-assign]
