@@ -12,6 +12,7 @@ from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QIcon, QPain
 from PySide6.QtWidgets import QFileDialog, QMainWindow, QPushButton, QWidget
 
 from aigc_desktop.core.discover import discover
+from aigc_desktop.core.errors import failure_of
 from aigc_desktop.core.events import Failed
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.paths import resources
@@ -94,11 +95,15 @@ class MainWindow(QMainWindow):
 
     def change_preferences(self, preferences: Preferences) -> None:
         """Save the preferences and apply them at once; a new language, scale or workspace rebuilds the pages."""
-        old, self.services.preferences = self.services.preferences, preferences
-        save_preferences(preferences)
+        old = self.services.preferences
         if preferences.workspace != old.workspace and preferences.workspace:
-            self.services.workspace = Workspace.open(Path(preferences.workspace))
+            self.services.workspace = Workspace.open(Path(preferences.workspace))  # or nothing is changed
             self._remember_workspace()
+        self.services.preferences = preferences
+        try:
+            save_preferences(preferences)
+        except OSError as error:  # they are at work all the same, until the program ends
+            self.show_failure(failure_of(error))
         if preferences.language != old.language:
             use_language(preferences.language)
         if (preferences.language, preferences.scale, preferences.workspace) != (old.language, old.scale, old.workspace):
