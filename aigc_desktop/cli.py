@@ -169,7 +169,6 @@ def _maker(workspace: Workspace, name: str) -> tuple[str, str]:
 
 def models_import(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
     """Import a published model from a disk."""
-    workspace.remove_leftovers()
     values = {**given(options), "source": str(Path(options.path).absolute())}
     result = shell.run(JobRequest("models.import", values, str(workspace.folder)))
     if shell.code == DONE and result is not None:

@@ -65,7 +65,6 @@ def data_import(options: argparse.Namespace, workspace: Workspace, shell: Shell)
     from aigc_desktop.data.jobs import JOBS
     from aigc_desktop.data.sources import join_sources
 
-    workspace.remove_leftovers()
     values = given(options)
     freezing = {name: values.pop(name) for name in options.freeze_fields if name in values}
     scan = {**values, "source": join_sources([str(Path(path).absolute()) for path in options.paths])}

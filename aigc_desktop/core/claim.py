@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -40,6 +41,34 @@ def claimed(folder: Path) -> bool:
         return False
 
 
+@contextlib.contextmanager
+def working_in(folder: Path) -> Iterator[None]:
+    """Hold a folder that is being written, so that others see that somebody still is, where the system can."""
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(OSError):
+            handle = os.open(folder, os.O_RDONLY)
+            held.callback(os.close, handle)
+            _lock_folder(handle, shared=True)
+        yield
+
+
+def worked_in(folder: Path) -> bool | None:
+    """Return whether somebody is writing a folder right now, None where the system cannot tell."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:  # as on Windows
+        return None
+    try:
+        _lock_folder(handle, shared=False)
+    except BlockingIOError:
+        return True
+    except OSError:  # a network folder without locks
+        return None
+    finally:
+        os.close(handle)
+    return False
+
+
 if sys.platform == "win32":
     import msvcrt
 
@@ -52,6 +81,9 @@ if sys.platform == "win32":
             return False
         return True
 
+    def _lock_folder(handle: int, shared: bool) -> None:
+        raise OSError("folders cannot be locked here")
+
 else:
     import fcntl
 
@@ -62,3 +94,7 @@ else:
         except BlockingIOError:
             return False
         return True
+
+    def _lock_folder(handle: int, shared: bool) -> None:
+        """Lock an open folder; BlockingIOError when another holds it, any OSError where that is not possible."""
+        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from aigc_desktop.core.claim import working_in
 from aigc_desktop.core.errors import OutOfSpace, UserError
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.partial import PARTIAL
@@ -55,15 +56,16 @@ def atomic_file(path: Path, mode: str = "wb", sync_name: bool = True) -> Iterato
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary neighbour folder that takes the name `path` once its files are on the disk.
 
-    `path` must not exist. On an error nothing half-written stays.
+    `path` must not exist. On an error nothing half-written stays; what a killed process leaves is held by nobody.
     """
     partial = path.with_name(path.name + PARTIAL)
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
-        yield partial
-        _sync_files(partial)
-        os.rename(partial, path)
+        with working_in(partial):
+            yield partial
+            _sync_files(partial)
+            os.rename(partial, path)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise

@@ -17,6 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aigc_desktop.core.claim import worked_in
 from aigc_desktop.core.errors import UserError, system_reason
 from aigc_desktop.core.files import readable_path, safe_name, write_json
 from aigc_desktop.core.i18n import _
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 FOLDERS = ("datasets", "runs", "results", "evaluations", "library", "models", "masks", "queue", "recipes", "trash")
 QUIET_S = 3600.0
 """A job writes more often than that."""
+_BEGIN_S = 2.0  # a folder is held that long after it was made
 _LONGEST_NAME = 200  # bytes; every system takes so many
 _SHOWN = 80  # letters of what is no name
 _DATE = "%Y-%m-%d_%H%M%S"
@@ -60,10 +62,10 @@ class Workspace:
     def remove_leftovers(self, quiet_s: float = QUIET_S) -> list[Path]:
         """Remove what a crash left half-written in the folders of the program and return it.
 
-        What was written to within `quiet_s` seconds stays: a job of another program may be at it.
+        What another program is writing stays: folders that are held, and where the system cannot tell, as of files,
+        all that was written to within `quiet_s` seconds.
         """
-        until = time.time() - quiet_s
-        found = [path for path in self._half_written() if not path.is_symlink() and _last_written(path) <= until]
+        found = [path for path in self._half_written() if not path.is_symlink() and _abandoned(path, quiet_s)]
         for path in found:
             with contextlib.suppress(OSError):  # it may be another's, or gone by now
                 if path.is_dir():
@@ -241,6 +243,13 @@ def _try_lock(handle: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def _abandoned(path: Path, quiet_s: float) -> bool:
+    """Return whether nobody will write a half-written file or folder any further."""
+    held = worked_in(path) if path.is_dir() else None
+    wait_s = min(_BEGIN_S, quiet_s) if held is False else quiet_s
+    return not held and _last_written(path) <= time.time() - wait_s
 
 
 def _last_written(path: Path) -> float:

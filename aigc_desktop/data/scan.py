@@ -88,6 +88,7 @@ class ScanConfig(TaskConfig):
 def scan(config: ScanConfig, run: Run) -> EventStream:
     """Make a data set from the source; the Result "dataset" has its id, counts and the first 100 problems."""
     workspace = Workspace(run.workspace)
+    workspace.remove_leftovers()  # of a killed import, which would take its name and its space
     paths = parse_sources(config.source)
     title = config.title.strip() or title_of(paths[0])
     target = workspace.new_dataset_folder(title)

@@ -45,6 +45,7 @@ class ImportModelConfig(TaskConfig):
 def import_model(config: ImportModelConfig, run: Run) -> EventStream:
     """Check a model on disk and copy it into the workspace; ends with one Result "model" {"id"}."""
     workspace = Workspace(run.workspace)
+    workspace.remove_leftovers()  # of a killed import, which would take its name and its space
     yield Progress(0, 0, _("Checking"))
     if not config.source.exists():
         raise UserError(

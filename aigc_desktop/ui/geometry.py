@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from PySide6.QtCore import QRect, QRectF, QSize, Qt
@@ -19,12 +20,16 @@ VISIBLE = 80
 
 
 def save_geometry(window: QMainWindow, place: str, folder: Path | None = None) -> None:
-    """Remember size, position and the open place; a maximised window keeps its normal size too."""
+    """Remember size, position and the open place, where that can be written; a maximised window keeps its normal size.
+
+    It is done while the window closes, and a full disk must not leave the engine behind.
+    """
     box = window.normalGeometry() if window.isMaximized() else window.geometry()
     path = (folder or config_dir()) / "window.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
     values = {"box": [box.x(), box.y(), box.width(), box.height()], "maximized": window.isMaximized(), "place": place}
-    write_json(path, values)
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, values)
 
 
 def restore_geometry(window: QMainWindow, folder: Path | None = None) -> str:

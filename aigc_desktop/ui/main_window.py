@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QIcon, QPain
 from PySide6.QtWidgets import QFileDialog, QMainWindow, QPushButton, QWidget
 
 from aigc_desktop.core.discover import discover
+from aigc_desktop.core.errors import failure_of
 from aigc_desktop.core.events import Failed
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.paths import resources
@@ -64,7 +65,7 @@ class MainWindow(QMainWindow):
         jobs.changed.connect(self._watch_jobs)
         self.shell = self._build()
         install(self, self.commands)
-        self.painted.connect(self._remember_workspace)
+        self.painted.connect(partial(remember_workspace, workspace.folder))
         place = restore_geometry(self)
         self.navigate(place if place in self.places else next(iter(self.places)))
 
@@ -94,21 +95,19 @@ class MainWindow(QMainWindow):
 
     def change_preferences(self, preferences: Preferences) -> None:
         """Save the preferences and apply them at once; a new language, scale or workspace rebuilds the pages."""
-        old, self.services.preferences = self.services.preferences, preferences
-        save_preferences(preferences)
+        services, old = self.services, self.services.preferences
         if preferences.workspace != old.workspace and preferences.workspace:
-            self.services.workspace = Workspace.open(Path(preferences.workspace))
-            self._remember_workspace()
+            services.workspace = Workspace.open(Path(preferences.workspace))  # or nothing is changed
+            remember_workspace(services.workspace.folder)
+        services.preferences = preferences
+        if (failed := _save(preferences)) is not None:
+            self.show_failure(failed)  # they are at work all the same, until the program ends
         if preferences.language != old.language:
             use_language(preferences.language)
         if (preferences.language, preferences.scale, preferences.workspace) != (old.language, old.scale, old.workspace):
             QTimer.singleShot(0, self, self.rebuild)  # the page that asked is still on the call stack
         elif preferences.theme != old.theme:
             self.services.theme.apply(preferences)
-
-    def _remember_workspace(self) -> None:
-        with suppress(OSError):  # it is open all the same
-            remember_workspace(self.services.workspace.folder)
 
     # files from outside
 
@@ -141,8 +140,7 @@ class MainWindow(QMainWindow):
             event.ignore()
             self.closing.ask()
             return
-        with suppress(OSError):  # a disk that is full or may not be written must not leave the engine behind
-            save_geometry(self, self.place)
+        save_geometry(self, self.place)
         self.hide()  # what follows may wait for the engine to end
         self.services.jobs.shut_down()
         event.accept()
@@ -292,3 +290,12 @@ class MainWindow(QMainWindow):
 def _delete_now(widget: QWidget) -> None:
     widget.deleteLater()
     QCoreApplication.sendPostedEvents(widget, QEvent.Type.DeferredDelete.value)
+
+
+def _save(preferences: Preferences) -> Failed | None:
+    """Save the preferences; return what to tell when that is not possible."""
+    try:
+        save_preferences(preferences)
+    except OSError as error:
+        return failure_of(error)
+    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from aigc_desktop.core.errors import UserError
@@ -22,9 +23,10 @@ def recent_workspaces(folder: Path | None = None) -> list[Path]:
 
 
 def remember_workspace(workspace: Path, folder: Path | None = None) -> None:
-    """Put a workspace at the head of the list."""
+    """Put a workspace at the head of the list, where that can be written: it is open all the same."""
     others = [path for path in recent_workspaces(folder) if path != workspace]
-    _write([workspace, *others][:LIMIT], folder)
+    with suppress(OSError):
+        _write([workspace, *others][:LIMIT], folder)
 
 
 def forget_workspace(workspace: Path, folder: Path | None = None) -> None:

@@ -1,4 +1,5 @@
 import errno
+import os
 import shutil
 import subprocess
 import sys
@@ -82,6 +83,25 @@ def test_leftovers_of_a_crash_are_removed(workspace):
     assert workspace.remove_leftovers() == []  # another program may be at it
     assert len(workspace.remove_leftovers(0)) == 1
     assert not (workspace.folder / "datasets" / "cups.partial").exists() and own.is_file()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders cannot be held there")
+def test_a_folder_that_is_written_stays_however_old_and_goes_soon_after_its_writer_was_killed(workspace, monkeypatch):
+    write = (
+        "import sys, time; from pathlib import Path; from aigc_desktop.core.files import atomic_folder\n"
+        "with atomic_folder(Path(sys.argv[1])) as f:\n"
+        "    (f / 'a').write_text('x'); print('writing', flush=True); time.sleep(60)"
+    )
+    folder = workspace.folder / "datasets" / "cups"
+    with subprocess.Popen([sys.executable, "-c", write, str(folder)], stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b"writing\n"
+        partial = folder.with_name("cups.partial")
+        for path in (partial / "a", partial):
+            os.utime(path, (0, 0))
+        assert workspace.remove_leftovers() == []
+        other.kill()
+        other.wait()
+    assert workspace.remove_leftovers() == [partial] and not partial.exists()
 
 
 def test_leftovers_that_go_or_stay_meanwhile_stop_nothing(workspace, monkeypatch):

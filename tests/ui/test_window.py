@@ -27,6 +27,7 @@ from PySide6.QtWidgets import (
 )
 
 from aigc_desktop.core import settings as core_settings
+from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Failed, Finished, Progress, Stopped
 from aigc_desktop.core.paths import config_dir
 from aigc_desktop.core.request import JobRequest
@@ -468,6 +469,23 @@ def test_records_that_may_not_be_read_keep_no_window_shut(make_window: Open, mon
         monkeypatch.setattr(module, "read_json", refuse)
     assert make_window().size().width() >= 1280
     assert recent.recent_workspaces() == [] and core_settings.load_preferences() == core_settings.Preferences()
+
+
+def test_settings_are_at_work_where_they_cannot_be_saved(make_window: Open, monkeypatch):
+    def full(*_values):
+        raise OSError(28, "No space left on device")
+
+    window = make_window()
+    before = window.services.preferences
+    with pytest.raises(UserError):
+        window.change_preferences(replace(before, workspace="/dev/null/none"))
+    assert window.services.preferences == before and not load_preferences().workspace  # nothing is changed
+    monkeypatch.setattr(core_settings, "write_json", full)
+    window.change_preferences(replace(before, theme="dark"))
+    assert window.services.preferences.theme == "dark" and window.services.theme.dark
+    (told,) = window.findChildren(FailureDialog)
+    assert told.failed.kind == "OutOfSpace"
+    told.close()
 
 
 def test_a_window_closes_in_good_order_where_its_place_cannot_be_kept(make_window: Open, monkeypatch):
