@@ -58,6 +58,28 @@ def test_tiles_join_without_a_gap(qtbot, viewer):
     assert ground not in column[first : first + column.count("#ff0000")]
 
 
+def test_the_picture_has_a_ring_when_tab_led_to_it_and_none_when_it_is_shown(qtbot, viewer):
+    viewer.activateWindow()
+    qtbot.waitUntil(viewer.isActiveWindow)
+    viewer.show_images(picture())
+    accent = viewer.theme.colours.accent
+    assert viewer.canvas.hasFocus() and shown(viewer).pixelColor(1, 1).name() != accent
+    viewer.tiles.setFocus()
+    viewer.canvas.setFocus(Qt.FocusReason.TabFocusReason)
+    assert shown(viewer).pixelColor(1, 1).name() == accent
+
+
+def test_the_buttons_go_below_the_title_where_the_line_is_short(qtbot, viewer):
+    viewer.show_images(picture(), caption="a title")
+
+    def middle(widget):
+        return widget.mapTo(viewer, widget.rect().center()).y()
+
+    qtbot.waitUntil(lambda: abs(middle(viewer.tiles) - middle(viewer.caption)) < 10)
+    viewer.resize(300, 460)
+    qtbot.waitUntil(lambda: viewer.width() == 300 and middle(viewer.tiles) > middle(viewer.caption) + 10)
+
+
 @pytest.mark.parametrize("zoom", [0.37, 1.7, 3.3])
 def test_tiles_join_at_any_zoom(viewer, zoom):
     viewer.show_images(picture("red", "red"))

@@ -177,6 +177,9 @@ class NameLabel(QLabel):
                                       text, role)  # fmt: skip
 
 
+BY_TAB = (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason)
+
+
 def titled(text: str, control: QWidget, spacing: int) -> QWidget:
     """Return a control with its title closely above it, as in forms."""
     row = QWidget()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
+    QFocusEvent,
     QGuiApplication,
     QImage,
     QKeyEvent,
@@ -18,7 +19,8 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 from aigc_desktop.core.i18n import _
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.checks import paint_picture
-from aigc_desktop.ui.widgets.controls import NameLabel, button, icon_button, label, paint_focus
+from aigc_desktop.ui.widgets.controls import BY_TAB, NameLabel, button, icon_button, label, paint_focus
+from aigc_desktop.ui.widgets.side_by_side import Folding
 
 GRIP = 8
 LARGEST_ZOOM = 64.0
@@ -40,7 +42,7 @@ class ImageCanvas(QWidget):
         self.theme = theme
         self.first, self.second = QImage(), QImage()
         self.zoom = 0.0
-        self.tiled = False
+        self.tiled = self.by_tab = False
         self.centre = QPointF()
         self.divider = 0.5
         self._grabbed = ""
@@ -113,6 +115,10 @@ class ImageCanvas(QWidget):
     def sizeHint(self) -> QSize:
         return QSize(self.theme.px(480), self.minimumHeight())  # it takes the room there is
 
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        self.by_tab = event.reason() in BY_TAB
+        super().focusInEvent(event)
+
     def paintEvent(self, event: QPaintEvent) -> None:
         with QPainter(self) as painter:
             painter.fillRect(self.rect(), self.theme.colour("window"))
@@ -123,7 +129,8 @@ class ImageCanvas(QWidget):
             self._paint(painter, self.first)
             if self.comparing:
                 self._paint_second(painter)
-            paint_focus(self, painter)
+            if self.by_tab:  # pictures take the focus by themselves, for their keys
+                paint_focus(self, painter)
 
     def _paint(self, painter: QPainter, picture: QImage) -> None:
         target, places = self.target(), (-1, 0, 1) if self.tiled else (0,)
@@ -225,9 +232,8 @@ class ImageViewer(QWidget):
         back.clicked.connect(self.closed)
         bar = QHBoxLayout()
         bar.setSpacing(theme.px(8))
-        bar.addWidget(back)
-        bar.addWidget(self.caption, 1)
-        bar.addWidget(self.percent)
+        bar.addWidget(back, 0, Qt.AlignmentFlag.AlignTop)
+        small: list[QWidget] = [self.percent]
         for icon, name, slot in (
             ("zoom-out", _("Smaller (−)"), self.canvas.zoom_out), ("zoom-in", _("Larger (+)"), self.canvas.zoom_in),
             ("maximize", _("Fit into the room (F)"), self.canvas.fit),
@@ -235,15 +241,16 @@ class ImageViewer(QWidget):
         ):  # fmt: skip
             made = icon_button(theme, icon, name)
             made.clicked.connect(slot)
-            bar.addWidget(made)
-        bar.insertWidget(bar.count() - 1, self.tiles)
+            small.append(made)
+        small.insert(len(small) - 1, self.tiles)
         self.action_buttons = {}
         for key, icon, name in actions or []:
             made = icon_button(theme, icon, name)
             made.setProperty("key", key)
             made.clicked.connect(self._act)
             self.action_buttons[key] = made
-            bar.addWidget(made)
+            small.append(made)
+        bar.addWidget(Folding(theme, self.caption, small), 1)
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(theme.px(8))

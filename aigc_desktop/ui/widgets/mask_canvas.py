@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QFocusEvent, QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
 from aigc_desktop.core.i18n import _
 from aigc_desktop.ui.geometry import room_of
-from aigc_desktop.ui.widgets.controls import paint_focus
+from aigc_desktop.ui.widgets.controls import BY_TAB, paint_focus
 
 LONGEST_PX = 1024
 """Sides of the picture that is painted on: as fine as the models work, and quick to draw."""
@@ -33,6 +33,7 @@ class MaskCanvas(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.erasing, self.breadth = False, 12
+        self.by_tab = False
         self.image = QImage()
         self.paint = QImage()
         """What is painted, white on black, as large as the picture."""
@@ -120,6 +121,10 @@ class MaskCanvas(QWidget):
         self.set_breadth(self.breadth + step)
         self.resized.emit(self.breadth)
 
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        self.by_tab = event.reason() in BY_TAB
+        super().focusInEvent(event)
+
     def paintEvent(self, event: QPaintEvent) -> None:
         with QPainter(self) as painter:
             room = self._room()
@@ -128,7 +133,8 @@ class MaskCanvas(QWidget):
             painter.setOpacity(OPACITY)
             painter.drawImage(room, self._paint())
             painter.setOpacity(1)
-            paint_focus(self, painter)
+            if self.by_tab:  # pictures take the focus by themselves, for their keys
+                paint_focus(self, painter)
             if self._pointer is not None and not self.image.isNull():
                 painter.setRenderHint(QPainter.RenderHint.Antialiasing)
                 radius = self.breadth / 200 * max(room.width(), room.height())

@@ -62,6 +62,7 @@ class RecentRuns(Card):
             name.setMinimumWidth(min(name.sizeHint().width(), theme.px(NAME_PX)))  # the curve gives way first
             name.clicked.connect(self._open)
             words = label(f"{status_words(run.info)} · {readable_date(run.info.created)}", "secondary", wrap=False)
+            words.setContentsMargins(0, 0, 0, theme.px(6))  # nearer to its own name than to the next
             words.setIndent(theme.px(4))  # where the letters of the button above begin
             top, middle = 2 * number, Qt.AlignmentFlag.AlignVCenter  # words below the name: both may be long
             curved = len(run.values) > 1  # one value is no curve, and leaves its room to the name
