@@ -172,7 +172,7 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
     activations = max(KEPT_INPUTS * cost.activations, learning.activations)
     memory, disk = training_megabytes(parameters, parameters, 4.0 * config.batch_size * activations)
     draft.check_machine(machine, memory)
-    pace = seconds_per_gigaflop(int(config.resolution), config.width, parameters, config.device, machine)
+    pace = seconds_per_gigaflop(Unet, (shape,), parameters, config.device, machine)
     share = config.code_steps() / config.steps
     writing = 3 * cost.gigaflops + (_reading(config) if coded else 0.0)
     per_image = pace and pace * (share * 3 * learning.gigaflops + (1 - share) * writing)

@@ -14,7 +14,7 @@ from aigc_desktop.core.machine import Machine
 from aigc_desktop.engine.metrics.features import INPUT_SIZE, EfficientNetLite0
 from aigc_desktop.engine.nn.convnet import SQUARE, Discriminator, Generator, PictureFormat, stages_of
 from aigc_desktop.engine.nn.projected import ProjectedCritic, input_size
-from aigc_desktop.engine.picture_plan import Cost, automatic_size, cost_of, seconds_per_gigaflop
+from aigc_desktop.engine.picture_plan import Cost, automatic_size, cost_of, seconds_per_gigaflop, trunk
 from aigc_desktop.engine.picture_setup import (
     TransferConfig,
     class_notes,
@@ -187,8 +187,8 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
     times = 6 + 2 if config.projected else 9 + 24 / config.penalty_every
     passes = 4 * painter.gigaflops + times * critic.gigaflops + 7 * eyes.gigaflops
     pace = seconds_per_gigaflop(
-        size, config.width, painter.parameters + critic.parameters, config.device, machine
-    )  # fmt: skip
+        *trunk(size, config.width), painter.parameters + critic.parameters, config.device, machine
+    )
     seconds = pace and pace * passes * config.steps * config.batch_size
     good = pace and pace * passes * GOOD_IMAGES[size] * (WARM_SHARE if config.warm_start or config.start_from else 1.0)
     return Plan(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +17,9 @@ from aigc_desktop.engine.device import autocast, choose_device, choose_precision
 from aigc_desktop.engine.feature_maps import FEATURE_SIZE, FeatureMaps
 from aigc_desktop.engine.metrics.features import EfficientNetLite0
 from aigc_desktop.engine.nn.convnet import Trunk, stages_of
+
+_BATCH, _REPEATS = 8, 4  # of the steps that are timed
+_MOST_GIGAFLOPS = 100.0  # of one of them: a large network is timed with fewer pictures
 
 
 @dataclass(frozen=True)
@@ -67,37 +70,52 @@ def _count(network: nn.Module) -> Cost:
     return Cost(sum(p.numel() for p in network.parameters()), flops / 1e9, activations)
 
 
-def seconds_per_gigaflop(size: int, width: int, parameters: int, wish: str, machine: Machine) -> float | None:
-    """Return the pace of a training on the device `wish`, from a short training of a network like the planned one.
+def seconds_per_gigaflop(
+    network: Callable[..., nn.Module], sizes: tuple[Hashable, ...], parameters: int, wish: str, machine: Machine
+) -> float | None:
+    """Return the pace of a training on the device `wish`, from some steps of the network `network(*sizes)`.
 
-    The number of its `parameters` decides the precision.
-
-    None when there is no such device, which is a problem that the plan names.
+    Kinds of networks differ by a factor of two and more in it, so it is the one that will be trained, or one like it.
+    The number of `parameters` that are trained decides the precision. None when there is no such device, which is a
+    problem that the plan names.
     """
     try:
         device = choose_device(machine.device if wish == "auto" else wish)
     except UserError:
         return None
-    return _pace(device.type, min(size, 64), min(width, 64), choose_precision("auto", device, parameters))
+    return _pace(device.type, network, sizes, choose_precision("auto", device, parameters))
 
 
-@functools.lru_cache(maxsize=16)
-def _pace(device_name: str, size: int, width: int, precision: str) -> float:
-    device, batch = torch.device(device_name), 8
-    widths = tuple(width * (i + 1) for i in range(stages_of(size)))
+def trunk(size: int, width: int) -> tuple[Callable[..., nn.Module], tuple[Hashable, ...]]:
+    """Return network and sizes for the pace of plain convolutions on pictures of `size` pixels, at most 64."""
+    size, width = min(size, 64), min(width, 64)
+    return Trunk, (size, tuple(width * (i + 1) for i in range(stages_of(size))), 1)
+
+
+@functools.lru_cache(maxsize=32)
+def _pace(device_name: str, kind: Callable[..., nn.Module], sizes: tuple[Hashable, ...], precision: str) -> float:
+    device, work = torch.device(device_name), 3 * cost_of(lambda: kind(*sizes)).gigaflops
+    batch = min(_BATCH, max(1, int(_MOST_GIGAFLOPS / work)))
     with torch.random.fork_rng(devices=[]):
-        trunk = Trunk(size, widths, 1).to(device)
-        images = torch.randn(batch, 3, size, size, device=device)
-    gigaflops = 3 * batch * cost_of(lambda: Trunk(size, widths, 1)).gigaflops
+        network = kind(*sizes).to(device)
+        inputs = [_widened(one, batch).to(device) for one in network.example()]  # type: ignore[operator]
     durations = []
-    for _repeat in range(4):
+    for _repeat in range(_REPEATS):
         start = time.perf_counter()
         with autocast(precision, device):
-            loss = trunk(images).float().square().mean()
+            made = network(*inputs)
+        outputs = made if isinstance(made, tuple) else (made,)
+        loss = torch.stack([out.float().square().mean() for out in outputs if out.is_floating_point()]).sum()
         loss.backward()
         loss.item()  # waits for the device
         durations.append(time.perf_counter() - start)
-    return min(durations[1:]) / gigaflops
+    return min(durations[1:]) / (batch * work)
+
+
+def _widened(one: Tensor, batch: int) -> Tensor:
+    """Return as many inputs as a batch has, like the one of an example."""
+    size = (batch, *one.shape[1:])
+    return torch.randn(size) if one.is_floating_point() else torch.zeros(size, dtype=one.dtype)
 
 
 def automatic_size(dataset: Dataset | None, weak: bool) -> int:

@@ -169,7 +169,7 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
     )
     memory, disk = training_megabytes(parameters, parameters, 4.0 * config.batch_size * kept)
     draft.check_machine(machine, memory)
-    pace = seconds_per_gigaflop(reading.size, reading.widths[0], parameters, config.device, machine)
+    pace = seconds_per_gigaflop(PictureTokenizer, (reading,), parameters, config.device, machine)
     share = config.tokenizer_steps() / config.steps
     encoding = cost_of(lambda: PictureTokenizer(reading)).gigaflops
     per_image = pace and pace * (

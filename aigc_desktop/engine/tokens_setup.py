@@ -107,7 +107,7 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
     cost = reading_cost(config)
     memory, disk = training_megabytes(cost.parameters, cost.parameters, 4.0 * config.batch_size * cost.activations)
     draft.check_machine(machine, memory)
-    pace = seconds_per_gigaflop(shape.size, shape.widths[0], cost.parameters, config.device, machine)
+    pace = seconds_per_gigaflop(PictureTokenizer, (shape,), cost.parameters, config.device, machine)
     per_image = pace and pace * 3 * cost.gigaflops
     return Plan(
         chosen.name, PRESETS, draft.values, cost.parameters, dataset.info.train if dataset is not None else 0,

@@ -148,7 +148,10 @@ def plan(values: dict[str, Any], preset: str, dataset: Dataset | None, machine: 
     cost = code_cost(config, classes)
     memory, disk = training_megabytes(cost.parameters, cost.parameters, 4.0 * config.batch_size * cost.activations)
     draft.check_machine(machine, memory)
-    pace = seconds_per_gigaflop(size, widths_of(config)[0], cost.parameters, config.device, machine)
+    pace = seconds_per_gigaflop(
+        networks(config.spatial)[0], (size, widths_of(config), config.blocks, config.latent, classes), cost.parameters,
+        config.device, machine,
+    )  # fmt: skip
     per_image = pace and pace * 3 * cost.gigaflops
     return Plan(
         chosen.name, PRESETS, draft.values, cost.parameters, dataset.info.train if dataset is not None else 0,

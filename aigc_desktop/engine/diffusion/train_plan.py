@@ -19,7 +19,7 @@ from aigc_desktop.engine.diffusion.material import captions_of, need_words, size
 from aigc_desktop.engine.diffusion.train import need_learner
 from aigc_desktop.engine.diffusion.train_setup import LEAST_PICTURES, PRESETS, LoraTrainConfig
 from aigc_desktop.engine.diffusion.trainee import PREVIEW_PICTURES
-from aigc_desktop.engine.picture_plan import seconds_per_gigaflop
+from aigc_desktop.engine.picture_plan import seconds_per_gigaflop, trunk
 from aigc_desktop.engine.planning import Draft, choose_preset
 
 _PER_PICTURE, _FEWEST_STEPS, _MOST_STEPS = 80, 400, 3000
@@ -84,7 +84,7 @@ def _estimate(
     half = choose_precision(config.precision, device, max(sizes.values())) == "bfloat16"
     memory = _memory(config, cost, sum(sizes.values()), half)
     draft.check_machine(machine, memory / 1e6)
-    pace = seconds_per_gigaflop(_PACE_SIZE, _PACE_WIDTH, max(sizes.values()), config.device, machine)
+    pace = seconds_per_gigaflop(*trunk(_PACE_SIZE, _PACE_WIDTH), max(sizes.values()), config.device, machine)
     seconds = None if pace is None else pace * _gigaflops(config, cost) + _OVERHEAD_S * config.steps
     return replace(
         made, parameters=sum(sizes.values()), steps=config.steps, seconds=seconds,
