@@ -28,7 +28,10 @@ def inputs_of(widget: QWidget) -> Iterator[QWidget]:
     """Yield what Tab can stop at and can be seen, in the order of the layouts; an area before what it scrolls."""
     if widget.isHidden() or reached_by_arrows(widget):
         return
-    stops = (widget.focusPolicy() & Qt.FocusPolicy.TabFocus) == Qt.FocusPolicy.TabFocus
+    group = widget.group() if isinstance(widget, QAbstractButton) else None
+    pressed = group is not None and group.exclusive() and group.checkedButton() is widget
+    # Qt takes Tab from all of a group but the one that had the focus last, which need not be the one that is pressed
+    stops = pressed or (widget.focusPolicy() & Qt.FocusPolicy.TabFocus) == Qt.FocusPolicy.TabFocus
     if stops:
         yield widget
     for part in _parts(widget, stops):
@@ -58,8 +61,13 @@ def _parts(widget: QWidget, stops: bool) -> list[QWidget]:
         return [] if inner is None else [inner]
     if isinstance(widget, QSplitter):
         return [part for n in range(widget.count()) if (part := widget.widget(n)) is not None]
-    layout = None if stops else widget.layout()  # what lies in an input is its own affair
-    return [] if layout is None else list(_widgets_of(layout))
+    if stops:  # what lies in an input is its own affair
+        return []
+    layout = widget.layout()
+    laid_out = [] if layout is None else list(_widgets_of(layout))
+    known = set(laid_out)
+    free = [each for each in widget.children() if isinstance(each, QWidget) and not each.isWindow()]
+    return [*laid_out, *(each for each in free if each not in known)]  # messages, for one, lie over a page
 
 
 def _widgets_of(layout: QLayout) -> Iterator[QWidget]:

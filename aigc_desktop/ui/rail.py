@@ -36,6 +36,7 @@ class Rail(QFrame):
         # in no layout: one would miss that the width changes while it is being resized
         self.area = area = QScrollArea(self)
         area.setWidgetResizable(True)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # its buttons take it, and come into view
         area.setWidget(inner)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.viewport().setAutoFillBackground(False)

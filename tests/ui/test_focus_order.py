@@ -34,9 +34,18 @@ def test_tab_goes_once_through_all_and_back(place: str, make_window: Open, qtbot
     window.activateWindow()
     qtbot.waitUntil(window.isActiveWindow)
     inputs = [each for each in inputs_of(window.shell) if each.isEnabled()]
+    assert inputs[0] is window.shell.rail.buttons[place]  # of the places Tab stops at the open one, arrows go on
     inputs[0].setFocus()
     assert pressed(window, Qt.Key.Key_Tab, len(inputs)) == [*inputs[1:], inputs[0]]
     assert pressed(window, Qt.Key.Key_Backtab, len(inputs)) == inputs[::-1]
+
+
+def test_a_passing_message_can_be_answered_with_keys(make_window: Open, qtbot):
+    window = make_window()
+    window.notify("Moved to the trash.", lambda: None)
+    settle(qtbot)
+    buttons = [each for each in window.shell.toast.findChildren(QPushButton) if not each.isHidden()]
+    assert buttons and set(buttons) <= set(inputs_of(window.shell))
 
 
 def test_a_form_that_is_made_anew_stays_before_the_button_below_it(make_window: Open, qtbot):

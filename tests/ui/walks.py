@@ -64,8 +64,7 @@ def out_of_keyboard_reach(root: QWidget) -> list[str]:
     reached, missed = set(inputs_of(root)), []
     for widget in controls(root):
         usable = widget.isVisibleTo(root) and widget.isEnabled() and not reached_by_arrows(widget)
-        takes = bool(widget.focusPolicy() & Qt.FocusPolicy.TabFocus)
-        if usable and not (takes and widget in reached):
+        if usable and widget not in reached:
             missed.append(describe(widget))
     return missed
 
