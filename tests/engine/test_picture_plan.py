@@ -36,10 +36,11 @@ def test_what_is_timed_is_what_will_be_trained(family, values, kind, monkeypatch
         assert isinstance(kind(*sizes), nn.Module)
 
 
-class Counted(nn.Module):
-    """Notes the pictures of each pass; its layer has a thousand times as many operations as `width`."""
+SEEN: list[int] = []
 
-    seen: list[int] = []
+
+class Counted(nn.Module):
+    """Notes the pictures of each pass."""
 
     def __init__(self, width):
         super().__init__()
@@ -50,21 +51,21 @@ class Counted(nn.Module):
 
     def forward(self, pictures, labels):
         assert len(labels) == len(pictures)
-        self.seen.append(len(pictures))
+        SEEN.append(len(pictures))
         return self.layer(pictures), labels, self.layer(pictures).mean()
 
 
 def test_few_steps_are_timed_and_a_large_network_with_fewer_pictures(monkeypatch):
     picture_plan._pace.cache_clear()
-    Counted.seen.clear()
+    SEEN.clear()
     pace = seconds_per_gigaflop(Counted, (4,), 100, "cpu", LAPTOP)
     assert pace > 0 and seconds_per_gigaflop(Counted, (4,), 100, "cpu", LAPTOP) == pace
-    assert Counted.seen == [1, 8, 8, 8, 8]  # one to count with; the second plan took what is known
+    assert SEEN == [1, 8, 8, 8, 8]  # one to count with; the second plan took what is known
     work = 3 * cost_of(lambda: Counted(8)).gigaflops
     monkeypatch.setattr(picture_plan, "_MOST_GIGAFLOPS", 2.5 * work)
-    Counted.seen.clear()
+    SEEN.clear()
     assert seconds_per_gigaflop(Counted, (8,), 100, "cpu", LAPTOP) > 0
-    assert Counted.seen == [1, 2, 2, 2, 2]
+    assert SEEN == [1, 2, 2, 2, 2]
 
 
 def test_a_device_that_is_not_there_has_no_pace():
