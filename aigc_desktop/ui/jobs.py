@@ -242,6 +242,7 @@ class JobCenter(QObject):
         self._machine: Machine | None = None
         self._warming: JobThread | None = None
         self._ended: list[JobThread] = []
+        self._closed = False
         self._timer = QTimer(self)
         self._timer.setInterval(BATCH_INTERVAL_MS)
         self._timer.timeout.connect(self._deliver)
@@ -255,7 +256,7 @@ class JobCenter(QObject):
 
     def warm_up(self) -> None:
         """Start an engine so that the next job begins at once; call when the window is on screen."""
-        if self._warming is None:
+        if self._warming is None and not self._closed:
             self._warming = JobThread(self.pool, None)
             self._warming.start()
             self._timer.start()
@@ -263,13 +264,17 @@ class JobCenter(QObject):
     def run(self, request: JobRequest, *, quiet: bool = False) -> JobHandle:
         """Start a job at once and return its handle; texts come in the language of the window.
 
-        A `quiet` one takes a moment: it is not in the queue, and nobody is asked when the window closes.
+        A `quiet` one takes a moment: it is not in the queue, and nobody is asked when the window closes. Once the window
+        closes none begins any more: a page that asks again when it was stopped would leave a thread behind.
         """
         thread = JobThread(self.pool, replace(request, language=language()))
         handle = JobHandle(request, thread, self)
         (self._quiet if quiet or request.mode == "plan" else self.handles).append(handle)
-        thread.start()
-        self._timer.start()
+        if self._closed:
+            thread.inbox.put(Stopped())
+        else:
+            thread.start()
+            self._timer.start()
         if not quiet:
             self.changed.emit()
         return handle
@@ -280,6 +285,7 @@ class JobCenter(QObject):
 
     def shut_down(self, patience_ms: int = 20_000) -> None:
         """Stop all jobs, wait for what they save, end the engines; the window closes after this."""
+        self._closed = True
         running = [*self.handles, *self._quiet]
         for handle in running:
             handle.stop()

@@ -185,3 +185,18 @@ def test_facts_that_come_while_the_thread_is_asked_are_not_lost(qtbot):
     center._warming = Ending()
     center._deliver()
     assert ready == [facts.catalogue] and center._warming is None
+
+
+@pytest.mark.parametrize("task", ["slow", "died"])
+def test_nothing_begins_once_the_window_closes(qtbot, task):
+    center = JobCenter(ScriptedEngine)
+    center.warm_up()
+    qtbot.waitUntil(lambda: center._warming is None, timeout=5000)
+    asked = []
+    handle = center.run(JobRequest(task, {"steps": 10**6, "slow": True}, ""), quiet=True)
+    handle.ended.connect(lambda _end: asked.append(center.run(JobRequest("slow", {"steps": 10**6, "slow": True}, ""))))
+    qtbot.waitUntil(lambda: handle.thread_.engine is not None, timeout=5000)
+    center.shut_down()
+    assert [again.thread_.isRunning() for again in asked] == [False] and center._warming is None
+    assert isinstance(handle.ending, Stopped if task == "slow" else Failed)
+    center.deleteLater()
