@@ -264,8 +264,8 @@ class JobCenter(QObject):
     def run(self, request: JobRequest, *, quiet: bool = False) -> JobHandle:
         """Start a job at once and return its handle; texts come in the language of the window.
 
-        A `quiet` one takes a moment: it is not in the queue, and nobody is asked when the window closes. Once the window
-        closes none begins any more: a page that asks again when it was stopped would leave a thread behind.
+        A `quiet` one takes a moment: it is not in the queue, and nobody is asked when the window closes. Once it closes
+        none begins any more: a page that asks again when it was stopped would leave a thread behind.
         """
         thread = JobThread(self.pool, replace(request, language=language()))
         handle = JobHandle(request, thread, self)
