@@ -458,6 +458,9 @@ def test_the_quality_of_a_picture_lies_beside_it_with_the_nearest_training_pictu
     panel = view.quality
     assert panel.isVisible() and panel.score.text() == "Quality 90 of 100"
     assert panel.reasons.text() == "Nothing against it."
+    panel.show_rating(Rating(2.0))
+    assert "at their edge" in panel.reasons.text()
+    view.look(0)
     assert panel.nearest.pixelColor(0, 0).red() == 120  # the picture of the data set
     panel.button.click()
     assert view.viewer.canvas.comparing

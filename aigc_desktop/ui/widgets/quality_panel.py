@@ -16,6 +16,7 @@ from aigc_desktop.ui.widgets.controls import button, label
 from aigc_desktop.ui.widgets.thumbnails import to_image
 
 PICTURE_PX = 128
+EDGE = 10  # of 100: fewer of the training pictures than a tenth stand out as much
 
 
 class QualityPanel(QWidget):
@@ -50,8 +51,7 @@ class QualityPanel(QWidget):
         if rating is None:
             return
         self.score.setText(_("Quality {score} of 100").format(score=round(rating.score)))
-        found = reasons_text(rating)
-        self.reasons.setText(found[:1].upper() + found[1:] if found else _("Nothing against it."))
+        self.reasons.setText(_verdict(rating))
         self.nearest = training_picture(self.workspace, rating)
         there = not self.nearest.isNull()
         if there:
@@ -67,6 +67,15 @@ class QualityPanel(QWidget):
         )  # fmt: skip
         self.picture.setVisible(there)
         self.button.setVisible(there)
+
+
+def _verdict(rating: Rating) -> str:
+    """Return what speaks against a picture; a low score alone is no reason, but is not passed over."""
+    if found := reasons_text(rating):
+        return found[:1].upper() + found[1:]
+    if rating.score < EDGE:
+        return _("Within the bounds of the training pictures, but at their edge.")
+    return _("Nothing against it.")
 
 
 def training_picture(workspace: Workspace, rating: Rating) -> QImage:
