@@ -9,6 +9,7 @@ from typing import Any
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.files import readable_path
 from aigc_desktop.core.i18n import _
+from aigc_desktop.core.metric_words import words_for
 from aigc_desktop.core.report import Report, read_report
 from aigc_desktop.core.report_words import (
     cell_text,
@@ -74,4 +75,4 @@ def report_lines(report: Report) -> Iterator[str]:
         yield "\n" + words_in_a_row(one) + f": {passage}"
     if report.training:
         yield "\n" + _("Measured while training")
-        yield from (f"  {name}: {value}" for name, value in report.training.items())
+        yield from (f"  {words_for(name).title}: {value}" for name, value in report.training.items())

@@ -27,6 +27,7 @@ from aigc_desktop.core.events import (
 )
 from aigc_desktop.core.family import Plan
 from aigc_desktop.core.i18n import _, language
+from aigc_desktop.core.metric_words import words_for
 from aigc_desktop.core.model import Model
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.run import Run
@@ -180,7 +181,8 @@ def event_line(event: Event) -> str:
     """Return an event as one line for people, empty when there is nothing to say."""
     match event:
         case Metric(step, values):
-            return f"{step:>7}  " + "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+            told = (f"{words_for(name).title} {value:.4g}" for name, value in values.items())
+            return f"{step:>7}  " + "  ".join(told)
         case Note(message):
             return message
         case Checkpoint(step, name, best):

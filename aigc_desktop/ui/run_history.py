@@ -9,11 +9,11 @@ import numpy as np
 
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Event, Sample, Text
+from aigc_desktop.core.metric_words import words_for
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.samples import SampleSheet, read_samples
 from aigc_desktop.ui.widgets.metric_plot import Columns
-from aigc_desktop.ui.widgets.metric_words import words_for
 from aigc_desktop.ui.widgets.series import Floats, Series
 from aigc_desktop.ui.widgets.wall_rows import BUDGET_BYTES
 

@@ -362,7 +362,7 @@ def test_a_published_model_is_fine_tuned_writes_is_compared_and_merged(folder, t
     small = ["--steps", "6", "--context", "64", "--rank", "4", "--batch-size", "2", "--device", "cpu"]
     assert main(["train", "language_model", "--dataset", "poems", "--base", "tiny", *small]) == 0
     told = capsys.readouterr().out
-    assert "Learning rates tried" in told and "val_perplexity" in told
+    assert "Learning rates tried" in told and "Perplexity, validation" in told
     run = Workspace(folder).runs()[0]
     out = tmp_path / "out"
     arguments = [run.id, "--prompt", "第1行", "--count", "2", "--length", "8", "--out", str(out), "--format", "jsonl"]

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from PySide6.QtCore import QPointF
 
 from aigc_desktop.core.i18n import set_language
+from aigc_desktop.core.metric_words import words_for
 from aigc_desktop.ui.widgets.metric_plot import MetricPlot
-from aigc_desktop.ui.widgets.metric_words import words_for
 from aigc_desktop.ui.widgets.series import FANOUT, Pyramid, Series, running_average
 
 

@@ -7,9 +7,9 @@ from PySide6.QtGui import QColor, QIcon, QPainter, QPen, QPixmap, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QToolButton, QWidget
 
 from aigc_desktop.core.i18n import _
+from aigc_desktop.core.metric_words import base_name
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.cards import FlowLayout
-from aigc_desktop.ui.widgets.metric_words import base_name
 from aigc_desktop.ui.widgets.side_by_side import Scrolled
 
 SHOWN_LINES, ALL_LINES = 2, 99

@@ -19,11 +19,11 @@ from PySide6.QtGui import QColor, QShowEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from aigc_desktop.core.i18n import _
+from aigc_desktop.core.metric_words import GROUP_TITLES, MetricWords, words_for
 from aigc_desktop.ui.qt_types import need_types
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.controls import label
 from aigc_desktop.ui.widgets.metric_legend import ALL_LINES, SHOWN_LINES, Chip, Legend, curve_colours
-from aigc_desktop.ui.widgets.metric_words import GROUP_TITLES, MetricWords, words_for
 from aigc_desktop.ui.widgets.plot_controls import FIRST_SMOOTHING, PlotControls
 from aigc_desktop.ui.widgets.plot_export import write_csv, write_png
 from aigc_desktop.ui.widgets.series import Floats, Series

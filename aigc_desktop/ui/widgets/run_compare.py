@@ -22,13 +22,13 @@ from PySide6.QtWidgets import (
 
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.i18n import _
+from aigc_desktop.core.metric_words import words_for
 from aigc_desktop.ui.background import Background
 from aigc_desktop.ui.geometry import dialog_size
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.qt_types import need_types
 from aigc_desktop.ui.widgets.controls import button, label
 from aigc_desktop.ui.widgets.field_words import setting_words
-from aigc_desktop.ui.widgets.metric_words import words_for
 from aigc_desktop.ui.widgets.run_table import RunRow
 from aigc_desktop.ui.widgets.run_words import main_metric
 

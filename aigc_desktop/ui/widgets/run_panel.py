@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QGridLayout, QProgressBar, QVBoxLayout, QWidget
 from aigc_desktop.core.errors import UserError, readable_size
 from aigc_desktop.core.events import Checkpoint, Event, Failed, Finished, Metric, Note, Stopped
 from aigc_desktop.core.i18n import _
+from aigc_desktop.core.metric_words import base_name
 from aigc_desktop.core.run import Run, RunInfo
 from aigc_desktop.ui.format import readable_time
 from aigc_desktop.ui.jobs import JobHandle
@@ -18,7 +19,6 @@ from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.widgets.cards import Card
 from aigc_desktop.ui.widgets.controls import button, label
 from aigc_desktop.ui.widgets.failure_card import FailureCard
-from aigc_desktop.ui.widgets.metric_words import base_name
 from aigc_desktop.ui.widgets.run_cards import EndCard, FactGrid
 from aigc_desktop.ui.widgets.run_view import Stopwatch
 
