@@ -1,4 +1,5 @@
 import errno
+import json
 import subprocess
 import sys
 
@@ -86,7 +87,7 @@ def test_preferences_round_trip(tmp_path):
 @pytest.mark.parametrize(
     "damage",
     [
-        "", "{", '{"language": "klingon"}', "[1]", '{"unknown": 1}', '{"scale": 74}', '{"scale": 201}',
+        "", "{", '{"language": "klingon"}', "[1]", '{"scale": 74}', '{"scale": 201}',
         '{"scale": true}', '{"workspace": 3}',
     ],
 )  # fmt: skip
@@ -94,6 +95,17 @@ def test_damaged_preferences_are_set_aside(tmp_path, damage):
     (tmp_path / "preferences.json").write_text(damage, encoding="utf-8")
     assert load_preferences(tmp_path) == Preferences()
     assert (tmp_path / "preferences.damaged").read_text(encoding="utf-8") == damage
+
+
+def test_what_a_newer_version_wrote_into_the_preferences_stays(tmp_path):
+    file = tmp_path / "preferences.json"
+    file.write_text('{"language": "zh_CN", "colour_of_tomorrow": ["blue"]}', encoding="utf-8")
+    assert load_preferences(tmp_path) == Preferences(language="zh_CN")
+    assert [path.name for path in tmp_path.iterdir()] == ["preferences.json"]
+    save_preferences(Preferences(scale=125), tmp_path)
+    written = json.loads(file.read_text(encoding="utf-8"))
+    assert written["colour_of_tomorrow"] == ["blue"] and written["scale"] == 125
+    assert load_preferences(tmp_path) == Preferences(scale=125)
 
 
 def test_the_network_is_refused_and_counted():
