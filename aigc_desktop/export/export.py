@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from aigc_desktop.core.discover import discover
 from aigc_desktop.core.errors import UserError
-from aigc_desktop.core.files import safe_name, sync_folder
+from aigc_desktop.core.files import naming_disk, safe_name, sync_folder
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.partial import PARTIAL
 from aigc_desktop.export import formats as formats_package
@@ -115,7 +115,8 @@ def _export(pieces: list[Piece], target: Path, to: Format, options: Options, ove
     label = new_label()
     partial = target.with_name(f".{safe_name(target.name, 40)}{PARTIAL}{to.ending}")
     try:
-        to.write(partial, pieces, label, options)
+        with naming_disk(target):
+            to.write(partial, pieces, label, options)
         beside = to.read_label is read_beside
         if beside:
             write_sidecar(partial, pieces, label)

@@ -120,8 +120,11 @@ def test_a_crash_is_a_plain_sentence_with_details(engine, task, word):
 
 @pytest.mark.parametrize(
     ("parent", "version", "kept"),
-    [("", "", "Nothing"), ("runs", "", "Nothing"), ("runs", "000010", "up to the last save"), ("results", "", "finished")],
-)
+    [
+        ("", "", "Nothing"), ("runs", "", "Nothing"), ("runs", "000010", "up to the last save"),
+        ("results", "", "finished"),
+    ],
+)  # fmt: skip
 def test_a_crash_tells_what_is_left_of_its_job(engine, tmp_path, parent, version, kept):
     folder = tmp_path / parent / "a"
     if version:

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from aigc_desktop.core.errors import OutOfSpace, failure_of, readable_size
+from aigc_desktop.core.files import atomic_file, atomic_folder
 from aigc_desktop.core.i18n import LANGUAGES, _, ngettext, set_language, system_language
 from aigc_desktop.core.partial import known_path
 from aigc_desktop.core.settings import Preferences, load_preferences, save_preferences
@@ -54,6 +55,20 @@ def test_messages_name_what_the_user_knows_and_not_what_is_half_written():
     long = failure_of(OSError(errno.ENAMETOOLONG, "too long", "/home/" + "x" * 9000)).message
     assert len(long) < 300 and "too long" in long
     assert known_path("/home/my.partial view/a") == "/home/my.partial view/a"
+
+
+def test_a_full_disk_is_named_by_a_place_that_the_user_knows(tmp_path):
+    home = tmp_path / "work"
+    with pytest.raises(OSError, match="full") as raised, atomic_file(tmp_path / "a.png"):
+        raise OSError(errno.ENOSPC, "full")
+    assert failure_of(raised.value).message == f"The disk that holds {tmp_path} is full."
+    assert failure_of(raised.value, tmp_path).message == f"The disk that holds {tmp_path} is full."
+    with pytest.raises(OSError, match="full") as raised, atomic_folder(home / "datasets" / "cups"):
+        raise OSError(errno.ENOSPC, "full")
+    assert failure_of(raised.value, home).message == f"The disk that holds {home} is full."
+    copied = OSError(errno.ENOSPC, "full", "/camera/a.png", None, str(home / "a.png"))
+    assert failure_of(copied).message == f"The disk that holds {home} is full."
+    assert failure_of(OSError(errno.ENOSPC, "full"), home).message == f"The disk that holds {home} is full."
 
 
 def test_sizes_are_readable():
