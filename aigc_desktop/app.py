@@ -42,6 +42,7 @@ from aigc_desktop.ui.jobs import Engine, JobCenter, process_engines
 from aigc_desktop.ui.language import use_language
 from aigc_desktop.ui.main_window import MainWindow
 from aigc_desktop.ui.qt_types import make_types
+from aigc_desktop.ui.second_start import SecondStart
 from aigc_desktop.ui.single_instance import SingleInstance
 from aigc_desktop.ui.slices import Slices
 from aigc_desktop.ui.theme import Theme
@@ -64,7 +65,7 @@ def main(arguments: list[str]) -> int:
     application = make_application(arguments)
     instance = SingleInstance()
     if not instance.first:
-        instance.forward(files)
+        instance.forward(files, paths.named_workspace())
         return 0
     trace = ""
     with suppress(OSError):  # a disk that is full or may not be written keeps no window shut
@@ -82,7 +83,7 @@ def main(arguments: list[str]) -> int:
     window = MainWindow(workspace, preferences, JobCenter(engine_starter(preferences)), theme)
     jobs = window.services.jobs
     Border(window.show_failure, window).install()
-    instance.asked.connect(window.come_to_front)
+    instance.asked.connect(SecondStart(window).answer)
     window.painted.connect(jobs.warm_up)
     window.painted.connect(partial(prepare_pages, window))
     window.show()

@@ -29,7 +29,7 @@ from aigc_desktop.core.family import Plan
 from aigc_desktop.core.i18n import _, language
 from aigc_desktop.core.metric_words import words_for
 from aigc_desktop.core.model import Model
-from aigc_desktop.core.request import JobRequest
+from aigc_desktop.core.request import JobRequest, left_of
 from aigc_desktop.core.run import Run
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
@@ -60,7 +60,7 @@ class Shell:
         """
         result = None
         for event in self._interruptible(dataclasses.replace(request, language=language())):
-            if isinstance(event, Stopped) and request.task in KEEPS_NOTHING:
+            if isinstance(event, Stopped) and _keeps_nothing(request):
                 self.show(event, _("Stopped; nothing was kept."))
             elif not (more and isinstance(event, Finished)):
                 self.show(event)
@@ -159,6 +159,11 @@ class Shell:
         print(_("Memory: {size}").format(size=readable_size(plan.memory_mb * 1e6)))
         for note in plan.notes:
             print(note)
+
+
+def _keeps_nothing(request: JobRequest) -> bool:
+    """Return whether a stop leaves nothing: by what the job is, or because a run has not saved anything yet."""
+    return request.task in KEEPS_NOTHING or (bool(request.run) and left_of(request) == "nothing")
 
 
 def progress_line(event: Progress) -> str:

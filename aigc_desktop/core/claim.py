@@ -1,4 +1,4 @@
-"""Who works on a run: a lock of the operating system, which goes with the process however that ends."""
+"""Who works on a run or in a folder: a lock of the operating system, which goes with the process however that ends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.i18n import _
 
 LOCK = "lock"
-LOOK_S = 0.2  # for so long `claimed`, which takes the lock for a moment, may stand in the way
+LOOK_S = 0.2  # for so long those who only look, and take the lock for a moment, may stand in the way
 
 
 @contextlib.contextmanager
@@ -48,7 +48,7 @@ def working_in(folder: Path) -> Iterator[None]:
         with contextlib.suppress(OSError):
             handle = os.open(folder, os.O_RDONLY)
             held.callback(os.close, handle)
-            _lock_folder(handle, shared=True)
+            _share_folder(handle)
         yield
 
 
@@ -67,6 +67,18 @@ def worked_in(folder: Path) -> bool | None:
     finally:
         os.close(handle)
     return False
+
+
+def _share_folder(handle: int) -> None:
+    """Lock an open folder together with others; one who only looks, as `worked_in`, is waited for."""
+    deadline = time.monotonic() + LOOK_S
+    while True:
+        try:
+            return _lock_folder(handle, shared=True)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(LOOK_S / 10)
 
 
 if sys.platform == "win32":

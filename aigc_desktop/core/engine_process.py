@@ -25,7 +25,7 @@ from aigc_desktop.core.events import Event, Failed, Finished, Stopped
 from aigc_desktop.core.family import TaskSpec
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.machine import Machine
-from aigc_desktop.core.request import JobRequest
+from aigc_desktop.core.request import JobRequest, left_of
 from aigc_desktop.core.wire import read_frame, write_frame
 
 STOP_PATIENCE_S = 1.5
@@ -106,7 +106,7 @@ class EngineProcess:
                     return
         except (EOFError, OSError, ValueError):
             self.kill()
-            yield Stopped(forced=True) if self._stop_asked else self._death()
+            yield Stopped(forced=True) if self._stop_asked else self._death(request)
         finally:
             self._open = False
             if self._stop_timer is not None:
@@ -160,8 +160,8 @@ class EngineProcess:
         assert self.process.stdout is not None
         return read_frame(self.process.stdout)  # type: ignore[arg-type]
 
-    def _death(self) -> Failed:
-        """Return what the end of the process means, in words, with the last of its log as details."""
+    def _death(self, request: JobRequest) -> Failed:
+        """Return what the end of the process means for its job, in words, with the last of its log as details."""
         code = self.process.wait()
         if code == -signal.SIGKILL if os.name == "posix" else code == 1:
             reason = _("The engine process was ended by the system, perhaps for lack of memory.")
@@ -169,14 +169,25 @@ class EngineProcess:
             reason = _("The engine process crashed (signal {number}).").format(number=-code)
         else:
             reason = _("The engine process ended unexpectedly (code {number}).").format(number=code)
-        hint = _("Your work up to the last save is kept: continue from there, with a smaller size if it happens again.")
-        return Failed("EngineDied", reason, hint, self._log_tail())
+        return Failed("EngineDied", reason, _way_on(request), self._log_tail())
 
     def _log_tail(self, limit: int = 20_000) -> str:
         with contextlib.suppress(OSError), self.log.open("rb") as f:
             f.seek(max(self._log_start, self.log.stat().st_size - limit))
             return f.read(limit).decode("utf-8", "replace")
         return ""
+
+
+def _way_on(request: JobRequest) -> str:
+    """Return what is left of a job whose engine died, and how to go on."""
+    match left_of(request):
+        case "versions":
+            return _(
+                "Your work up to the last save is kept: continue from there, with a smaller size if it happens again."
+            )
+        case "works":
+            return _("What was finished is kept: start again for the rest, with fewer at a time if it happens again.")
+    return _("Nothing of this job was kept: start it again, and close other programs if it happens again.")
 
 
 def _appended(log: Path) -> IO[bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import traceback
+from pathlib import Path
 
 from aigc_desktop.core.events import Failed
 from aigc_desktop.core.i18n import N_, _
@@ -49,7 +50,7 @@ class BadInput(UserError):
 
 
 class OutOfSpace(UserError):
-    """The disk is full, or would be."""
+    """The disk is full, or would be; `where` is a folder on it that the user knows."""
 
     def __init__(self, needed: int = 0, free: int = 0, where: str = "") -> None:
         if needed:
@@ -57,11 +58,12 @@ class OutOfSpace(UserError):
                 needed=readable_size(needed), free=readable_size(free), where=known_path(where)
             )
         else:
-            message = _("The disk is full.")
+            message = _("The disk that holds {where} is full.") if where else _("The disk is full.")
+            message = message.format(where=known_path(where))
         super().__init__(message, _("Free some space or choose another folder, then try again."), kind="OutOfSpace")
 
 
-_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # a used-up quota is a full disk to its user
+FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # a used-up quota is a full disk to its user
 
 
 def readable_size(count: float) -> str:
@@ -73,16 +75,19 @@ def readable_size(count: float) -> str:
     return f"{count:.1f} GB"
 
 
-def failure_of(error: BaseException) -> Failed:
-    """Return the `Failed` event for an exception: plain sentence, way out, traceback as details."""
+def failure_of(error: BaseException, home: Path | str = "") -> Failed:
+    """Return the `Failed` event for an exception: plain sentence, way out, traceback as details.
+
+    `home` is the folder that the user knows as the place of the work.
+    """
     details = "".join(traceback.format_exception(error))
     if isinstance(error, UserError):
         return Failed(error.kind, error.message, error.hint, details)
-    kind, message, hint = _known_failure(error)
+    kind, message, hint = _known_failure(error, home)
     return Failed(kind, message, hint, details)
 
 
-def _known_failure(error: BaseException) -> tuple[str, str, str]:
+def _known_failure(error: BaseException, home: Path | str) -> tuple[str, str, str]:
     """Return (kind, message, hint) by what the exception is; torch's are known by name, core has no torch."""
     name = type(error).__name__
     if isinstance(error, MemoryError) or name == "OutOfMemoryError" or "DefaultCPUAllocator" in str(error):
@@ -91,8 +96,8 @@ def _known_failure(error: BaseException) -> tuple[str, str, str]:
             _("Not enough memory."),
             _("Choose a smaller size or a smaller batch, or close other programs."),
         )
-    if isinstance(error, OSError) and error.errno in _FULL:
-        full = OutOfSpace()
+    if isinstance(error, OSError) and error.errno in FULL:
+        full = OutOfSpace(where=_full_place(error, home))
         return full.kind, full.message, full.hint
     if isinstance(error, OSError):
         return _disk_failure(error)
@@ -101,6 +106,14 @@ def _known_failure(error: BaseException) -> tuple[str, str, str]:
         _("Something went wrong inside the program: {reason}").format(reason=_first_line(error)),
         _("Copy the details and report them; your work up to the last save is kept."),
     )
+
+
+def _full_place(error: OSError, home: Path | str) -> str:
+    """Return the folder to name for a full disk: the user's own for what lies in it, else that of the file."""
+    named = error.filename2 or error.filename  # of a copy the second is what was written
+    if not isinstance(named, str) or (home and Path(named).is_relative_to(home)):
+        return str(home)
+    return str(Path(known_path(named)).parent)
 
 
 def _disk_failure(error: OSError) -> tuple[str, str, str]:

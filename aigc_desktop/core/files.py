@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from aigc_desktop.core.claim import working_in
-from aigc_desktop.core.errors import OutOfSpace, UserError
+from aigc_desktop.core.errors import FULL, OutOfSpace, UserError
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.partial import PARTIAL
 
@@ -38,8 +38,9 @@ def atomic_file(path: Path, mode: str = "wb", sync_name: bool = True) -> Iterato
     next file of the folder to make lasting.
     """
     partial = path.with_name(path.name + PARTIAL)
+    encoding, newline = (None, None) if "b" in mode else ("utf-8", "\n")
     try:
-        with partial.open(mode, encoding=None if "b" in mode else "utf-8", newline=None if "b" in mode else "\n") as f:
+        with naming_disk(path), partial.open(mode, encoding=encoding, newline=newline) as f:
             yield f
             f.flush()
             os.fsync(f.fileno())
@@ -62,7 +63,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
-        with working_in(partial):
+        with naming_disk(path), working_in(partial):
             yield partial
             _sync_files(partial)
             os.rename(partial, path)
@@ -70,6 +71,17 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
         raise
     sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def naming_disk(path: Path) -> Iterator[None]:
+    """Let the error of a full disk name `path`: the system names no file when it refuses to write into an open one."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL and error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def write_text(path: Path, text: str) -> None:

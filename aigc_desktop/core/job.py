@@ -45,4 +45,4 @@ def run_job(
                     break
         yield Finished()
     except Exception as error:  # noqa: BLE001 - the border of all jobs
-        yield failure_of(error)
+        yield failure_of(error, getattr(run, "workspace", ""))

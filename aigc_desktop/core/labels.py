@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-from aigc_desktop.core.files import sync_folder
+from aigc_desktop.core.files import naming_disk, sync_folder
 from aigc_desktop.core.marks import Span, read_spans
 
 Kind = Literal["names", "class"]
@@ -131,8 +131,9 @@ class JournalWriter:
         """Append labels and return where in the file each begins."""
         lines = [label.line() for label in labels]
         data = memoryview((b"" if self._ends_whole() else b"\n") + b"".join(lines))
-        while data:
-            data = data[self._file.write(data) :]
+        with naming_disk(self.path):
+            while data:
+                data = data[self._file.write(data) :]
         starts, place = list[int](), self._file.tell()
         for line in reversed(lines):
             place -= len(line)

@@ -18,8 +18,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from aigc_desktop.core.card import Card, card_of, created_number
-from aigc_desktop.core.errors import UserError
-from aigc_desktop.core.i18n import _
+from aigc_desktop.core.errors import OutOfSpace, UserError
+from aigc_desktop.core.i18n import N_, _
+from aigc_desktop.core.partial import known_path
 
 _SCHEMA = """
 CREATE TABLE shards (name TEXT PRIMARY KEY, mtime INTEGER NOT NULL) WITHOUT ROWID;
@@ -42,6 +43,10 @@ _ALL = "SELECT number FROM items INDEXED BY by_number ORDER BY number DESC"
 _MATCHING = "SELECT rowid FROM words WHERE words MATCH ? ORDER BY rowid DESC"
 _TABLES = (("items", "number"), ("tags", "number"), ("parents", "number"), ("words", "rowid"))
 _UNWRITABLE = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR_WRITE")
+_REASONS = {
+    "SQLITE_READONLY": N_("permission is missing"), "SQLITE_CANTOPEN": N_("its index cannot be opened"),
+    "SQLITE_IOERR": N_("the disk cannot read or write it"),
+}  # fmt: skip
 PATIENCE_S = 0.5  # the window waits for this; another program that holds the file longer gets a sentence
 
 
@@ -74,7 +79,7 @@ class LibraryIndex:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with _faults():
+        with _faults(self.path):
             self.db = sqlite3.connect(path, timeout=PATIENCE_S, isolation_level=None, check_same_thread=False)
             try:
                 self._prepare()
@@ -89,7 +94,7 @@ class LibraryIndex:
     @contextmanager
     def change(self) -> Iterator[None]:
         """Do the changes inside as one: all of them are there after a crash, or none."""
-        with _faults():
+        with _faults(self.path):
             self.db.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -128,18 +133,18 @@ class LibraryIndex:
 
     def shards(self) -> dict[str, int]:
         """Return the states of the folders that the index agrees with."""
-        with _faults():
+        with _faults(self.path):
             return dict(self.db.execute("SELECT name, mtime FROM shards"))
 
     def ids_in(self, shard: str) -> set[str]:
         """Return the ids of the works in a folder."""
-        with _faults():
+        with _faults(self.path):
             return {row[0] for row in self.db.execute("SELECT id FROM items WHERE shard = ?", (shard,))}
 
     def count(self, query: Query) -> int:
         """Return how many works a search finds."""
         match = _match(query)
-        with _faults():
+        with _faults(self.path):
             if not match:
                 return int(self.db.execute("SELECT count(*) FROM items").fetchone()[0])
             return int(self.db.execute("SELECT count(*) FROM words WHERE words MATCH ?", (match,)).fetchone()[0])
@@ -156,7 +161,7 @@ class LibraryIndex:
         match = _match(query)
         newer = "(SELECT number FROM items WHERE id = ?)"
         found = f"FROM words WHERE words MATCH ? AND rowid > {newer}" if match else f"FROM items WHERE number > {newer}"
-        with _faults():
+        with _faults(self.path):
             return int(self.db.execute(f"SELECT count(*) {found}", (match, item) if match else (item,)).fetchone()[0])
 
     def find(self, fingerprint: str) -> list[Card]:
@@ -175,13 +180,13 @@ class LibraryIndex:
 
     def tags(self) -> list[Facet]:
         """Return the tags in use, most used first."""
-        with _faults():
+        with _faults(self.path):
             rows = self.db.execute("SELECT tag, count(*) FROM tags GROUP BY tag ORDER BY 2 DESC, 1").fetchall()
         return [Facet(tag, tag, count) for tag, count in rows]
 
     def runs(self) -> list[Facet]:
         """Return the runs that works come from, latest first, titled as the latest work says."""
-        with _faults():
+        with _faults(self.path):
             rows = self.db.execute(
                 "SELECT found.run, count, card FROM (SELECT run, count(*) AS count, max(number) AS latest FROM items"
                 " WHERE run != '' GROUP BY run) AS found JOIN items ON number = latest ORDER BY latest DESC"
@@ -189,7 +194,7 @@ class LibraryIndex:
         return [Facet(run, str(json.loads(card).get("run_title") or run), count) for run, count, card in rows]
 
     def _cards(self, rest: str, values: tuple[object, ...]) -> list[Card]:
-        with _faults():
+        with _faults(self.path):
             rows = self.db.execute(f"SELECT card, crc FROM items {rest}", values).fetchall()
         return [_checked(text, crc) for text, crc in rows]
 
@@ -214,8 +219,8 @@ class LibraryIndex:
 
 
 @contextmanager
-def _faults() -> Iterator[None]:
-    """Turn SQLite's faults into the two that matter here: held by another program, and damaged."""
+def _faults(path: Path) -> Iterator[None]:
+    """Turn SQLite's faults into the three that matter here: held by another program, not to be written, and damaged."""
     try:
         yield
     except sqlite3.OperationalError as error:
@@ -225,13 +230,28 @@ def _faults() -> Iterator[None]:
                 _("The library is in use by another program."), _("Close that program, then try again.")
             ) from error
         if name.startswith(_UNWRITABLE):
-            raise UserError(
-                _("The library cannot be written: {reason}.").format(reason=error),
-                _("Check that the disk has space and that you may write to the workspace."),
-            ) from error
+            raise _unwritable(name, error, path.parent) from error
         raise IndexDamaged(str(error)) from error
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         raise IndexDamaged(str(error)) from error
+
+
+def _unwritable(name: str, error: sqlite3.Error, folder: Path) -> UserError:
+    """Return why the index in `folder` cannot be written, by SQLite's name of the reason, as people say it."""
+    if name == "SQLITE_READONLY_DBMOVED" or not folder.is_dir():
+        return UserError(
+            _("The folder of the library, {path}, was moved or deleted while it was open.").format(
+                path=known_path(folder)
+            ),
+            _("Put it back, or start the program again: it goes on with the works that lie there then."),
+        )
+    if name.startswith("SQLITE_FULL"):
+        return OutOfSpace(where=str(folder))
+    reason = next((_(words) for start, words in _REASONS.items() if name.startswith(start)), str(error))
+    return UserError(
+        _("The library cannot be written: {reason}.").format(reason=reason),
+        _("Check that the disk has space and that you may write to the workspace."),
+    )
 
 
 def _checked(text: str, crc: int) -> Card:

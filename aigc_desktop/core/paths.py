@@ -29,7 +29,12 @@ def cache_dir() -> Path:
 
 def default_workspace() -> Path:
     """Return the workspace a new user gets, a visible folder; AIGC_DESKTOP_WORKSPACE overrides it."""
-    return _overridden("AIGC_DESKTOP_WORKSPACE") or Path(platformdirs.user_documents_dir()) / "AIGC Desktop"
+    return named_workspace() or Path(platformdirs.user_documents_dir()) / "AIGC Desktop"
+
+
+def named_workspace() -> Path | None:
+    """Return the workspace that the command or the environment names for this time, or None."""
+    return _overridden("AIGC_DESKTOP_WORKSPACE")
 
 
 def chosen_workspace(preferred: str) -> Path:

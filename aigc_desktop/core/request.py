@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
+
+from aigc_desktop.core.run import Run
 
 
 @dataclass(frozen=True)
@@ -21,3 +24,13 @@ class JobRequest:
     language: str = "en"
     mode: Literal["run", "plan"] = "run"
     preset: str = "auto"
+
+
+def left_of(request: JobRequest) -> Literal["versions", "works", "nothing"]:
+    """Return what a job leaves that ends before its time, as its folder shows it by now."""
+    if not request.run or request.mode == "plan":
+        return "nothing"
+    run = Run(Path(request.run), Path(request.workspace))
+    if run.folder.parent.name == "results":  # written work by work
+        return "works"
+    return "versions" if run.checkpoints() else "nothing"

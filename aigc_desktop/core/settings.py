@@ -84,10 +84,14 @@ def check_preferences(values: Any) -> Preferences:
 
 
 def load_preferences(folder: Path | None = None) -> Preferences:
-    """Return the saved preferences; a damaged file is set aside as `.damaged` and the defaults are used."""
+    """Return the saved preferences; a damaged file is set aside as `.damaged` and the defaults are used.
+
+    Fields that this version does not know are left alone: a newer one has written them.
+    """
     path = _file(folder)
     try:
-        return check_preferences(read_json(path)) if path.is_file() else Preferences()
+        values = read_json(path) if path.is_file() else {}
+        return check_preferences(_split(values)[0] if isinstance(values, dict) else values)
     except OSError:
         return Preferences()  # unreadable is not damaged: it stays where it is
     except UserError:
@@ -97,10 +101,22 @@ def load_preferences(folder: Path | None = None) -> Preferences:
 
 
 def save_preferences(preferences: Preferences, folder: Path | None = None) -> None:
-    """Write the preferences, atomically."""
+    """Write the preferences, atomically; fields in the file that this version does not know stay in it."""
     path = _file(folder)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, asdict(preferences))
+    try:
+        written = read_json(path) if path.is_file() else {}
+    except (OSError, UserError):
+        written = {}
+    unknown = _split(written)[1] if isinstance(written, dict) else {}
+    write_json(path, {**asdict(preferences), **unknown})
+
+
+def _split(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the fields that this version knows, and the others."""
+    names = {field.name for field in dataclasses.fields(Preferences)}
+    known = {name: value for name, value in values.items() if name in names}
+    return known, {name: value for name, value in values.items() if name not in names}
 
 
 def _file(folder: Path | None) -> Path:

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 FOLDERS = ("datasets", "runs", "results", "evaluations", "library", "models", "masks", "queue", "recipes", "trash")
 QUIET_S = 3600.0
 """A job writes more often than that."""
-_BEGIN_S = 2.0  # a folder is held that long after it was made
+BEGIN_S = 2.0
+"""A folder is held that long after it was made."""
 _LONGEST_NAME = 200  # bytes; every system takes so many
 _SHOWN = 80  # letters of what is no name
 _DATE = "%Y-%m-%d_%H%M%S"
@@ -248,7 +249,7 @@ def _try_lock(handle: int) -> bool:
 def _abandoned(path: Path, quiet_s: float) -> bool:
     """Return whether nobody will write a half-written file or folder any further."""
     held = worked_in(path) if path.is_dir() else None
-    wait_s = min(_BEGIN_S, quiet_s) if held is False else quiet_s
+    wait_s = min(BEGIN_S, quiet_s) if held is False else quiet_s
     return not held and _last_written(path) <= time.time() - wait_s
 
 

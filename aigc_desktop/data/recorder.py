@@ -51,7 +51,7 @@ def record(run: Run, events: Iterable[Event]) -> Generator[Event, str | None, No
             yield from _record(run, events)
     except (OSError, UserError) as error:  # of the claim
         _close(events)
-        yield failure_of(error)
+        yield failure_of(error, run.workspace)
 
 
 def _record(run: Run, events: Iterable[Event]) -> Generator[Event, str | None, None]:
@@ -75,7 +75,7 @@ def _record(run: Run, events: Iterable[Event]) -> Generator[Event, str | None, N
             raise
         except (OSError, UserError) as error:
             _close(steps)
-            failed = failure_of(error)
+            failed = failure_of(error, run.workspace)
             with contextlib.suppress(OSError, UserError):  # the disk that failed may refuse this as well
                 recorder.write(failed)
             yield failed

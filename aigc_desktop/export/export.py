@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from string import Formatter
 from typing import Any, Literal
 
+from aigc_desktop.core.claim import worked_in, working_in
 from aigc_desktop.core.discover import discover
 from aigc_desktop.core.errors import UserError
-from aigc_desktop.core.files import safe_name, sync_folder
+from aigc_desktop.core.files import naming_disk, safe_name, sync_folder
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.partial import PARTIAL
+from aigc_desktop.core.workspace import BEGIN_S, QUIET_S
 from aigc_desktop.export import formats as formats_package
 from aigc_desktop.export.label import AigcLabel, need_label, new_label
 from aigc_desktop.export.piece import Format, Options, Piece
+from aigc_desktop.export.sidecar import ENDING, sidecar, write_sidecar
 from aigc_desktop.export.sidecar import read_label as read_beside
-from aigc_desktop.export.sidecar import sidecar, write_sidecar
 
 PATTERN = "{title}"
 FIELDS = ("title", "seed", "number", "label", "checkpoint")
@@ -60,13 +64,13 @@ def export_pieces(
     there. UserError when a pattern is wrong, a label cannot be read back, or the folder cannot be used.
     """
     options = options or Options()
-    folder.mkdir(parents=True, exist_ok=True)
     groups = [list(pieces)] if to.together and pieces else [[piece] for piece in pieces]
     files = []
-    for number, group in enumerate(groups, 1):
-        target = folder / (file_stem(pattern, group[0], number) + to.ending)
-        files.append(_export(group, target, to, options, overwrite))
-        progress(number, len(groups))
+    with _writing_into(folder):
+        for number, group in enumerate(groups, 1):
+            target = folder / (file_stem(pattern, group[0], number) + to.ending)
+            files.append(_export(group, target, to, options, overwrite))
+            progress(number, len(groups))
     return files
 
 
@@ -74,8 +78,8 @@ def export_file(
     pieces: Sequence[Piece], target: Path, to: Format, options: Options | None = None, *, overwrite: bool = False
 ) -> Path:
     """Write pieces to one file whose name the user chose, and return its name."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    return _export(list(pieces), target, to, options or Options(), overwrite)
+    with _writing_into(target.parent):
+        return _export(list(pieces), target, to, options or Options(), overwrite)
 
 
 def file_stem(pattern: str, piece: Piece, number: int) -> str:
@@ -107,6 +111,30 @@ def read_settings(path: Path) -> dict[str, Any] | None:
     return None
 
 
+@contextlib.contextmanager
+def _writing_into(folder: Path) -> Iterator[None]:
+    """Make a folder, take away what killed exports left in it, and hold it, so that nobody does so with ours."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(OSError):  # a folder that may not be read, but written
+        _remove_leftovers(folder)
+    with working_in(folder):
+        yield
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove the half-written files of exports that are not at work any more; by name, nothing else is ours here."""
+    held = worked_in(folder)
+    if held:
+        return
+    latest = time.time() - (BEGIN_S if held is False else QUIET_S)
+    endings = "|".join(re.escape(each.ending) for each in formats())
+    companion = f"{re.escape(ENDING)}({re.escape(PARTIAL)})?"
+    ours = re.compile(rf"\..+{re.escape(PARTIAL)}({endings})({companion})?", re.DOTALL)
+    for path in folder.iterdir():
+        if ours.fullmatch(path.name) and not path.is_symlink() and path.is_file() and path.stat().st_mtime <= latest:
+            path.unlink(missing_ok=True)
+
+
 def _export(pieces: list[Piece], target: Path, to: Format, options: Options, overwrite: bool) -> Path:
     if target.is_dir():
         raise UserError(
@@ -115,7 +143,8 @@ def _export(pieces: list[Piece], target: Path, to: Format, options: Options, ove
     label = new_label()
     partial = target.with_name(f".{safe_name(target.name, 40)}{PARTIAL}{to.ending}")
     try:
-        to.write(partial, pieces, label, options)
+        with naming_disk(target):
+            to.write(partial, pieces, label, options)
         beside = to.read_label is read_beside
         if beside:
             write_sidecar(partial, pieces, label)

@@ -41,6 +41,8 @@ class MainWindow(QMainWindow):
 
     painted = Signal()
     """The window is on the screen for the first time: what can wait for that begins."""
+    rebuilt = Signal()
+    """The open page is there again after all widgets were made anew."""
 
     def __init__(self, workspace: Workspace, preferences: Preferences, jobs: JobCenter, theme: Theme) -> None:
         super().__init__()
@@ -93,10 +95,13 @@ class MainWindow(QMainWindow):
         if failed.message not in shown and len(shown) < FAILURES_AT_ONCE:  # a timer may fail 30 times a second
             FailureDialog(self.services.theme, failed, on_resume, self).open()
 
-    def change_preferences(self, preferences: Preferences) -> None:
-        """Save the preferences and apply them at once; a new language, scale or workspace rebuilds the pages."""
+    def change_preferences(self, preferences: Preferences, move: bool = False) -> None:
+        """Save the preferences and apply them at once; a new language, scale or workspace rebuilds the pages.
+
+        `move` opens their workspace even if it is the one of before: the command may have named another for this time.
+        """
         services, old = self.services, self.services.preferences
-        if preferences.workspace != old.workspace and preferences.workspace:
+        if (move or preferences.workspace != old.workspace) and preferences.workspace:
             services.workspace = Workspace.open(Path(preferences.workspace))  # or nothing is changed
             remember_workspace(services.workspace.folder)
         services.preferences = preferences
@@ -104,7 +109,7 @@ class MainWindow(QMainWindow):
             self.show_failure(failed)  # they are at work all the same, until the program ends
         if preferences.language != old.language:
             use_language(preferences.language)
-        if (preferences.language, preferences.scale, preferences.workspace) != (old.language, old.scale, old.workspace):
+        if move or _rebuilds(preferences) != _rebuilds(old):
             QTimer.singleShot(0, self, self.rebuild)  # the page that asked is still on the call stack
         elif preferences.theme != old.theme:
             self.services.theme.apply(preferences)
@@ -115,11 +120,6 @@ class MainWindow(QMainWindow):
         """Take files and folders given on the command line, dropped or forwarded by a second start."""
         if paths:
             self.navigate("data", paths=paths)
-
-    def come_to_front(self, paths: list[Path]) -> None:
-        """Answer a second start of the program: show this window, with its files."""
-        self.closing.come_back()
-        self.open_paths(paths)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if event.mimeData().hasUrls() and any(url.isLocalFile() for url in event.mimeData().urls()):
@@ -199,6 +199,7 @@ class MainWindow(QMainWindow):
             self.setUpdatesEnabled(True)
             raise
         self.setUpdatesEnabled(True)
+        self.rebuilt.emit()
         yield
         if self._ahead:
             yield from self._build_all()
@@ -290,6 +291,11 @@ class MainWindow(QMainWindow):
 def _delete_now(widget: QWidget) -> None:
     widget.deleteLater()
     QCoreApplication.sendPostedEvents(widget, QEvent.Type.DeferredDelete.value)
+
+
+def _rebuilds(preferences: Preferences) -> tuple[str, int, str]:
+    """Return the preferences that all widgets are made by."""
+    return preferences.language, preferences.scale, preferences.workspace
 
 
 def _save(preferences: Preferences) -> Failed | None:

@@ -29,8 +29,8 @@ class Services:
     """notify(text, undo=None): tell something in passing; `undo` adds a button that calls it."""
     show_failure: Callable[..., None]
     """show_failure(failed, on_resume=None): the error dialog; `on_resume` adds a Resume button."""
-    change_preferences: Callable[[Preferences], None]
-    """Save the preferences and apply them at once."""
+    change_preferences: Callable[..., None]
+    """change_preferences(preferences, move=False): save and apply them; `move` opens their workspace in any case."""
 
 
 class Page(QWidget):

@@ -1,4 +1,4 @@
-"""One window per user: a second start hands its files to the first, which comes to the front.
+"""One window per user: a second start hands its files and workspace to the first, which comes to the front.
 
 The first holds an operating system lock on a file; the second leaves its wish as a file in a folder the first
 watches. No socket, so nothing here even looks like a network.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from PySide6.QtCore import QFileSystemWatcher, QObject, Signal
@@ -16,14 +17,23 @@ from PySide6.QtCore import QFileSystemWatcher, QObject, Signal
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.files import read_json, write_json
 from aigc_desktop.core.paths import config_dir
+from aigc_desktop.core.typed import typed
 from aigc_desktop.core.workspace import workspace_lock
 
 
-class SingleInstance(QObject):
-    """`first` says whether this process is the one that shows the window; `asked` gives the files of a later start."""
+@dataclass(frozen=True)
+class Wish:
+    """What a later start leaves for the window; no workspace is that of the window."""
 
-    asked = Signal(object)
-    """A list of paths, empty when only the window is wanted."""
+    files: list[str] = field(default_factory=list)
+    workspace: str = ""
+
+
+class SingleInstance(QObject):
+    """`first` says whether this process is the one that shows the window; `asked` gives what a later start wants."""
+
+    asked = Signal(object, object)
+    """A list of paths, empty when only the window is wanted, and the workspace that was named, or None."""
 
     def __init__(self, folder: Path | None = None, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -44,9 +54,10 @@ class SingleInstance(QObject):
         self._watcher = QFileSystemWatcher([str(self.folder)], self)
         self._watcher.directoryChanged.connect(self._look)
 
-    def forward(self, paths: list[Path]) -> None:
-        """Hand files to the first window; call when `first` is False."""
-        write_json(self.folder / f"{time.time_ns()}-{os.getpid()}.json", [str(path.absolute()) for path in paths])
+    def forward(self, paths: list[Path], workspace: Path | None = None) -> None:
+        """Hand files, and the workspace they are for, to the first window; call when `first` is False."""
+        wish = Wish([str(path.absolute()) for path in paths], str(workspace.absolute()) if workspace else "")
+        write_json(self.folder / f"{time.time_ns()}-{os.getpid()}.json", asdict(wish))
 
     def release(self) -> None:
         """Let go of the lock, at the end of the program."""
@@ -55,8 +66,9 @@ class SingleInstance(QObject):
     def _look(self) -> None:
         for wish in sorted(self.folder.glob("*.json")):
             try:
-                paths = [Path(text) for text in read_json(wish) if isinstance(text, str)]
-            except (OSError, UserError, TypeError):
-                paths = []
+                values = typed(Wish, read_json(wish))
+            except (OSError, UserError, ValueError):
+                values = Wish()
             wish.unlink(missing_ok=True)
-            self.asked.emit(paths)
+            workspace = Path(values.workspace) if values.workspace else None
+            self.asked.emit([Path(text) for text in values.files], workspace)

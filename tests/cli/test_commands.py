@@ -109,6 +109,19 @@ def test_an_import_that_is_stopped_says_that_it_kept_nothing(folder, texts, caps
     assert workspace.datasets() == []
 
 
+def test_a_training_stopped_before_its_first_save_does_not_claim_one(folder, texts, capsys, monkeypatch):
+    def full(_loop):
+        os.kill(os.getpid(), signal.SIGINT)
+        raise OutOfSpace(2_000_000, 1_000_000, "here")
+
+    assert main(["data", "import", str(texts), "--title", "poems"]) == 0
+    monkeypatch.setattr("aigc_desktop.engine.saving.save", full)
+    assert main(["train", "gpt", "--dataset", "poems", *QUICK_GPT]) == 130
+    told = capsys.readouterr().out
+    assert "Training waits" in told and "nothing was kept" in told and "is saved" not in told
+    assert Workspace(folder).runs()[0].checkpoints() == []
+
+
 def test_an_import_that_cannot_be_frozen_leaves_nothing(folder, texts, capsys, monkeypatch):
     def full(*_arguments):
         raise OutOfSpace(2_000_000, 1_000_000, "here")

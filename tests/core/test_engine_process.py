@@ -118,6 +118,24 @@ def test_a_crash_is_a_plain_sentence_with_details(engine, task, word):
         assert "Segmentation fault" in ending.details
 
 
+@pytest.mark.parametrize(
+    ("parent", "version", "kept"),
+    [
+        ("", "", "Nothing"), ("runs", "", "Nothing"), ("runs", "000010", "up to the last save"),
+        ("results", "", "finished"),
+    ],
+)  # fmt: skip
+def test_a_crash_tells_what_is_left_of_its_job(engine, tmp_path, parent, version, kept):
+    folder = tmp_path / parent / "a"
+    if version:
+        (folder / "checkpoints" / version).mkdir(parents=True)
+        (folder / "checkpoints" / version / "MANIFEST.json").touch()
+    engine.begin()
+    request = JobRequest("killed", {}, str(tmp_path), str(folder) if parent else "")
+    ending = list(engine.events(request))[-1]
+    assert isinstance(ending, Failed) and kept in ending.hint and "again" in ending.hint
+
+
 def test_pause_holds_the_stream_and_resume_lets_it_go(engine):
     stream = run(engine, steps=10**6, slow=True)
     for _ in range(3):

@@ -1,10 +1,12 @@
 import errno
+import json
 import subprocess
 import sys
 
 import pytest
 
 from aigc_desktop.core.errors import OutOfSpace, failure_of, readable_size
+from aigc_desktop.core.files import atomic_file, atomic_folder
 from aigc_desktop.core.i18n import LANGUAGES, _, ngettext, set_language, system_language
 from aigc_desktop.core.partial import known_path
 from aigc_desktop.core.settings import Preferences, load_preferences, save_preferences
@@ -55,6 +57,20 @@ def test_messages_name_what_the_user_knows_and_not_what_is_half_written():
     assert known_path("/home/my.partial view/a") == "/home/my.partial view/a"
 
 
+def test_a_full_disk_is_named_by_a_place_that_the_user_knows(tmp_path):
+    home = tmp_path / "work"
+    with pytest.raises(OSError, match="full") as raised, atomic_file(tmp_path / "a.png"):
+        raise OSError(errno.ENOSPC, "full")
+    assert failure_of(raised.value).message == f"The disk that holds {tmp_path} is full."
+    assert failure_of(raised.value, tmp_path).message == f"The disk that holds {tmp_path} is full."
+    with pytest.raises(OSError, match="full") as raised, atomic_folder(home / "datasets" / "cups"):
+        raise OSError(errno.ENOSPC, "full")
+    assert failure_of(raised.value, home).message == f"The disk that holds {home} is full."
+    copied = OSError(errno.ENOSPC, "full", "/camera/a.png", None, str(home / "a.png"))
+    assert failure_of(copied).message == f"The disk that holds {home} is full."
+    assert failure_of(OSError(errno.ENOSPC, "full"), home).message == f"The disk that holds {home} is full."
+
+
 def test_sizes_are_readable():
     assert [readable_size(n) for n in (12, 34_000_000, 1_200_000_000)] == ["12 B", "34 MB", "1.2 GB"]
 
@@ -86,7 +102,7 @@ def test_preferences_round_trip(tmp_path):
 @pytest.mark.parametrize(
     "damage",
     [
-        "", "{", '{"language": "klingon"}', "[1]", '{"unknown": 1}', '{"scale": 74}', '{"scale": 201}',
+        "", "{", '{"language": "klingon"}', "[1]", '{"scale": 74}', '{"scale": 201}',
         '{"scale": true}', '{"workspace": 3}',
     ],
 )  # fmt: skip
@@ -94,6 +110,17 @@ def test_damaged_preferences_are_set_aside(tmp_path, damage):
     (tmp_path / "preferences.json").write_text(damage, encoding="utf-8")
     assert load_preferences(tmp_path) == Preferences()
     assert (tmp_path / "preferences.damaged").read_text(encoding="utf-8") == damage
+
+
+def test_what_a_newer_version_wrote_into_the_preferences_stays(tmp_path):
+    file = tmp_path / "preferences.json"
+    file.write_text('{"language": "zh_CN", "colour_of_tomorrow": ["blue"]}', encoding="utf-8")
+    assert load_preferences(tmp_path) == Preferences(language="zh_CN")
+    assert [path.name for path in tmp_path.iterdir()] == ["preferences.json"]
+    save_preferences(Preferences(scale=125), tmp_path)
+    written = json.loads(file.read_text(encoding="utf-8"))
+    assert written["colour_of_tomorrow"] == ["blue"] and written["scale"] == 125
+    assert load_preferences(tmp_path) == Preferences(scale=125)
 
 
 def test_the_network_is_refused_and_counted():

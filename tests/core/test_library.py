@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -20,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aigc_desktop.core.card import write_card
-from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.errors import OutOfSpace, UserError
 from aigc_desktop.core.library import Card, Library, Query
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -352,6 +353,31 @@ def test_a_locked_index_is_a_sentence_not_a_freeze(library):
     holder.execute("ROLLBACK")
     holder.close()
     assert _reopened(library).search()[0].starred  # the card was written; the index came after
+
+
+def test_a_folder_that_is_removed_meanwhile_is_told_with_a_way_out(library):
+    card = library.add("image", PNG, "cup")
+    shutil.rmtree(library.folder)
+    for change in (lambda: library.delete([card.id]), lambda: library.add("image", PNG + b"2", "other")):
+        with pytest.raises(UserError, match="moved or deleted while it was open") as raised:
+            change()
+        assert str(library.folder) in raised.value.message and "start the program again" in raised.value.hint
+    again = Library(library.folder.parent)  # as a new start does
+    assert [each.title for each in again.search()] == ["other"]
+    again.close()
+
+
+def test_a_library_that_cannot_be_written_says_why_in_plain_words(library):
+    for name, word in (("READONLY", "permission"), ("CANTOPEN", "cannot be opened"), ("IOERR_WRITE", "disk cannot")):
+        fault = sqlite3.OperationalError("attempt to write a readonly database")
+        fault.sqlite_errorname = f"SQLITE_{name}"
+        with pytest.raises(UserError, match=word) as raised, library._index.change():
+            raise fault
+        assert "readonly" not in raised.value.message
+    full = sqlite3.OperationalError("database or disk is full")
+    full.sqlite_errorname = "SQLITE_FULL"
+    with pytest.raises(OutOfSpace, match="library is full"), library._index.change():
+        raise full
 
 
 def test_a_full_disk_leaves_nothing_half_written(library, monkeypatch):

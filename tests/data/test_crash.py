@@ -188,7 +188,7 @@ def test_a_disk_that_fills_up_at_any_moment(source: Path, tmp_path: Path) -> Non
     for _size, kind, message, hint, names in told:
         assert not any(name.endswith(".partial") or ".partial/" in name for name in names)
         if kind != "Finished":
-            assert (kind, message) == ("OutOfSpace", "The disk is full.")
+            assert (kind, message) == ("OutOfSpace", f"The disk that holds {disk} is full.")
             assert "Free some space" in hint
             assert names in ([], ["t", "t/dataset.json", "t/items.jsonl"])
     assert told[0][1] == "OutOfSpace" and told[-1][1] == "Finished"

@@ -212,7 +212,7 @@ def test_a_full_disk_while_recording_is_one_plain_failure(training: Run, monkeyp
     monkeypatch.setattr(os, "fsync", full)
     rest = list(stream)
     assert [type(event) for event in rest] == [Failed]
-    assert rest[0].message == "The disk is full." and "Free some space" in rest[0].hint
+    assert rest[0].message == f"The disk that holds {training.workspace} is full." and "Free some space" in rest[0].hint
     assert saved == [True]
     assert [sheet.step for sheet in read_samples(training)] == [0]
     assert not list(training.folder.rglob("*.partial"))
@@ -234,4 +234,5 @@ def test_a_job_that_cannot_save_either_still_ends_in_one_failure(
     stream = record(training, run_job(job, None, training))
     next(stream)
     monkeypatch.setattr(os, "fsync", full)
-    assert [(event.kind, event.message) for event in stream] == [("OutOfSpace", "The disk is full.")]
+    told = f"The disk that holds {training.workspace} is full."
+    assert [(event.kind, event.message) for event in stream] == [("OutOfSpace", told)]

@@ -330,6 +330,43 @@ while True:
 """
 
 
+_STUCK = """
+import sys, time
+from dataclasses import replace
+from pathlib import Path
+from aigc_desktop.export.export import export_pieces, format_named
+from aigc_desktop.export.piece import Piece
+
+def write(path, *rest):
+    path.write_text("half"); path.with_name(path.name + ".aigc.json").write_text("{}")
+    print("writing", flush=True); time.sleep(60)
+
+stuck = replace(format_named("txt", "text"), write=write)
+export_pieces([Piece("text", "poem", text="words")], Path(sys.argv[1]), stuck)
+"""
+
+
+def test_what_a_killed_export_left_goes_with_the_next_into_that_folder(tmp_path):
+    users = {tmp_path / name for name in (".notes.partial.txt.old", "poem.partial.txt", ".partial", ".a.partial.blend")}
+    for path in users:
+        path.touch()
+    (tmp_path / ".link.partial.png").symlink_to(tmp_path / "poem.partial.txt")
+    (tmp_path / ".folder.partial.png").mkdir()
+    other = Piece("text", "other", text="words")
+    stuck = [sys.executable, "-c", _STUCK, str(tmp_path)]
+    with subprocess.Popen(stuck, stdout=subprocess.PIPE, text=True) as exporter:
+        assert exporter.stdout.readline() == "writing\n"
+        left = {tmp_path / ".poem.txt.partial.txt", tmp_path / ".poem.txt.partial.txt.aigc.json"}
+        for path in [*left, *users]:
+            os.utime(path, (0, 0))
+        export_pieces([other], tmp_path, format_named("jsonl", "text"))
+        assert all(path.exists() for path in left)  # somebody is at work
+        exporter.kill()
+    export_file([other], tmp_path / "other.txt", format_named("txt", "text"))
+    assert not any(path.exists() for path in left) and all(path.exists() for path in users)
+    assert (tmp_path / ".link.partial.png").is_symlink() and (tmp_path / ".folder.partial.png").is_dir()
+
+
 def test_kill_during_export_leaves_whole_files(tmp_path):
     dice = random.Random(2)
     for _trial in range(5):

@@ -189,7 +189,7 @@ class Record:
     def show_failure(self, failed: object, on_resume: Callable[[], None] | None = None) -> None:
         self.failures.append(failed)
 
-    def change_preferences(self, preferences: Preferences) -> None:
+    def change_preferences(self, preferences: Preferences, move: bool = False) -> None:
         self.preferences.append(preferences)
 
 

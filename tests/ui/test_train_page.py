@@ -247,6 +247,11 @@ def test_stop_and_save_ends_with_continue(qtbot, training, ready, jobs):
     assert ready.handle is jobs.handles[-1]
 
 
+def test_a_stop_before_the_first_version_does_not_claim_to_have_saved(training, ready):
+    training.feed(Stopped())
+    assert ready.panel.end_card.title.text() == "Stopped before anything was saved"
+
+
 def test_a_stop_that_takes_long_can_be_ended_at_the_cost_of_what_is_not_saved(training, ready, jobs):
     jobs.stops_at_once = False
     ready.panel.stop_button.click()

@@ -36,6 +36,7 @@ from aigc_desktop.ui import closing, geometry, recent
 from aigc_desktop.ui.commands import KeyList
 from aigc_desktop.ui.help import HelpDialog, find, topics
 from aigc_desktop.ui.main_window import MainWindow
+from aigc_desktop.ui.second_start import SecondStart
 from aigc_desktop.ui.single_instance import SingleInstance
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.choice_dialog import ChoiceDialog
@@ -326,7 +327,13 @@ def test_a_second_start_hands_its_files_to_the_first(tmp_path: Path, qtbot):
     assert not second.first
     with qtbot.waitSignal(first.asked, timeout=5000) as signal:
         second.forward([tmp_path / "图 1.png"])
-    assert signal.args == [[tmp_path / "图 1.png"]]
+    assert signal.args == [[tmp_path / "图 1.png"], None]
+    with qtbot.waitSignal(first.asked, timeout=5000) as signal:
+        second.forward([], tmp_path / "另一个")
+    assert signal.args == [[], tmp_path / "另一个"]
+    with qtbot.waitSignal(first.asked, timeout=5000) as signal:
+        (tmp_path / "open" / "1.json").write_text("[3]", encoding="utf-8")
+    assert signal.args == [[], None]
     assert not list((tmp_path / "open").glob("*.json"))
     first.release()
     third = SingleInstance(tmp_path)
@@ -337,8 +344,37 @@ def test_a_second_start_hands_its_files_to_the_first(tmp_path: Path, qtbot):
 def test_a_second_start_shows_a_hidden_window(make_window: Open):
     window = make_window()
     window.hide()
-    window.come_to_front([])
+    SecondStart(window).answer([], None)
     assert window.isVisible()
+
+
+def test_a_second_start_for_another_workspace_asks_and_brings_its_files_there(make_window: Open, tmp_path: Path, qtbot):
+    window = make_window(workspace=str(tmp_path / "B"))  # what the preferences say; the command named the one shown
+    here, second = window.services.workspace.folder, SecondStart(window)
+    second.answer([], here / ".." / here.name)
+    assert second.dialog is None
+    second.answer([tmp_path / "a.png"], tmp_path / "C")
+    second.answer([tmp_path / "a.png"], tmp_path / "B")
+    words = " ".join(each.text() for each in second.dialog.findChildren(QLabel))
+    assert str(tmp_path / "B") in words and str(here) in words
+    with qtbot.waitSignal(window.rebuilt):
+        second.dialog.buttons["open"].click()
+    assert window.services.workspace.folder == tmp_path / "B" and not (tmp_path / "C").exists()
+    assert window.place == "data" and second.dialog is None
+
+
+def test_a_second_start_for_another_workspace_changes_nothing_when_told_to_stay(
+    make_window: Open, jobs: FakeJobCenter, tmp_path: Path
+):
+    window = make_window()
+    here, second = window.services.workspace.folder, SecondStart(window)
+    second.answer([], tmp_path / "B")
+    second.dialog.buttons["stay"].click()
+    assert window.services.workspace.folder == here and not (tmp_path / "B").exists()
+    jobs.run(JobRequest("gpt.train"))
+    second.answer([], tmp_path / "B")
+    second.dialog.buttons["open"].click()
+    assert window.services.workspace.folder == here and "running" in window.shell.toast.text.text()
 
 
 # language, theme, scale

@@ -69,7 +69,7 @@ class EndCard(Card):
     def show_ending(self, info: RunInfo, status: str, checkpoints: list[str], comparable: bool) -> None:
         """Show the end of a run that has these saved versions; `comparable` with what it was before."""
         can_go_on = status != "finished"
-        self.title.setText(_title(status))
+        self.title.setText(_title(status, bool(checkpoints)))
         self.set_tone("green" if status == "finished" else "")
         self.text.setText(_words(info))
         self.use_button.setVisible(bool(checkpoints))
@@ -88,7 +88,7 @@ class EndCard(Card):
             set_role(part, kind="primary" if part is chosen else "")
 
 
-def _title(status: str) -> str:
+def _title(status: str, saved: bool) -> str:
     match status:
         case "finished":
             return _("Model ready")
@@ -98,7 +98,7 @@ def _title(status: str) -> str:
             return _("Training was interrupted")
         case "new":
             return _("Not started yet")
-    return _("Stopped and saved")
+    return _("Stopped and saved") if saved else _("Stopped before anything was saved")
 
 
 def _words(info: RunInfo) -> str:

@@ -192,7 +192,7 @@ def open_workspace(services: Services, folder: Path) -> None:
     if services.jobs.handles:
         services.notify(_("Something is running. Wait for it or stop it, then change the workspace."))
         return
-    services.change_preferences(replace(services.preferences, workspace=str(folder)))
+    services.change_preferences(replace(services.preferences, workspace=str(folder)), move=True)
 
 
 def _path_of(sender: QObject) -> Path:
