@@ -208,6 +208,7 @@ class _guarded:  # noqa: N801 - used like a function
 
 
 def _upright(image: Image.Image, transparent: bool = False) -> Image.Image:
+    image.load()  # Pillow turns TIFFs by itself here, and forgets the rotation then
     orientation = _orientation(image)
     colours = to_rgba(image) if transparent else to_rgb(image)
     return colours.transpose(_TURNS[orientation]) if orientation > 1 else colours
