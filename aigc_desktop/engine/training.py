@@ -250,16 +250,36 @@ class Loop:
             nonlocal values
             values = yield from self.trainee.validate(self.averages.models)
 
-        with closing(self._undisturbed(steps())) as batches:
-            for _batch in batches:
-                yield self.progress(_("Checking on held-out items"))
+        try:
+            with closing(self._undisturbed(steps())) as batches:
+                for _batch in batches:
+                    yield self.progress(_("Checking on held-out items"))
+        except (RuntimeError, MemoryError) as error:
+            self._make_room(error)
+            yield Note(_("Memory is too short to check on held-out items while training."), "warning", self.step)
+            return {}
         return values
 
     def _preview(self) -> Iterator[Event]:
         if self.due(self.config.sample_every) or "sample" in self.requests:
             self.requests.discard("sample")
-            yield from self._undisturbed(self.trainee.preview(self.step, self.averages.models))
+            yield from self._shown(self.step)
             self.requests.add("save")  # what was shown can be made again
+
+    def _shown(self, step: int) -> Iterator[Event]:
+        """Show what the weights of `step` make; a Note when the memory does not suffice, as training can go on."""
+        try:
+            yield from self._undisturbed(self.trainee.preview(step, self.averages.models))
+        except (RuntimeError, MemoryError) as error:
+            self._make_room(error)
+            yield Note(_("Memory is too short for samples while training."), "warning", self.step)
+
+    def _make_room(self, error: RuntimeError | MemoryError) -> None:
+        """Give memory back after a shortage of it between two steps; raise any other error again."""
+        if not is_out_of_memory(error):
+            raise error
+        gc.collect()
+        free_memory(self.device)
 
     def _undisturbed(self, items: Iterable[T]) -> Generator[T, None, None]:
         """Pass on `items` with the models in evaluation mode; random generators are put back afterwards."""
@@ -300,4 +320,5 @@ class Loop:
             yield Note(f"{reason} {best}", "warning" if self.trainee.alarm else "info", self.step)
         models = read_state(self.run.checkpoint("best"))
         unpack_models(self, models)
-        yield from self._undisturbed(self.trainee.preview(self.best_step, self.averages.models))
+        yield from self._shown(self.best_step)
+        yield self.progress()  # the preview told where the best version was
