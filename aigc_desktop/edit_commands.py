@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.errors import OutOfSpace, UserError
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.workspace import Workspace
@@ -115,7 +115,14 @@ def edit(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int
                 piece = edited_piece(source, file, records)
                 if options.keep:
                     keep_edited(library, source, piece, records)
-                out = _export(piece, source, to, options, workspace)
+                try:
+                    out = _export(piece, source, to, options, workspace)
+                except OutOfSpace:
+                    raise
+                except UserError as error:  # the others suit the format all the same
+                    shell.complain(f"{source.file.name}: {error.message}", error.hint)
+                    shell.code = FAILED
+                    continue
                 shell.row({"file": str(out), "picture": str(source.file)}, str(out))
     finally:
         library.close()

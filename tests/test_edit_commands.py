@@ -118,6 +118,15 @@ def test_what_is_wrong_is_said_with_its_exit_code(folder, photos, capsys, argume
     assert sorted(path.name for path in photos.iterdir()) == ["p0.png", "p1.png"]
 
 
+def test_a_picture_that_does_not_suit_the_format_is_told_and_the_others_are_written(folder, photos, tmp_path, capsys):
+    Image.new("RGB", (20000, 30)).save(photos / "a strip.png")
+    out = tmp_path / "out"
+    code = main(["edit", str(photos), "--do", "crop", "--ratio", "free", "--format", "webp", "--out", str(out)])
+    told = capsys.readouterr().err
+    assert code == 1 and "a strip.png" in told and "another format" in told
+    assert sorted(path.name for path in out.iterdir()) == ["p0.webp", "p1.webp"]
+
+
 def test_each_edit_has_help_of_its_own(folder, capsys):
     for arguments, word in ((["edit", "--help"], "match-colours"),
                             (["edit", "x", "--do", "crop", "--help"], "--ratio")):  # fmt: skip

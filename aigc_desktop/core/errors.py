@@ -26,6 +26,8 @@ _REASONS = {
 }  # fmt: skip
 """What the system's reasons are called for people, by the names of `errno`, of which no system has all."""
 _REASON_OF = {getattr(errno, name): reason for name, reason in _REASONS.items() if hasattr(errno, name)}
+_NO_MEMORY = ("DefaultCPUAllocator", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+"""What torch says of short memory in an ordinary RuntimeError: on processors, on Apple's cards, inside libraries."""
 _OF_THE_NAME = {errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP}
 
 
@@ -87,10 +89,21 @@ def failure_of(error: BaseException, home: Path | str = "") -> Failed:
     return Failed(kind, message, hint, details)
 
 
+<<<<<<< HEAD
 def _known_failure(error: BaseException, home: Path | str) -> tuple[str, str, str]:
+=======
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether memory ran out: Python's, torch's, or a graphics card's, of which some say so in words only."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
+
+
+def _known_failure(error: BaseException) -> tuple[str, str, str]:
+>>>>>>> review4
     """Return (kind, message, hint) by what the exception is; torch's are known by name, core has no torch."""
     name = type(error).__name__
-    if isinstance(error, MemoryError) or name == "OutOfMemoryError" or "DefaultCPUAllocator" in str(error):
+    if is_out_of_memory(error):
         return (
             "OutOfMemory",
             _("Not enough memory."),

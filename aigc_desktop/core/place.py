@@ -13,7 +13,7 @@ from typing import Any
 
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.files import parse_json
-from aigc_desktop.core.i18n import _
+from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.core.typed import typed
 
 MOST_PLACES, LONGEST = 10_000, 1 << 26
@@ -99,7 +99,10 @@ def read_places(text: str, least: int = 1) -> list[Place]:
         ) from None
     if len(found) < least:
         raise UserError(
-            _("At least {count} pictures are needed here.").format(count=least), _("Choose more pictures.")
+            ngettext(
+                "At least {count} picture is needed here.", "At least {count} pictures are needed here.", least
+            ).format(count=least),
+            _("Choose more pictures."),
         )
     return found
 

@@ -126,15 +126,17 @@ def cut_picture(data: bytes, width: int, height: int, transparent: bool = False)
         return np.asarray(upright.resize((width, height), filter_, box))
 
 
-def fit_picture(data: bytes, side: int, max_pixels: int = MAX_PIXELS) -> npt.NDArray[np.uint8]:
-    """Return a picture as uint8 (H, W, 3) that fits into a square of `side`."""
+def fit_picture(
+    data: bytes, side: int, max_pixels: int = MAX_PIXELS, transparent: bool = False
+) -> npt.NDArray[np.uint8]:
+    """Return a picture as uint8 (H, W, 3) that fits into a square of `side`; with `transparent` in four channels."""
     with _guarded(data) as (image, format_name):
         image.draft(None, (side, side))
         if image.width * image.height > max_pixels and format_name != "JPEG":
             raise ItemProblem("too_large", size=_pixels(image), limit=_("{count} pixels").format(count=max_pixels))
-        rgb = _upright(image)
-        rgb.thumbnail((side, side), Image.Resampling.BOX if max(rgb.size) > 4 * side else Image.Resampling.BICUBIC)
-        return np.asarray(rgb)
+        whole = _upright(image, transparent)
+        whole.thumbnail((side, side), Image.Resampling.BOX if max(whole.size) > 4 * side else Image.Resampling.BICUBIC)
+        return np.asarray(whole)
 
 
 def rgba_picture(data: bytes) -> npt.NDArray[np.uint8]:
@@ -208,6 +210,7 @@ class _guarded:  # noqa: N801 - used like a function
 
 
 def _upright(image: Image.Image, transparent: bool = False) -> Image.Image:
+    image.load()  # Pillow turns TIFFs by itself here, and forgets the rotation then
     orientation = _orientation(image)
     colours = to_rgba(image) if transparent else to_rgb(image)
     return colours.transpose(_TURNS[orientation]) if orientation > 1 else colours

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from aigc_desktop.core import errors
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.machine import Machine, engine_threads, inspect_machine
@@ -168,8 +169,8 @@ def _probe(precision: str) -> float:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether torch or Python ran out of memory; on a processor torch raises a plain RuntimeError."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+    """Return whether memory ran out, of the machine or of its graphics card."""
+    return errors.is_out_of_memory(error)
 
 
 def free_memory(device: torch.device) -> None:

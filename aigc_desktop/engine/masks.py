@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
+
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.i18n import _
 
@@ -20,6 +23,12 @@ def need_same_form(mask: Size, picture: Size) -> None:
             ),
             _("Paint the mask over a copy of the picture."),
         )
+
+
+def white_places(mask: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """Return where a mask (H, W, 4) is white. What is transparent is not: white is often painted on an empty layer."""
+    seen: npt.NDArray[np.bool_] = mask[..., :3].mean(-1) * (mask[..., 3] / 255.0) > 127.5
+    return seen
 
 
 def _by(size: Size) -> str:

@@ -70,9 +70,9 @@ def measure_pictures(
             found = end.value
         else:
             yield Progress(0, 0, _("Measuring {name}").format(name=_(PHASES[name])))
-    if found.memorisation is None:
-        yield Note(_("No pictures were held out, so copying cannot be measured."), "warning")
-    else:
+    if found.untold:
+        yield Note(found.untold, "warning")
+    if found.memorisation is not None:
         nearest = np.argsort(found.memorisation.distances[:, 0], kind="stable")[:_PAIRS]
         pairs = [picture for i in nearest for picture in (train[found.memorisation.nearest[i, 0]], fake[i])]
         yield Sample(0, np.stack(pairs), role="reconstruction")

@@ -27,7 +27,7 @@ from aigc_desktop.engine.alpha import on_colour, opaque, premultiplied, straight
 from aigc_desktop.engine.checkpoint import Card, read_model
 from aigc_desktop.engine.data import ImageSource, Indices, to_model, to_pictures
 from aigc_desktop.engine.device import DEVICES, choose_device, set_up
-from aigc_desktop.engine.masks import need_same_form
+from aigc_desktop.engine.masks import need_same_form, white_places
 from aigc_desktop.engine.metrics.features import iter_image_features
 from aigc_desktop.engine.metrics.image import quick_kid
 from aigc_desktop.engine.metrics.random_features import random_features, standardised
@@ -270,13 +270,14 @@ def open_mask(path: Path, size: int, picture: Path) -> Tensor:
     It must have the form of `picture`: of each the middle is cut out, and other middles are other places.
     """
     need_same_form(picture_size(path), picture_size(picture))
-    mask = (open_picture(path, size).mean(1, keepdim=True) > 0).float()
-    if not mask.any():
+    with _told(path):
+        white = white_places(cut_picture(read_file(path), size, size, transparent=True))
+    if not white.any():
         raise UserError(
             _("Nothing in the mask “{name}” is white.").format(name=shown_name(path.name)),
             _("Paint what is to change white, and the rest black. Only the centre of a picture is used."),
         )
-    return mask
+    return torch.from_numpy(white).float()[None, None]
 
 
 def picture_size(path: Path) -> tuple[int, int]:

@@ -22,6 +22,7 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from typing import TypeVar
 
+import torch
 from torch import Tensor
 
 from aigc_desktop.core.errors import UserError
@@ -226,7 +227,8 @@ class Loop:
     def _validate(self) -> Iterator[Event]:
         if not self.due(self.config.validate_every) or self.validated_step == self.step:
             return
-        values = yield from self._validation()
+        short = Note(_("Memory is too short to check on held-out items while training."), "warning", self.step)
+        values = yield from _unless_short(self._validation(), self.device, short)
         self.validated_step = self.step
         if not values:
             return
@@ -258,8 +260,13 @@ class Loop:
     def _preview(self) -> Iterator[Event]:
         if self.due(self.config.sample_every) or "sample" in self.requests:
             self.requests.discard("sample")
-            yield from self._undisturbed(self.trainee.preview(self.step, self.averages.models))
+            yield from self._shown(self.step)
             self.requests.add("save")  # what was shown can be made again
+
+    def _shown(self, step: int) -> Iterator[Event]:
+        short = Note(_("Memory is too short for samples while training."), "warning", self.step)
+        shown = self._undisturbed(self.trainee.preview(step, self.averages.models))
+        yield from _unless_short(shown, self.device, short)
 
     def _undisturbed(self, items: Iterable[T]) -> Generator[T, None, None]:
         """Pass on `items` with the models in evaluation mode; random generators are put back afterwards."""
@@ -300,4 +307,20 @@ class Loop:
             yield Note(f"{reason} {best}", "warning" if self.trainee.alarm else "info", self.step)
         models = read_state(self.run.checkpoint("best"))
         unpack_models(self, models)
-        yield from self._undisturbed(self.trainee.preview(self.best_step, self.averages.models))
+        yield from self._shown(self.best_step)
+        yield self.progress()  # the preview told where the best version was
+
+
+def _unless_short(
+    events: Generator[Event, None, T], device: torch.device, note: Note
+) -> Generator[Event, None, T | None]:
+    """Pass on `events` and what they return; the note when the memory does not suffice, as training can go on."""
+    try:
+        return (yield from events)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+    gc.collect()
+    free_memory(device)
+    yield note
+    return None

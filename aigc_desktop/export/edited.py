@@ -16,7 +16,7 @@ from aigc_desktop.editing.chain import edit_titles
 from aigc_desktop.export.export import label_of, read_settings, unused
 from aigc_desktop.export.formats.svg import drawing
 from aigc_desktop.export.piece import Options, Piece
-from aigc_desktop.export.pixels import flattened, to_pillow
+from aigc_desktop.export.pixels import flattened, for_webp, to_pillow
 from aigc_desktop.export.results import keep, piece_of_card
 
 TITLE = 120
@@ -82,7 +82,7 @@ def export_plain(piece: Piece, folder: Path, ending: str, quality: int) -> Path:
             case ".jpg":
                 flattened(piece, options).save(f, "JPEG", quality=quality, subsampling=0)
             case ".webp":
-                to_pillow(piece, options).save(f, "WEBP", quality=quality, method=6)
+                for_webp(to_pillow(piece, options)).save(f, "WEBP", quality=quality, method=6)
             case _:
                 to_pillow(piece, options).save(f, "PNG")
     return target

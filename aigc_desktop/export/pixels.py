@@ -8,12 +8,16 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.i18n import _
 from aigc_desktop.export.label import label_in_xmp, settings_in_xmp
 from aigc_desktop.export.mark import mark_picture
 from aigc_desktop.export.piece import Options, Piece, parse_settings
 
 LONGEST = 8192
 """A longer side that enlarging never goes beyond."""
+WEBP_SIDE = 16383
+"""The longest side that the WebP format knows."""
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
@@ -36,6 +40,18 @@ def enlarged(image: Image.Image, least: int) -> Image.Image:
     if factor <= 1 or factor * max(image.size) > LONGEST:
         return image
     return image.resize((image.width * factor, image.height * factor), Image.Resampling.LANCZOS)
+
+
+def for_webp(image: Image.Image) -> Image.Image:
+    """Return a picture that fits the WebP format; UserError for one with a longer side."""
+    if max(image.size) > WEBP_SIDE:
+        raise UserError(
+            _("A WebP picture has {most} pixels a side at most; this one has {width} × {height}.").format(
+                most=WEBP_SIDE, width=image.width, height=image.height
+            ),
+            _("Choose another format, or make the picture smaller first."),
+        )
+    return image
 
 
 def flattened(piece: Piece, options: Options) -> Image.Image:

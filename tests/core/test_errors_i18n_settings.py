@@ -18,6 +18,8 @@ from aigc_desktop.core.settings import Preferences, load_preferences, save_prefe
         (OSError(errno.ENOSPC, "No space left on device"), "OutOfSpace"),
         (MemoryError(), "OutOfMemory"),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "OutOfMemory"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), "OutOfMemory"),
+        (RuntimeError("MPS backend out of memory (MPS allocated: 17.8 GB)"), "OutOfMemory"),
         (PermissionError(errno.EACCES, "denied", "/root/x"), "PermissionError"),
         (FileNotFoundError(errno.ENOENT, "gone", "/x/y"), "FileNotFoundError"),
         (OSError(errno.EIO, "Input/output error"), "OSError"),

@@ -210,8 +210,9 @@ def test_transparency_is_laid_on_white() -> None:
     assert (square_picture(keyed, 32) == 255).all()
 
 
+@pytest.mark.parametrize("format_name", ["PNG", "TIFF"])  # Pillow turns TIFFs by itself
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_camera_rotation_is_applied(orientation: int) -> None:
+def test_camera_rotation_is_applied(orientation: int, format_name: str) -> None:
     upright = np.zeros((40, 60, 3), np.uint8)
     upright[:20, :30] = (255, 0, 0)
     upright[:20, 30:] = (0, 255, 0)
@@ -223,7 +224,7 @@ def test_camera_rotation_is_applied(orientation: int) -> None:
     stored = stored.transpose(back[orientation]) if orientation > 1 else stored
     exif = Image.Exif()
     exif[0x0112] = orientation
-    data = encoded(stored, "PNG", exif=exif)
+    data = encoded(stored, format_name, exif=exif)
     facts = inspect_picture(data)
     assert (facts.width, facts.height) == (60, 40)
     assert (square_picture(data, 40) == upright[:, 10:50]).all()

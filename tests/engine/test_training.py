@@ -203,6 +203,49 @@ def test_other_errors_are_not_taken_for_short_memory(workspace):
     assert isinstance(events[-1], Failed) and "shapes do not match" in events[-1].message
 
 
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("no room"), RuntimeError("MPS backend out of memory")])
+def test_checks_and_samples_that_do_not_fit_are_left_out_and_training_goes_on(workspace, straight, error):
+    def full(toy):
+        def fail(*_given):
+            raise error
+            yield
+
+        toy.validate = toy.preview = fail
+
+    config = CONFIG.model_copy(update={"sample_every": 6})
+    events = drive(toy_job(full), config, new_run(workspace))
+    notes = [(e.step, e.message) for e in events if isinstance(e, Note) and e.level == "warning"]
+    assert isinstance(events[-1], Finished) and losses(events) == losses(straight[0])
+    assert [step for step, message in notes if "held-out" in message] == [4, 8, 12]
+    assert [step for step, message in notes if "samples" in message] == [6, 12]
+
+
+def test_other_errors_of_a_preview_are_told(workspace):
+    def broken(toy):
+        def fail(*_given):
+            raise RuntimeError("shapes do not match")
+            yield
+
+        toy.preview = fail
+
+    events = drive(toy_job(broken), CONFIG, new_run(workspace))
+    assert isinstance(events[-1], Failed) and "shapes do not match" in events[-1].message
+
+
+def test_showing_an_earlier_best_version_does_not_take_back_the_steps(workspace):
+    def worse_at_last(toy):
+        toy.validations = [1.0, 2.0, 3.0]
+
+        def preview(step, _models):
+            yield Progress(step, 12, "Making samples")
+
+        toy.preview = preview
+
+    events = drive(toy_job(worse_at_last), CONFIG, new_run(workspace))
+    steps = [e.step for e in events if isinstance(e, Progress)]
+    assert 4 in steps[steps.index(12) :] and steps[-1] == 12
+
+
 # numbers that are not finite
 
 

@@ -72,6 +72,13 @@ def test_an_exported_file_is_known_again_and_a_photograph_stays_without_label(tm
     assert export_plain(piece, tmp_path / "out", ".png", 92).name == "photo 2.png"
 
 
+def test_a_photograph_too_long_for_webp_is_a_sentence(tmp_path):
+    strip = Piece("image", "strip", np.zeros((2, 16384, 3), np.uint8))
+    with pytest.raises(UserError, match="16384 × 2"):
+        export_plain(strip, tmp_path, ".webp", 90)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_text_is_no_source(library):
     with pytest.raises(UserError, match="is a text"):
         source_of_card(library, keep(library, Piece("text", "words", text="hello", origin=ORIGIN)))

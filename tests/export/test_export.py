@@ -223,6 +223,14 @@ def test_settings_too_long_for_jpeg_are_a_sentence(tmp_path):
     assert read_settings(path)["settings"]["prompt"] == "字" * 30_000
 
 
+@pytest.mark.parametrize("name", ["webp", "webp-film"])
+def test_a_picture_too_long_for_webp_is_a_sentence(tmp_path, name):
+    long = Piece("image", "strip", np.zeros((2, 16384, 3), np.uint8))
+    with pytest.raises(UserError, match="16384 × 2") as caught:
+        export_pieces([long, long], tmp_path, format_named(name, "image"))
+    assert "another format" in caught.value.hint and not list(tmp_path.iterdir())
+
+
 def test_txt_is_the_text_with_a_line_for_readers(tmp_path):
     [path] = export_pieces([_text()], tmp_path, format_named("txt", "text"))
     assert path.read_text(encoding="utf-8") == f"First line 第一行\nsecond\n\n{VISIBLE}\n"

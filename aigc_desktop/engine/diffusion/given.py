@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,17 +12,17 @@ from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.i18n import _
 from aigc_desktop.data.pictures import fit_picture, read_file
 from aigc_desktop.data.problems import ItemProblem, describe_problem, shown_name
-from aigc_desktop.engine.masks import need_same_form
+from aigc_desktop.engine.masks import need_same_form, white_places
 
 LARGEST = 4096
 
 Picture = npt.NDArray[np.uint8]
 
 
-def open_whole(path: Path) -> Picture:
-    """Return a picture file as (H, W, 3) with its rotation and colour profile honoured; UserError otherwise."""
+def open_whole(path: Path, transparent: bool = False) -> Picture:
+    """Return a picture file as (H, W, 3 or 4) with its rotation and colour profile honoured; UserError otherwise."""
     try:
-        return fit_picture(read_file(path), LARGEST)
+        return fit_picture(read_file(path), LARGEST, transparent=transparent)
     except ItemProblem as problem:
         sentence = describe_problem(problem.code, shown_name(path.name), **problem.values)
         raise UserError(sentence, _("Choose another picture.")) from problem
@@ -42,7 +41,7 @@ def size_for(picture: Picture | None, width: int, height: int, side: int, multip
 
 
 def fitted(picture: Picture, width: int, height: int) -> Picture:
-    """Return (height, width, 3): resized until it covers that size, its centre cut out."""
+    """Return (height, width, 3 or 4): resized until it covers that size, its centre cut out."""
     there_height, there_width = picture.shape[:2]
     scale = max(width / there_width, height / there_height)
     left, top = (there_width - width / scale) / 2, (there_height - height / scale) / 2
@@ -52,9 +51,9 @@ def fitted(picture: Picture, width: int, height: int) -> Picture:
 
 def open_mask_for(path: Path, picture: Picture, width: int, height: int) -> npt.NDArray[np.bool_]:
     """Return (height, width), true where the mask is white; UserError when its form is another or it marks nothing."""
-    mask = open_whole(path)
+    mask = open_whole(path, transparent=True)
     need_same_form((mask.shape[1], mask.shape[0]), (picture.shape[1], picture.shape[0]))
-    marked = cast("npt.NDArray[np.bool_]", fitted(mask, width, height).mean(2) > 127.5)
+    marked = white_places(fitted(mask, width, height))
     if not marked.any():
         raise UserError(
             _("Nothing in the mask “{name}” is white.").format(name=shown_name(path.name)),

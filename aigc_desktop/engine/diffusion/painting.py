@@ -55,10 +55,13 @@ class Wish:
 
 
 class Painter:
-    """A model with what it is to make. `task` is "make", "vary" or "fill"; `tries` counts the pictures to be made."""
+    """A model with what it is to make. `task` is "make", "vary" or "fill"; `tries` counts the pictures to be made.
 
-    def __init__(self, model: Diffusion, task: str, wish: Wish, tries: int) -> None:
-        self.model, self.wish = model, wish
+    A model that `stays` is not moved off the card when memory is short: it is being trained there.
+    """
+
+    def __init__(self, model: Diffusion, task: str, wish: Wish, tries: int, stays: bool = False) -> None:
+        self.model, self.wish, self.stays = model, wish, stays
         self.kind: str = getattr(model.line, task)
         self.tries, self.made, self.withheld = tries, 0, 0
         self.pipeline = self._pipeline()
@@ -79,7 +82,7 @@ class Painter:
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-                placement = self.model.placement.smaller()
+                placement = None if self.stays else self.model.placement.smaller()
                 if placement is None:
                     raise UserError(
                         _("Not enough memory for pictures of {width} × {height} pixels.").format(

@@ -143,7 +143,7 @@ class LoraTrainee(Trainee):
     def preview(self, step: int, models: Mapping[str, nn.Module]) -> Iterator[Event]:
         """Make pictures of the same seeds, as Create makes them; a Note when the memory does not suffice."""
         wish = wish_of(self.model, self.prompt, self.size)
-        painter = Painter(self.model, "make", wish, PREVIEW_PICTURES)
+        painter = Painter(self.model, "make", wish, PREVIEW_PICTURES, stays=True)
         seeds = range(self.config.seed, self.config.seed + PREVIEW_PICTURES)
         progress = Progress(step, self.config.steps, _("Making samples"))
         try:

@@ -101,7 +101,7 @@ class Memorisation:
 
 @dataclass(frozen=True)
 class ImageReport:
-    """Everything measured on one set of samples; memorisation is None when no real pictures were held out.
+    """Everything measured on one set of samples; memorisation is None where it cannot be, for a reason `untold`.
 
     `kid_floor` is what two halves of the real pictures give.
     """
@@ -112,6 +112,7 @@ class ImageReport:
     balls: Balls
     memorisation: Memorisation | None
     memorisation_pixels: Memorisation | None
+    untold: str = ""
 
     @property
     def neighbourhood(self) -> Neighbourhood:
@@ -209,7 +210,10 @@ def balls_around(real: Vectors, fake: Vectors, k: int = NEIGHBOURS) -> Balls:
 
 
 def memorisation(train: Vectors, held_out: Vectors, fake: Vectors, neighbours: int = 1) -> Memorisation:
-    """Return how near `fake` lies to `train`, measured against `held_out`: real items that were not trained on."""
+    """Return how near `fake` lies to `train`, measured against `held_out`: real items that were not trained on.
+
+    UserError when most of those are exact copies of training items, as nothing can be measured against them.
+    """
     nearest, distances = nearest_neighbours(fake, train, neighbours)
     reference = nearest_neighbours(held_out, train)[1][:, 0]
     typical = float(np.median(reference))
@@ -257,12 +261,16 @@ def measure_images(
     yield "PRDC"
     around = balls_around(real, samples)
     copying: list[Memorisation | None] = [None, None]
+    untold = "" if len(held_out[0]) else _("No pictures were held out, so copying cannot be measured.")
     for space in (0, 1):
         yield "memorisation"
         if len(held_out[space]):
             unseen = _at_most(held_out[space], MOST)
-            copying[space] = memorisation(train[space], unseen, fake[space], NEIGHBOURS)
-    return ImageReport(distance, floor, frechet, around, copying[0], copying[1])
+            try:
+                copying[space] = memorisation(train[space], unseen, fake[space], NEIGHBOURS)
+            except UserError as error:  # the other figures stand without it
+                untold = f"{error.message} {error.hint}"
+    return ImageReport(distance, floor, frechet, around, copying[0], copying[1], untold)
 
 
 def _at_most(vectors: Vectors, count: int) -> Vectors:

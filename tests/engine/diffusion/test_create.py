@@ -10,7 +10,7 @@ from aigc_desktop.core.events import Failed, Finished, Note, Progress, Sample, S
 from aigc_desktop.core.job import run_job
 from aigc_desktop.data.pipeline_lines import LINES
 from aigc_desktop.engine.diffusion import create, memory, painting
-from aigc_desktop.engine.diffusion.given import size_for
+from aigc_desktop.engine.diffusion.given import open_mask_for, open_whole, size_for
 from aigc_desktop.engine.diffusion.memory import Placement, place
 from aigc_desktop.engine.families.diffusion import FAMILY
 from aigc_desktop.engine.pretrained import kept
@@ -94,6 +94,14 @@ def test_a_long_prompt_is_told(studio):
     events = use(studio, "generate", prompt="cat " * 60)
     assert any(isinstance(event, Note) and "77" in event.message for event in events)
     assert not any("tokens" in event.message for event in use(studio, "generate") if isinstance(event, Note))
+
+
+def test_a_mask_may_be_white_on_an_empty_layer(tmp_path, picture):
+    layer = np.full((32, 48, 4), (255, 255, 255, 0), np.uint8)
+    layer[:, 24:, 3] = 255
+    Image.fromarray(layer).save(tmp_path / "layer.png")
+    marked = open_mask_for(tmp_path / "layer.png", open_whole(picture), 48, 32)
+    assert marked[:, 25:].all() and not marked[:, :23].any()
 
 
 def test_what_is_not_painted_anew_stays_to_the_bit(studio, picture, mask):

@@ -158,6 +158,13 @@ def test_weights_that_are_not_those_of_the_configuration_are_told_when_loading(f
     assert isinstance(events[-1], Failed) and "conv_in" in events[-1].message and events[-1].kind == "BadInput"
 
 
+def test_words_that_do_not_belong_together_are_told_when_loading(folder, workspace):
+    (folder / "tokenizer/vocab.json").write_text("{}")
+    made_id, _events = bring(workspace, folder)
+    events = use(workspace, "generate", model=made_id)
+    assert isinstance(events[-1], Failed) and "tokenizer" in events[-1].message and events[-1].kind == "BadInput"
+
+
 def test_a_class_that_was_changed_after_the_import_is_refused_too(studio, workspace, tmp_path):
     made_id, _events = bring(workspace, copy_of(studio, "sd", tmp_path))
     edit(workspace.model(made_id).folder / "model_index.json", unet=["os", "system"])

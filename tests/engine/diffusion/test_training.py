@@ -12,6 +12,7 @@ from aigc_desktop.core.events import Failed, Finished, Metric, Note, Sample
 from aigc_desktop.core.job import run_job
 from aigc_desktop.engine.adapting import value_of
 from aigc_desktop.engine.device import describe_machine
+from aigc_desktop.engine.diffusion import memory
 from aigc_desktop.engine.diffusion import trainee as trainees
 from aigc_desktop.engine.diffusion.learning import Noiser, read_captions, to_latents
 from aigc_desktop.engine.diffusion.libraries import class_of, quiet
@@ -186,6 +187,10 @@ def test_samples_that_do_not_fit_are_left_out_with_a_note(monkeypatch, studio, d
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr("aigc_desktop.engine.diffusion.painting.Painter._call", call)
+    def less(_self):
+        pytest.fail("a model in training was to be moved off the card")
+
+    monkeypatch.setattr(memory.Placement, "smaller", less)
     _run, events = teach(studio, dataset)
     assert isinstance(events[-1], Finished)
     assert any(isinstance(event, Note) and "samples" in event.message for event in events)

@@ -142,6 +142,14 @@ def test_a_class_is_asked_for_by_name_and_guidance_changes_it(story):
         made(image_flow.generate, image_flow.GenerateConfig(**base(run, label="nothing")), workspace, run)
 
 
+def test_white_on_an_empty_layer_is_a_mask(tmp_path):
+    layer = np.full((32, 32, 4), (255, 255, 255, 0), np.uint8)
+    layer[:, 16:, 3] = 255
+    Image.fromarray(layer).save(tmp_path / "layer.png")
+    mask = open_mask(tmp_path / "layer.png", 32, tmp_path / "layer.png")
+    assert mask.shape == (1, 1, 32, 32) and mask[..., 17:].all() and not mask[..., :15].any()
+
+
 def test_a_mask_of_another_form_is_refused(story, tmp_path):
     workspace, run, _events = story
     Image.new("L", (32, 48), 255).save(tmp_path / "mask.png")

@@ -231,6 +231,15 @@ def test_the_report_stops_between_metrics_and_agrees_with_them(vectors):
     assert report.memorisation.ratio == memorisation(train, held_out, fake).ratio
 
 
+def test_copying_that_cannot_be_measured_costs_no_other_figure(vectors):
+    train, fake = vectors(60), vectors(50, seed=2, shift=0.2)
+
+    report = drain(measure_images((train, train), (train[:5], vectors(5, seed=3)), (fake, fake)))[1]
+
+    assert report.memorisation is None and "exact copies" in report.untold and "duplicates" in report.untold
+    assert report.memorisation_pixels is not None and report.kid == kid(train, fake)
+
+
 def test_the_report_measures_quality_on_a_choice_of_very_many_pictures(vectors, monkeypatch):
     monkeypatch.setattr(image, "MOST", 40)
     train, held_out, fake = vectors(90), vectors(50, seed=1), vectors(60, seed=2)
