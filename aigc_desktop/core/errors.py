@@ -89,9 +89,6 @@ def failure_of(error: BaseException, home: Path | str = "") -> Failed:
     return Failed(kind, message, hint, details)
 
 
-<<<<<<< HEAD
-def _known_failure(error: BaseException, home: Path | str) -> tuple[str, str, str]:
-=======
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether memory ran out: Python's, torch's, or a graphics card's, of which some say so in words only."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
@@ -99,8 +96,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
 
 
-def _known_failure(error: BaseException) -> tuple[str, str, str]:
->>>>>>> review4
+def _known_failure(error: BaseException, home: Path | str) -> tuple[str, str, str]:
     """Return (kind, message, hint) by what the exception is; torch's are known by name, core has no torch."""
     name = type(error).__name__
     if is_out_of_memory(error):
