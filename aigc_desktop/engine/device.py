@@ -17,6 +17,7 @@ from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.machine import Machine, engine_threads, inspect_machine
 from aigc_desktop.engine.allocator import keep_freed_memory, return_freed_memory
+from aigc_desktop.engine.trials import remembered
 
 DEVICES = {
     "auto": N_("Automatic"), "cpu": N_("Processor"), "cuda": N_("Graphics card (CUDA)"),
@@ -25,7 +26,7 @@ DEVICES = {
 PRECISIONS = {"auto": N_("Automatic"), "float32": "float32", "bfloat16": "bfloat16"}
 _SMALL = 1_000_000  # weights; below, conversions on a processor eat what bfloat16 gains (0.2 M: 0.8 times as fast)
 _PRODUCTS = "bf16"  # lets oneDNN multiply float32 matrices; without AMX it does not round them
-_MUCH = 1.5  # so that a busy machine decides the same in each process: 1.0 or 2.3 have been seen
+_MUCH = 1.5  # a busy machine then decides as an idle one: 1.0 or 2.3 have been seen
 _WORTH = 1.1  # bfloat16 rounds more, so it must be at least this much faster than float32
 
 
@@ -137,35 +138,39 @@ def _try_products() -> tuple[bool, bool]:
         torch.set_num_threads(kept)
         matmul.fp32_precision = "none"
     error = (products[_PRODUCTS] - products["none"]).abs().max() / products["none"].abs().max()
-    return float(error) < 1e-5, seconds[_PRODUCTS] * _MUCH < seconds["none"]
+    return float(error) < 1e-5, remembered("products", lambda: seconds[_PRODUCTS] * _MUCH < seconds["none"])
 
 
 @functools.cache
 def bfloat16_pays(device_type: str) -> bool:
-    """Return whether training steps are faster in bfloat16; measured once per process on a processor."""
+    """Return whether training steps are faster in bfloat16; measured once per machine on a processor."""
     if device_type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device_type == "mps":
-        return False
-    # The probe takes gradients wherever it is asked for, and does not change what is drawn after it.
-    with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng(devices=[]):
-        seconds = {precision: _probe(precision) for precision in ("float32", "bfloat16")}
+    return device_type == "cpu" and remembered("bfloat16", _try_bfloat16)
+
+
+def _try_bfloat16() -> bool:
+    """Return whether steps of a small perceptron on the processor are clearly faster in bfloat16."""
+    seconds = _seconds_of_steps()
     return seconds["bfloat16"] * _WORTH < seconds["float32"]
 
 
-def _probe(precision: str) -> float:
-    """Return the seconds of the fastest of some training steps of a small perceptron on the processor."""
-    device = torch.device("cpu")
-    model = nn.Sequential(nn.Linear(256, 1024), nn.ReLU(), nn.Linear(1024, 256))
-    x = torch.randn(512, 256)
-    durations = []
-    for _repeat in range(6):
-        start = time.perf_counter()
-        with autocast(precision, device):
-            loss = F.mse_loss(model(x).float(), x)
-        loss.backward()
-        durations.append(time.perf_counter() - start)
-    return min(durations[1:])
+def _seconds_of_steps() -> dict[str, float]:
+    """Return the seconds of the fastest of some training steps by their precision.
+
+    They take gradients wherever they are asked for, and do not change what is drawn after them.
+    """
+    device, seconds = torch.device("cpu"), {"float32": math.inf, "bfloat16": math.inf}
+    with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng(devices=[]):
+        model = nn.Sequential(nn.Linear(256, 1024), nn.ReLU(), nn.Linear(1024, 256))
+        x = torch.randn(512, 256)
+        for precision in 6 * list(seconds):  # in turn: what else the machine does slows both
+            start = time.perf_counter()
+            with autocast(precision, device):
+                loss = F.mse_loss(model(x).float(), x)
+            loss.backward()
+            seconds[precision] = min(seconds[precision], time.perf_counter() - start)
+    return seconds
 
 
 def is_out_of_memory(error: BaseException) -> bool:

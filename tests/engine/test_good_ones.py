@@ -157,7 +157,7 @@ def test_few_grey_and_transparent_pictures(workspace):
     clear = np.zeros((1, 4, 4, 4), np.uint8)
     assert (opaque(clear) == 255).all()
     other = Workspace.open(workspace.folder / "other")
-    with pytest.raises(UserError, match="too few"):
+    with pytest.raises(UserError, match="Too few"):
         Judge(frozen(other, train=6, held_out=0))
 
 

@@ -165,7 +165,7 @@ def test_the_probe_does_not_change_what_is_drawn_after_it():
 @pytest.mark.parametrize(("float32", "bfloat16", "chosen"), [(1.0, 0.5, "bfloat16"), (1.0, 0.95, "float32")])
 def test_bfloat16_must_be_clearly_faster(monkeypatch, float32, bfloat16, chosen):
     seconds = {"float32": float32, "bfloat16": bfloat16}
-    monkeypatch.setattr(devices, "_probe", seconds.__getitem__)
+    monkeypatch.setattr(devices, "_seconds_of_steps", lambda: seconds)
     devices.bfloat16_pays.cache_clear()
     assert choose_precision("auto", torch.device("cpu")) == chosen
     devices.bfloat16_pays.cache_clear()

@@ -217,3 +217,8 @@ for event in run_job({task}, ToyConfig(**json.loads(sys.argv[3])), run):
         print(event.step, event.values["loss"].hex(), flush=True)
 print("ended", type(event).__name__, flush=True)
 """
+
+
+def has_fitting_interval(figure):
+    """Return whether a share is within its interval; where all items are right, resampling has none to give."""
+    return figure.low is None if figure.value == 1 else figure.low <= figure.value <= figure.high
