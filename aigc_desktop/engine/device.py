@@ -12,7 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from aigc_desktop.core import errors
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.machine import Machine, engine_threads, inspect_machine
@@ -171,11 +170,6 @@ def _seconds_of_steps() -> dict[str, float]:
             loss.backward()
             seconds[precision] = min(seconds[precision], time.perf_counter() - start)
     return seconds
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether memory ran out, of the machine or of its graphics card."""
-    return errors.is_out_of_memory(error)
 
 
 def free_memory(device: torch.device) -> None:

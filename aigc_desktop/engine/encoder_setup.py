@@ -14,14 +14,14 @@ from torch import nn
 
 from aigc_desktop.core.config import param
 from aigc_desktop.core.dataset import Dataset
-from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.errors import UserError, is_out_of_memory
 from aigc_desktop.core.family import Plan, Planner, Preset, Problem
 from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.machine import Machine
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.adapted import Adapted, lora_shape
-from aigc_desktop.engine.device import choose_device, is_out_of_memory, set_threads
+from aigc_desktop.engine.device import choose_device, set_threads
 from aigc_desktop.engine.lora_setup import LoraConfig
 from aigc_desktop.engine.pieces import Batch
 from aigc_desktop.engine.planning import Draft, choose_preset, training_megabytes

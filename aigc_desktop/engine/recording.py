@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from aigc_desktop.core.errors import is_out_of_memory
 from aigc_desktop.engine.data import on_device
-from aigc_desktop.engine.device import is_out_of_memory
 from aigc_desktop.engine.step import Step
 
 WARM_STEPS = 3  # of a kind that run as usual before one is recorded: they make what is made once only

@@ -12,12 +12,13 @@ from torch import nn
 
 from aigc_desktop.core.config import param
 from aigc_desktop.core.dataset import Dataset
+from aigc_desktop.core.errors import is_out_of_memory
 from aigc_desktop.core.events import Event, Note
 from aigc_desktop.core.family import Plan, Planner, Preset, Problem
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.machine import Machine
 from aigc_desktop.core.run import Run
-from aigc_desktop.engine.device import choose_device, is_out_of_memory, set_threads
+from aigc_desktop.engine.device import choose_device, set_threads
 from aigc_desktop.engine.nn.language_model import Shape
 from aigc_desktop.engine.planning import Draft, choose_preset, training_megabytes
 from aigc_desktop.engine.sentences import Sentences

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from aigc_desktop.core.dataset import Dataset
+from aigc_desktop.core.errors import is_out_of_memory
 from aigc_desktop.core.family import Plan, Planner, Preset, Problem
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.machine import Machine
-from aigc_desktop.engine.device import autocast, choose_device, choose_precision, is_out_of_memory, set_threads
+from aigc_desktop.engine.device import autocast, choose_device, choose_precision, set_threads
 from aigc_desktop.engine.nn.ensemble import Ensemble
 from aigc_desktop.engine.nn.language_model import LanguageModel, Shape
 from aigc_desktop.engine.planning import Draft, choose_preset, training_megabytes

@@ -25,12 +25,12 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.errors import UserError, is_out_of_memory
 from aigc_desktop.core.events import Event, EventStream, Metric, Note, Progress
 from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.core.run import Run
 from aigc_desktop.engine.checkpoint import read_state
-from aigc_desktop.engine.device import free_memory, is_out_of_memory, rng_state, set_rng_state
+from aigc_desktop.engine.device import free_memory, rng_state, set_rng_state
 from aigc_desktop.engine.ema import Averages
 from aigc_desktop.engine.guard import ROW, Guard
 from aigc_desktop.engine.meters import MetricMeans, Pace, Stopwatch

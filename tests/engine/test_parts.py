@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.errors import UserError, is_out_of_memory
 from aigc_desktop.engine import device as devices
 from aigc_desktop.engine.data import ImageSource, Sampler, open_dataset, to_model, to_pictures
-from aigc_desktop.engine.device import choose_device, choose_precision, describe_machine, is_out_of_memory, set_up
+from aigc_desktop.engine.device import choose_device, choose_precision, describe_machine, set_up
 from aigc_desktop.engine.ema import Averages
 from aigc_desktop.engine.guard import Guard
 from aigc_desktop.engine.meters import MetricMeans, Pace, Stopwatch

@@ -16,7 +16,7 @@ from typing import Any, TypeVar, cast
 
 import torch
 
-from aigc_desktop.core.errors import BadInput, UserError
+from aigc_desktop.core.errors import BadInput, UserError, is_out_of_memory
 from aigc_desktop.core.events import Event, Progress
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.model import Model
@@ -25,7 +25,7 @@ from aigc_desktop.data.model_files import FoundModel, find_model
 from aigc_desktop.data.pipeline_files import config_name, has_weights, variant_of
 from aigc_desktop.data.pipeline_lines import LIBRARIES, Line, line_of
 from aigc_desktop.engine.checkpoint import Card
-from aigc_desktop.engine.device import free_memory, is_out_of_memory
+from aigc_desktop.engine.device import free_memory
 from aigc_desktop.engine.diffusion.libraries import class_of, library, quiet
 from aigc_desktop.engine.diffusion.memory import Placement, place
 from aigc_desktop.engine.diffusion.stepping import shown, stepwise

@@ -12,11 +12,10 @@ from typing import Any, cast
 import numpy as np
 from PIL import Image
 
-from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.errors import UserError, is_out_of_memory
 from aigc_desktop.core.events import Event, Note, Progress
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.data.pipeline_lines import FLOW_SCHEDULERS
-from aigc_desktop.engine.device import is_out_of_memory
 from aigc_desktop.engine.diffusion.given import Picture
 from aigc_desktop.engine.diffusion.libraries import class_of, quiet
 from aigc_desktop.engine.diffusion.loading import Diffusion

@@ -10,14 +10,14 @@ from typing import Any
 import torch
 
 from aigc_desktop.core.dataset import Dataset
-from aigc_desktop.core.errors import UserError, readable_size
+from aigc_desktop.core.errors import UserError, is_out_of_memory, readable_size
 from aigc_desktop.core.family import Plan, Problem
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.machine import Machine
 from aigc_desktop.core.model import Model
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.model_files import FoundModel, find_model
-from aigc_desktop.engine.device import autocast, choose_device, choose_precision, is_out_of_memory, set_threads
+from aigc_desktop.engine.device import autocast, choose_device, choose_precision, set_threads
 from aigc_desktop.engine.nn.four_bit import pack_linears
 from aigc_desktop.engine.nn.lora import add_lora
 from aigc_desktop.engine.planning import Draft, choose_preset, too_large

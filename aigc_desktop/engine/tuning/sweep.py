@@ -12,13 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from aigc_desktop.core.errors import UserError
+from aigc_desktop.core.errors import UserError, is_out_of_memory
 from aigc_desktop.core.events import Event, Note, Progress
 from aigc_desktop.core.files import write_json
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.records import read_table
 from aigc_desktop.core.run import Run
-from aigc_desktop.engine.device import free_memory, is_out_of_memory
+from aigc_desktop.engine.device import free_memory
 from aigc_desktop.engine.guard import Guard
 from aigc_desktop.engine.schedule import lr_factor
 from aigc_desktop.engine.step import Step
