@@ -67,7 +67,8 @@ def check_step(values: dict[str, Any]) -> Step:
         settings = {name: value for name, value in values.items() if name != "operation"}
         return Step(operation, check(operation.config, settings))
     except ConfigError as error:
-        raise UserError(f"{_(operation.title)}: {error.message}", error.hint, kind="ConfigError") from error
+        hint = _("Change the values of this edit, or take it out.")
+        raise UserError(f"{_(operation.title)}: {error.message}", hint, kind="ConfigError") from error
 
 
 def parse_steps(text: str) -> list[Step]:
