@@ -38,6 +38,7 @@ MOST_REAL = 5_000
 """Real items compared at most: more change the third digit only and cost memory and time."""
 SPLITS: tuple[Split, ...] = ("train", "validation")
 _SHOWN, _PAIRS, _COPIED = 25, 6, 12
+_ROUGH = 100  # training pictures below which it is said
 
 Images = np.ndarray[Any, np.dtype[np.uint8]]
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
@@ -70,6 +71,9 @@ def measure_pictures(
             found = end.value
         else:
             yield Progress(0, 0, _("Measuring {name}").format(name=_(PHASES[name])))
+    if len(train) < _ROUGH:
+        few = _("With {count} training pictures the figures are rough: see their intervals.")
+        yield Note(few.format(count=len(train)), "warning")
     if found.untold:
         yield Note(found.untold, "warning")
     if found.memorisation is not None:

@@ -31,7 +31,8 @@ NEIGHBOURS = 5
 MOST = 2000  # the error left is far below the differences that matter, and each metric takes one or two seconds
 QUICK_LIMIT = 1000
 FEW_RESAMPLES = 30
-FEWEST = 20  # below this halves and neighbourhoods mean nothing
+FEWEST = 20  # samples; below this neighbourhoods mean nothing
+FEWEST_REAL = 12  # so that a half has as many as a ball reaches to
 COPY_RATIO = 0.7  # below this the samples lie nearer to the training pictures than unseen real pictures do
 NEAR_SHARE = 0.1  # twice what unseen real pictures give by construction
 
@@ -243,14 +244,14 @@ def measure_images(
 
     Each set is (features, pixel vectors). Quality is measured on at most MOST pictures a side, copying of all.
     """
-    count = min(len(train[0]), len(fake[0]))
-    if count < FEWEST:
-        raise UserError(
-            _("Too few pictures to measure quality: {count}; at least {fewest} are needed.").format(
-                count=count, fewest=FEWEST
-            ),
-            _("Generate more pictures or use a larger data set."),
-        )
+    for count, fewest in ((len(train[0]), FEWEST_REAL), (len(fake[0]), FEWEST)):
+        if count < fewest:
+            raise UserError(
+                _("Too few pictures to measure quality: {count}; at least {fewest} are needed.").format(
+                    count=count, fewest=fewest
+                ),
+                _("Generate more pictures or use a larger data set."),
+            )
     real, samples = _at_most(train[0], MOST), _at_most(fake[0], MOST)
     yield "KID"
     distance = kid(real, samples)

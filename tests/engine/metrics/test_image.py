@@ -265,6 +265,15 @@ def test_too_few_pictures_are_refused(vectors):
         drain(measure_images((vectors(50),) * 2, (vectors(5),) * 2, (vectors(5),) * 2))
 
 
+def test_twenty_pictures_with_some_held_out_are_enough_to_measure(vectors):
+    report = drain(measure_images((vectors(18),) * 2, (vectors(2, seed=2),) * 2, (vectors(20, seed=1),) * 2))[1]
+    balls = report.neighbourhood
+    assert np.isfinite([report.kid.value, report.kid_floor, report.frechet.value, report.memorisation.ratio]).all()
+    assert 0 < balls.coverage <= 1 and report.kid.low < report.kid.high
+    with pytest.raises(UserError, match="11; at least 12"):
+        drain(measure_images((vectors(11),) * 2, (vectors(2),) * 2, (vectors(20, seed=1),) * 2))
+
+
 def test_the_frechet_interval_lies_around_the_value_and_covers_the_truth(vectors):
     rng = np.random.default_rng(3)
     covered = 0
