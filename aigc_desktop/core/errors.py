@@ -113,7 +113,7 @@ def _known_failure(error: BaseException, home: Path | str) -> tuple[str, str, st
     return (
         name,
         _("Something went wrong inside the program: {reason}").format(reason=_first_line(error)),
-        _("Copy the details and report them; your work up to the last save is kept."),
+        _("Copy the details and report them; what was saved is kept."),
     )
 
 

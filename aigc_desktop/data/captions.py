@@ -74,6 +74,7 @@ def _read_table(
     item: Found, pictures: dict[str, str], label_column: str, encoding: str
 ) -> Generator[Event, str | None, dict[str, Told]]:
     """Return what a table says; it is read once for names and labels, and once for captions, which may be missing."""
+    folded = {place.casefold(): path for place, path in pictures.items()}  # tables come from systems that do not care
     columns = _columns(item, encoding)
     file = _column(columns, FILE_NAMES)
     caption = _column([name for name in columns if name not in (file, label_column)], TEXT_NAMES)
@@ -83,7 +84,8 @@ def _read_table(
     unknown = 0
     for row in _rows(item, texts.TextOptions("row", file, label_column, encoding)):
         name = row.text.strip().replace("\\", "/")
-        picture = pictures.get(posixpath.normpath(posixpath.join(posixpath.dirname(_place(item)), name)))
+        place = posixpath.normpath(posixpath.join(posixpath.dirname(_place(item)), name))
+        picture = pictures.get(place) or folded.get(place.casefold())
         if picture is None:
             unknown += 1
         elif picture not in told:

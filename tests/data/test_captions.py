@@ -131,7 +131,7 @@ def test_a_text_file_goes_before_a_table_and_folders_name_what_it_does_not(works
 
 
 def test_rows_without_their_picture_are_counted_and_reach_nothing_outside(workspace, folder):
-    rows = ["gone.png", "../图片/p0.png", "../../etc/passwd", str(folder / "p1.png"), "p2.png", "p2.png"]
+    rows = ["gone.png", "../图片/p0.png", "../../etc/passwd", str(folder / "p1.png"), "P2.PNG", "p2.png"]
     content = "file_name,text\n" + "".join(f"{row},x{number}\n" for number, row in enumerate(rows))
     (folder / "metadata.csv").write_text(content, encoding="utf-8")
     found, events = run(workspace, "data.scan", source=str(folder))
