@@ -185,14 +185,20 @@ def test_only_pictures_of_a_model_that_can_are_extended(services, workspace):
     assert extension_of(services, {**origin, "task": "writer.generate", "model": "gone"}, Path("a.png")) is None
 
 
-def test_a_made_picture_is_extended(qtbot, workspace, first_pages, record):
+@pytest.fixture
+def create(qtbot, first_pages):
+    """The Create page with some pictures of the ready model, the first of them chosen."""
     first_pages["start"].ready_model.button.click()
     create = first_pages["create"]
     qtbot.waitUntil(lambda: create.batch is not None and len(create.batch.works) > 0, timeout=LONG)
     create.panel.progress.stop_button.click()
     qtbot.waitUntil(lambda: create.handle is None, timeout=LONG)
-    before = create.batch.works[0].picture()
     create.view.grid.select_rows([0])
+    return create
+
+
+def test_a_made_picture_is_extended(qtbot, create, record):
+    before = create.batch.works[0].picture()
     create.view.actions_by_key["extend"].trigger()
     assert create.panel.task().key == "image_flow.extend"
     create.panel.form.set_values({"count": 1, "walk_steps": 1, "left": 0, "right": 25, "top": 0, "bottom": 0})
@@ -203,15 +209,8 @@ def test_a_made_picture_is_extended(qtbot, workspace, first_pages, record):
     assert after.shape == (64, 80, 3) and (after[:, :64] == before).all()
 
 
-def test_a_part_of_a_made_picture_is_painted_anew(qtbot, workspace, first_pages, record):
-    first_pages["start"].ready_model.button.click()
-    create = first_pages["create"]
-    qtbot.waitUntil(lambda: create.batch is not None and len(create.batch.works) > 0, timeout=LONG)
-    create.panel.progress.stop_button.click()
-    qtbot.waitUntil(lambda: create.handle is None, timeout=LONG)
+def test_a_part_of_a_made_picture_is_painted_anew(qtbot, workspace, create, record):
     before = create.batch.works[0].picture()
-
-    create.view.grid.select_rows([0])
     create.view.actions_by_key["repaint"].trigger()
     dialog = create.findChild(MaskDialog)
     qtbot.waitUntil(lambda: not dialog.canvas.image.isNull(), timeout=LONG)
