@@ -38,9 +38,11 @@ def remembered(name: str, trial: Callable[[], bool]) -> bool:
         own.write_text("yes" if found else "no", encoding="ascii")
         with suppress(FileExistsError):
             os.link(own, file)  # whole, and only if nobody else was first
-        own.unlink()
-    except OSError:
+    except OSError:  # also where a disk knows no links
         return found
+    finally:
+        with suppress(OSError):
+            own.unlink()
     known = _answer(file)
     return found if known is None else known
 

@@ -1,5 +1,6 @@
 """Trials by the clock: the first answer on a machine holds for all processes, whatever happens to its file."""
 
+import os
 import subprocess
 import sys
 
@@ -54,3 +55,12 @@ def test_where_nothing_can_be_kept_each_process_has_its_own(monkeypatch, tmp_pat
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     monkeypatch.setenv("AIGC_DESKTOP_CACHE", str(tmp_path / "file"))
     assert remembered("speed", lambda: True) and not remembered("speed", lambda: False)
+
+
+def test_a_disk_without_links_gets_no_litter(monkeypatch):
+    def refuse(*_paths):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "link", refuse)
+    assert remembered("speed", lambda: True) and not remembered("speed", lambda: False)
+    assert files() == []
