@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from aigc_desktop import __version__
-from aigc_desktop.core.errors import BadInput, OutOfSpace, UserError
+from aigc_desktop.core.errors import FULL, BadInput, OutOfSpace, UserError
 from aigc_desktop.core.files import atomic_folder, folder_size, sha256_file, write_json
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.partial import PARTIAL
@@ -34,7 +34,7 @@ from aigc_desktop.engine.weights import read_tensors, write_tensors
 FORMAT = 1
 HISTORY_BYTES = 500_000_000
 _STATE_FILES = {"train_state.safetensors", "train_state.json"}
-_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+_FULL = FULL | {errno.EFBIG}
 
 
 @dataclass(frozen=True)
