@@ -121,7 +121,7 @@ def _need_family(options: argparse.Namespace) -> None:
 
 def generate(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
     """Make works with a trained model and export them."""
-    from aigc_desktop.engine.catalog import load_families
+    from aigc_desktop.engine.families import load_families
     from aigc_desktop.export.export import format_named
     from aigc_desktop.export.piece import labelled
     from aigc_desktop.export.results import export_result, pieces_of
@@ -289,7 +289,7 @@ def _parser(arguments: Sequence[str], folder: Path) -> argparse.ArgumentParser:
         measuring.add_argument(f"--{kind}", default="", metavar="FILE", help=text)
     measuring.set_defaults(command=evaluate)
     if "evaluate" in wanted:
-        from aigc_desktop.engine.evaluation import JOBS
+        from aigc_desktop.engine.evaluating.evaluation import JOBS
 
         add_fields(measuring, JOBS.task("run").config, skip={"run"})
     add_explore_commands(commands, common, wanted)
@@ -336,7 +336,7 @@ def _add_model_commands(commands: Commands, common: argparse.ArgumentParser, fie
     bringing = commands.add_parser("import", help=what, parents=[common])
     bringing.add_argument("path", metavar="PATH")
     if fields:
-        from aigc_desktop.engine.model_import import JOBS
+        from aigc_desktop.engine.pretrained.importing import JOBS
 
         add_fields(bringing, JOBS.task("import").config, skip={"source"})
     bringing.set_defaults(command=models_import)
@@ -350,7 +350,7 @@ def _add_model_commands(commands: Commands, common: argparse.ArgumentParser, fie
 
 
 def _add_families(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
-    from aigc_desktop.engine.catalog import load_families
+    from aigc_desktop.engine.families import load_families
 
     families = {
         name: family for name, family in load_families().items() if any(t.name == "train" for t in family.tasks)
@@ -376,7 +376,7 @@ def _add_families(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> 
 
 def _add_generate_fields(parser: argparse.ArgumentParser, arguments: Sequence[str], folder: Path) -> None:
     """Add the fields of the family of the named model; without a name there are none to show."""
-    from aigc_desktop.engine.catalog import load_families
+    from aigc_desktop.engine.families import load_families
 
     seen = {"run", "model"}
     for name in arguments:  # texts among them, of any length

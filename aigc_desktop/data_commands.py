@@ -41,7 +41,7 @@ def add_data_commands(commands: Commands, common: argparse.ArgumentParser, wante
         "--accept-above", type=float, metavar="X", help=_("accept proposals at least so certain, 0 to 1")
     )
     if {"data", "label"} <= wanted:
-        from aigc_desktop.engine.proposing import JOBS
+        from aigc_desktop.engine.labels.proposing import JOBS
 
         add_fields(labelling, JOBS.task("propose").config, skip={"dataset", "run"})
     labelling.set_defaults(command=data_label)

@@ -56,7 +56,7 @@ def _add(
             help=_("smaller pictures are enlarged to this many pixels for the export; 0 leaves them as they are"),
         )  # fmt: skip
     if {"explore", name} <= wanted:
-        from aigc_desktop.engine.exploring import JOBS
+        from aigc_desktop.engine.exploring.tasks import JOBS
 
         add_fields(made, JOBS.task(name).config, skip={"run"})
     made.set_defaults(command=command, task=name)
@@ -64,7 +64,7 @@ def _add(
 
 def explore_pictures(options: argparse.Namespace, workspace: Workspace, shell: Shell) -> int:
     """Make pictures or a film as a result of the workspace, and export them."""
-    from aigc_desktop.engine.exploring import JOBS
+    from aigc_desktop.engine.exploring.tasks import JOBS
     from aigc_desktop.export.export import format_named
     from aigc_desktop.export.piece import labelled
     from aigc_desktop.export.results import export_result

@@ -43,7 +43,7 @@ def checks(folder: Path) -> Iterator[tuple[str, Callable[[], None]]]:
     from aigc_desktop.core.i18n import LANGUAGES
     from aigc_desktop.core.rehearsal import SAMPLES
     from aigc_desktop.core.workspace import Workspace
-    from aigc_desktop.engine.catalog import load_families
+    from aigc_desktop.engine.families import load_families
     from aigc_desktop.engine.nn.four_bit import is_installed
 
     workspace = Workspace.open(folder)

@@ -25,10 +25,10 @@ import torch.nn.functional as F
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.host import execute
+from aigc_desktop.engine.nn.next_token import Sampling
 from aigc_desktop.engine.pretrained.decoding import Ask, Rules, decode
 from aigc_desktop.engine.pretrained.load import LanguageModel, load_language_model
 from aigc_desktop.engine.pretrained.numbers import Numbers
-from aigc_desktop.engine.sampling import Sampling
 from benchmarks.fetch_data import fetch_smollm2
 from benchmarks.report import DATA, Figure, data_folder, figure, write
 

@@ -20,11 +20,11 @@ from aigc_desktop.core.events import Event, Note, Sample
 from aigc_desktop.core.paths import resources
 from aigc_desktop.core.records import read_record
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.engine.checkpoint import Card
 from aigc_desktop.engine.families.image_gan import load_painter, paint
-from aigc_desktop.engine.making import MakeConfig, stream_samples
-from aigc_desktop.engine.picture_judge import Judge, spread, training_pictures
-from aigc_desktop.engine.pictures import Pictures
+from aigc_desktop.engine.pictures.common import Pictures
+from aigc_desktop.engine.pictures.judge import Judge, spread, training_pictures
+from aigc_desktop.engine.pictures.making import MakeConfig, stream_samples
+from aigc_desktop.engine.training.checkpoint import Card
 from aigc_desktop.engine.weights import read_tensors
 from benchmarks.emoji_data import SIZE, emoji_dataset, sheet
 from benchmarks.report import RESULTS, figure, write

@@ -25,17 +25,17 @@ from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.jobs import import_dataset
 from aigc_desktop.data.scan import ScanConfig
-from aigc_desktop.engine.caption_words import captions_of
-from aigc_desktop.engine.checkpoint import read_model
-from aigc_desktop.engine.data import to_model, to_pictures
 from aigc_desktop.engine.families import image_tokens, image_transformer
 from aigc_desktop.engine.nn.language_model import NO_TARGET
 from aigc_desktop.engine.nn.token_drawing import Drawing, hide
-from aigc_desktop.engine.pictures import seeded
-from aigc_desktop.engine.token_transformer_model import Model, Wish, load_model
-from aigc_desktop.engine.token_transformer_setup import PRESETS, ImageTransformerConfig
-from aigc_desktop.engine.tokens_setup import PRESETS as TOKEN_PRESETS
-from aigc_desktop.engine.tokens_setup import ImageTokensConfig
+from aigc_desktop.engine.pictures.caption_words import captions_of
+from aigc_desktop.engine.pictures.common import seeded
+from aigc_desktop.engine.pictures.tokens_setup import PRESETS as TOKEN_PRESETS
+from aigc_desktop.engine.pictures.tokens_setup import ImageTokensConfig
+from aigc_desktop.engine.pictures.transformer_model import Model, Wish, load_model
+from aigc_desktop.engine.pictures.transformer_setup import PRESETS, ImageTransformerConfig
+from aigc_desktop.engine.training.checkpoint import read_model
+from aigc_desktop.engine.training.data import to_model, to_pictures
 from benchmarks.emoji_data import HELD_OUT, SIZE, preset_values, sheet
 from benchmarks.fetch_data import fetch_emoji, load_emoji
 from benchmarks.image_tokens import best, trained

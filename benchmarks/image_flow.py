@@ -29,9 +29,9 @@ from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.recorder import record
 from aigc_desktop.engine.device import autocast, set_up
 from aigc_desktop.engine.families import image_flow
-from aigc_desktop.engine.flow_setup import GRID, PRESETS
 from aigc_desktop.engine.nn.flow import between, draw_times
 from aigc_desktop.engine.nn.unet import Unet, UnetShape
+from aigc_desktop.engine.pictures.flow_setup import GRID, PRESETS
 from benchmarks.emoji_data import SAMPLES, cpu_seconds, emoji_dataset, measure, preset_named, preset_values, sheet
 from benchmarks.report import RESULTS, Figure, figure, update, write
 

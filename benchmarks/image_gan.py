@@ -24,7 +24,7 @@ from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.recorder import record
 from aigc_desktop.engine.families import image_gan
-from aigc_desktop.engine.gan_setup import PRESETS
+from aigc_desktop.engine.pictures.gan_setup import PRESETS
 from benchmarks.emoji_data import SAMPLES, cpu_seconds, emoji_dataset, measure, preset_values, sheet
 from benchmarks.report import RESULTS, Figure, figure, write
 

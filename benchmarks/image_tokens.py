@@ -23,19 +23,19 @@ from aigc_desktop.core.events import Metric
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.recorder import record
-from aigc_desktop.engine.checkpoint import read_model
-from aigc_desktop.engine.data import to_model
 from aigc_desktop.engine.device import set_up
 from aigc_desktop.engine.families import image_tokens, image_transformer
 from aigc_desktop.engine.metrics.features import image_features
 from aigc_desktop.engine.metrics.image import kid
 from aigc_desktop.engine.nn.token_drawing import Drawing, draw_tokens
 from aigc_desktop.engine.nn.token_transformer import TokenTransformer, TransformerShape
-from aigc_desktop.engine.picture_tokens import load_tokenizer
-from aigc_desktop.engine.pictures import Pictures, one_by_one, seeded
-from aigc_desktop.engine.token_transformer_setup import PRESETS, ImageTransformerConfig
-from aigc_desktop.engine.tokens_setup import PRESETS as TOKEN_PRESETS
-from aigc_desktop.engine.tokens_setup import ImageTokensConfig
+from aigc_desktop.engine.pictures.common import Pictures, one_by_one, seeded
+from aigc_desktop.engine.pictures.tokens_learning import load_tokenizer
+from aigc_desktop.engine.pictures.tokens_setup import PRESETS as TOKEN_PRESETS
+from aigc_desktop.engine.pictures.tokens_setup import ImageTokensConfig
+from aigc_desktop.engine.pictures.transformer_setup import PRESETS, ImageTransformerConfig
+from aigc_desktop.engine.training.checkpoint import read_model
+from aigc_desktop.engine.training.data import to_model
 from benchmarks.emoji_data import SAMPLES, cpu_seconds, emoji_dataset, measure, preset_values, sheet
 from benchmarks.report import RESULTS, Figure, figure, write
 

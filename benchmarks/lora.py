@@ -26,10 +26,10 @@ from aigc_desktop.core.machine import THREADS_VARIABLE
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.engine.adapting import value_of
-from aigc_desktop.engine.guard import Guard
 from aigc_desktop.engine.host import execute
-from aigc_desktop.engine.step import Step
+from aigc_desktop.engine.labels.adapting import value_of
+from aigc_desktop.engine.training.guard import Guard
+from aigc_desktop.engine.training.step import Step
 from aigc_desktop.engine.tuning.lessons import make_lessons
 from aigc_desktop.engine.tuning.setup import TARGETS, TuneConfig
 from aigc_desktop.engine.tuning.train import load_base
@@ -163,7 +163,7 @@ def full_window(trainee: TuneTrainee, number: int) -> np.ndarray:
 
 def our_turns(trainee: TuneTrainee, batches: list[np.ndarray], config: TuneConfig, precision: str) -> Iterator[float]:
     """Yield the seconds of STEPS steps on each of the batches; all tokens count, and no text is kept apart."""
-    from aigc_desktop.engine.text_packing import Batch
+    from aigc_desktop.engine.text.packing import Batch
 
     windows = {number: torch.from_numpy(batch) for number, batch in enumerate(batches)}
 

@@ -25,10 +25,10 @@ from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.jobs import import_dataset
 from aigc_desktop.data.recorder import record
 from aigc_desktop.data.scan import ScanConfig
-from aigc_desktop.engine.adapted import load_adapted
 from aigc_desktop.engine.families import token_tagger
+from aigc_desktop.engine.labels.adapted import load_adapted
+from aigc_desktop.engine.labels.tagging import TaggedTexts, predict, report_of, tagged_texts
 from aigc_desktop.engine.metrics.tagging import Report, TagReport, tag_report
-from aigc_desktop.engine.tagging import TaggedTexts, predict, report_of, tagged_texts
 from benchmarks.fetch_data import fetch_minilm
 from benchmarks.report import Figure, data_folder, figure, write
 

@@ -33,7 +33,7 @@ from aigc_desktop.data.scan import ScanConfig
 from aigc_desktop.engine.families import gpt
 from aigc_desktop.engine.metrics.copying import longest_copies
 from aigc_desktop.engine.metrics.text import bits_per_byte, unique_share
-from aigc_desktop.engine.tokenizer import END
+from aigc_desktop.engine.text.tokenizer import END
 from benchmarks.report import Figure, data_folder, figure, update
 
 SAMPLES, SEED = 500, 50_000

@@ -17,7 +17,7 @@ import torch
 from aigc_desktop.core.files import sha256_file, write_json
 from aigc_desktop.core.paths import resources
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.engine.checkpoint import part, read_state
+from aigc_desktop.engine.training.checkpoint import part, read_state
 from aigc_desktop.engine.weights import write_tensors
 from benchmarks.report import RESULTS
 

@@ -23,8 +23,8 @@ from aigc_desktop.core.paths import resources
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.samples import write_sheet
-from aigc_desktop.engine.checkpoint import read_model, write_manifest
 from aigc_desktop.engine.families import image_flow
+from aigc_desktop.engine.training.checkpoint import read_model, write_manifest
 from aigc_desktop.engine.weights import write_tensors
 from benchmarks.report import RESULTS
 

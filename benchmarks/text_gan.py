@@ -29,7 +29,7 @@ from aigc_desktop.data.recorder import record
 from aigc_desktop.engine.families import text_gan
 from aigc_desktop.engine.metrics.image import frechet_distance, neighbourhood
 from aigc_desktop.engine.metrics.text import bleu_scores, metric_tokens, self_bleu_scores, unique_share
-from aigc_desktop.engine.text_gan_setup import PRESETS, TextGanConfig
+from aigc_desktop.engine.text.gan_setup import PRESETS, TextGanConfig
 from benchmarks.report import Figure, figure, write
 from benchmarks.text_vae import COMPARED, SAMPLES, SEED, captions, vectors
 

@@ -24,7 +24,7 @@ from PIL import Image
 from aigc_desktop.core.files import write_json
 from aigc_desktop.core.paths import resources
 from aigc_desktop.engine.nn.super_resolution import SuperResolution
-from aigc_desktop.engine.upscaling import WEIGHTS, double, upscaler
+from aigc_desktop.engine.pictures.upscaling import WEIGHTS, double, upscaler
 from aigc_desktop.engine.weights import write_tensors
 from benchmarks.fetch_data import fetch_emoji, load_emoji
 from benchmarks.report import RESULTS, Figure, command, figure, write

@@ -26,7 +26,7 @@ from aigc_desktop.data.jobs import import_dataset
 from aigc_desktop.data.recorder import record
 from aigc_desktop.data.scan import ScanConfig
 from aigc_desktop.engine.families import image_flow
-from aigc_desktop.engine.flow_setup import GRID, PRESETS, WARM
+from aigc_desktop.engine.pictures.flow_setup import GRID, PRESETS, WARM
 from benchmarks.emoji_data import SAMPLES, Quality, cpu_seconds, measure, preset_named, sheet
 from benchmarks.fetch_data import fetch_emoji, load_emoji
 from benchmarks.report import RESULTS, figure, write

@@ -94,7 +94,7 @@ class Family:
     these functions also take a temperature. `likelihood` gives a function from texts to the nats of each, summed over
     its tokens and its end, or None for a checkpoint that has none of plain texts; `likelihood_note` is a message that
     says what is special about these. `latents` is for
-    exploring: (checkpoint folder, device name) -> a LatentModel (engine/latent.py).
+    exploring: (checkpoint folder, device name) -> a LatentModel (engine/pictures/latent.py).
     """
 
     name: str

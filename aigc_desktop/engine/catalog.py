@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from functools import cache
-
-from aigc_desktop.core.discover import discover
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.family import Family, Task, TaskSpec, task_spec
 from aigc_desktop.core.i18n import _
 from aigc_desktop.data import jobs
-from aigc_desktop.engine import editing, evaluation, exploring, families, model_import, proposing
-
-
-@cache
-def load_families() -> dict[str, Family]:
-    """Return the model families, by name."""
-    return {family.name: family for family in discover(families, "FAMILY")}
+from aigc_desktop.engine.evaluating import evaluation
+from aigc_desktop.engine.exploring import tasks as exploring
+from aigc_desktop.engine.families import load_families
+from aigc_desktop.engine.labels import proposing
+from aigc_desktop.engine.pictures import editing
+from aigc_desktop.engine.pretrained import importing as model_import
 
 
 def load_catalogue() -> dict[str, Family]:

@@ -17,10 +17,11 @@ from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.recorder import record
-from aigc_desktop.engine import latent
 from aigc_desktop.engine.allocator import return_freed_memory
-from aigc_desktop.engine.catalog import find_task, load_families
+from aigc_desktop.engine.catalog import find_task
 from aigc_desktop.engine.device import describe_machine
+from aigc_desktop.engine.families import load_families
+from aigc_desktop.engine.pictures import latent
 from aigc_desktop.engine.pretrained.kept import release
 
 

@@ -115,7 +115,7 @@ def test_a_training_stopped_before_its_first_save_does_not_claim_one(folder, tex
         raise OutOfSpace(2_000_000, 1_000_000, "here")
 
     assert main(["data", "import", str(texts), "--title", "poems"]) == 0
-    monkeypatch.setattr("aigc_desktop.engine.saving.save", full)
+    monkeypatch.setattr("aigc_desktop.engine.training.saving.save", full)
     assert main(["train", "gpt", "--dataset", "poems", *QUICK_GPT]) == 130
     told = capsys.readouterr().out
     assert "Training waits" in told and "nothing was kept" in told and "is saved" not in told

@@ -18,13 +18,14 @@ from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.job import run_job
 from aigc_desktop.core.report import report_of
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.engine import evaluation, pictures
-from aigc_desktop.engine.catalog import load_families
-from aigc_desktop.engine.checkpoint import read_model
 from aigc_desktop.engine.device import describe_machine
 from aigc_desktop.engine.diffusion.tiny import add_tiny_diffusion
+from aigc_desktop.engine.evaluating import evaluation
+from aigc_desktop.engine.families import load_families
+from aigc_desktop.engine.pictures import common as pictures
 from aigc_desktop.engine.pretrained.tiny import add_tiny_model
 from aigc_desktop.engine.pretrained.tiny_encoder import add_tiny_encoder
+from aigc_desktop.engine.training.checkpoint import read_model
 from tests.engine.toy import image_dataset, marked_dataset, text_dataset
 
 FAMILIES = {name: family for name, family in load_families().items() if any(t.group == "train" for t in family.tasks)}

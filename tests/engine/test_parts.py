@@ -9,14 +9,14 @@ from torch import nn
 
 from aigc_desktop.core.errors import UserError, is_out_of_memory
 from aigc_desktop.engine import device as devices
-from aigc_desktop.engine.data import ImageSource, Sampler, open_dataset, to_model, to_pictures
 from aigc_desktop.engine.device import choose_device, choose_precision, describe_machine, set_up
-from aigc_desktop.engine.ema import Averages
-from aigc_desktop.engine.guard import Guard
-from aigc_desktop.engine.meters import MetricMeans, Pace, Stopwatch
-from aigc_desktop.engine.muon import Muon
-from aigc_desktop.engine.optim import adamw, load_optimizer_tensors, optimizer_tensors
-from aigc_desktop.engine.schedule import lr_factor
+from aigc_desktop.engine.training.data import ImageSource, Sampler, open_dataset, to_model, to_pictures
+from aigc_desktop.engine.training.ema import Averages
+from aigc_desktop.engine.training.guard import Guard
+from aigc_desktop.engine.training.meters import MetricMeans, Pace, Stopwatch
+from aigc_desktop.engine.training.muon import Muon
+from aigc_desktop.engine.training.optim import adamw, load_optimizer_tensors, optimizer_tensors
+from aigc_desktop.engine.training.schedule import lr_factor
 from tests.engine.toy import image_dataset, new_run, text_dataset
 
 # schedule
@@ -113,7 +113,7 @@ def test_values_outside_are_clipped_not_wrapped():
 
 @pytest.mark.parametrize("room", [1e9, 0])
 def test_a_source_gives_the_pictures_of_its_split(workspace, monkeypatch, room):
-    monkeypatch.setattr("aigc_desktop.engine.data._room", lambda device: room)
+    monkeypatch.setattr("aigc_desktop.engine.training.data._room", lambda device: room)
     dataset = image_dataset(workspace, 12, held_out=4)
     source = ImageSource(dataset, "validation", torch.device("cpu"))
     assert len(source) == 4

@@ -18,9 +18,9 @@ from aigc_desktop.core.files import sha256_file, write_json
 from aigc_desktop.core.marks import Marks
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.engine.data import Sampler
-from aigc_desktop.engine.optim import adamw
-from aigc_desktop.engine.training import TrainConfig, Trainee, begin, fit
+from aigc_desktop.engine.training.data import Sampler
+from aigc_desktop.engine.training.loop import TrainConfig, Trainee, begin, fit
+from aigc_desktop.engine.training.optim import adamw
 from aigc_desktop.engine.weights import read_tensors, write_tensors
 
 

@@ -12,7 +12,7 @@ import torch
 from aigc_desktop import selfcheck
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.families import image_flow, image_gan, image_tokens, image_vae
-from aigc_desktop.engine.training import Loop, begin
+from aigc_desktop.engine.training.loop import Loop, begin
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA card")]
 

@@ -8,7 +8,7 @@ import torch
 
 from aigc_desktop.core.events import Finished
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.engine.adapting import value_of
+from aigc_desktop.engine.labels.adapting import value_of
 from aigc_desktop.engine.nn import four_bit
 from aigc_desktop.engine.nn.four_bit import BYTES_PER_WEIGHT, Packed, PackedLinear
 from aigc_desktop.engine.pretrained.load import load_language_model

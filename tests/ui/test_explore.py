@@ -19,8 +19,8 @@ from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.samples import read_png
 from aigc_desktop.engine.families import image_gan
-from aigc_desktop.engine.gan_setup import ImageGanConfig
 from aigc_desktop.engine.host import execute
+from aigc_desktop.engine.pictures.gan_setup import ImageGanConfig
 from aigc_desktop.ui.exploration import PictureMap
 from aigc_desktop.ui.pages.explore import PAGE
 from aigc_desktop.ui.widgets.photo_panel import nearness_words

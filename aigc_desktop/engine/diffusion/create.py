@@ -28,7 +28,7 @@ from aigc_desktop.engine.diffusion.painting import (
 )
 from aigc_desktop.engine.diffusion.setup import DiffusionConfig, FillConfig, GenerateConfig, SizedConfig, VaryConfig
 from aigc_desktop.engine.diffusion.trained import load_trained
-from aigc_desktop.engine.making import TRIES, stream_steps
+from aigc_desktop.engine.pictures.making import TRIES, stream_steps
 from aigc_desktop.engine.pretrained.kept import Kept, keep, take
 
 TASKS = ("diffusion.generate", "diffusion.vary", "diffusion.fill")

@@ -12,7 +12,7 @@ from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.i18n import _
 from aigc_desktop.data.pictures import fit_picture, read_file
 from aigc_desktop.data.problems import ItemProblem, describe_problem, shown_name
-from aigc_desktop.engine.masks import need_same_form, white_places
+from aigc_desktop.engine.pictures.masks import need_same_form, white_places
 
 LARGEST = 4096
 

@@ -24,11 +24,11 @@ from aigc_desktop.data.found_model import read_config
 from aigc_desktop.data.model_files import FoundModel, find_model
 from aigc_desktop.data.pipeline_files import config_name, has_weights, variant_of
 from aigc_desktop.data.pipeline_lines import LIBRARIES, Line, line_of
-from aigc_desktop.engine.checkpoint import Card
 from aigc_desktop.engine.device import free_memory
 from aigc_desktop.engine.diffusion.libraries import class_of, library, quiet
 from aigc_desktop.engine.diffusion.memory import Placement, place
 from aigc_desktop.engine.diffusion.stepping import shown, stepwise
+from aigc_desktop.engine.training.checkpoint import Card
 
 T = TypeVar("T")
 _WITHOUT_SCIPY = {"LMSDiscreteScheduler": "EulerDiscreteScheduler"}  # it takes the same settings

@@ -16,12 +16,12 @@ from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Event, Note, Progress
 from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.data.captions import CAPTION
-from aigc_desktop.engine.data import Indices
 from aigc_desktop.engine.diffusion.learning import Told, read_captions, to_latents
 from aigc_desktop.engine.diffusion.loading import Diffusion
 from aigc_desktop.engine.diffusion.stepping import shown
 from aigc_desktop.engine.diffusion.train_setup import LoraTrainConfig
-from aigc_desktop.engine.pictures import ResizedSource
+from aigc_desktop.engine.pictures.common import ResizedSource
+from aigc_desktop.engine.training.data import Indices
 
 _SPLITS: tuple[Split, ...] = ("train", "validation")
 

@@ -20,7 +20,7 @@ from aigc_desktop.engine.diffusion.given import Picture
 from aigc_desktop.engine.diffusion.libraries import class_of, quiet
 from aigc_desktop.engine.diffusion.loading import Diffusion
 from aigc_desktop.engine.diffusion.stepping import Tell, shown, stepwise
-from aigc_desktop.engine.pictures import Pictures, seeded
+from aigc_desktop.engine.pictures.common import Pictures, seeded
 
 _T5_TOKENS = {"sd3": 256, "pixart": 300}  # as their pipelines cut prompts off; others read 512
 INPAINTING_CHANNELS = 9  # of a U-Net that sees the mask and what is left of the picture

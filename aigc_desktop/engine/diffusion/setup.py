@@ -9,7 +9,7 @@ from aigc_desktop.core.config import param
 from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_
 from aigc_desktop.engine.diffusion.memory import LABELS as MEMORY
-from aigc_desktop.engine.making import MakeConfig
+from aigc_desktop.engine.pictures.making import MakeConfig
 
 SCHEDULERS = {
     "auto": N_("the model's own"), "euler": "Euler", "euler_a": "Euler ancestral", "dpm": "DPM++ 2M",

@@ -14,7 +14,6 @@ from aigc_desktop.core.model import weights_hash
 from aigc_desktop.core.records import read_table
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.engine.data import open_dataset
 from aigc_desktop.engine.device import choose_precision, free_memory
 from aigc_desktop.engine.diffusion.loading import Diffusion, find_pipeline_of, load_diffusion, sizes_of
 from aigc_desktop.engine.diffusion.material import captions_of, make_material, need_words, size_of
@@ -22,7 +21,8 @@ from aigc_desktop.engine.diffusion.memory import Placement
 from aigc_desktop.engine.diffusion.painting import INPAINTING_CHANNELS
 from aigc_desktop.engine.diffusion.train_setup import LoraTrainConfig
 from aigc_desktop.engine.diffusion.trainee import Base, LoraTrainee
-from aigc_desktop.engine.training import begin, fit
+from aigc_desktop.engine.training.data import open_dataset
+from aigc_desktop.engine.training.loop import begin, fit
 
 
 def train(config: LoraTrainConfig, run: Run) -> EventStream:

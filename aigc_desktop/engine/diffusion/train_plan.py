@@ -19,8 +19,8 @@ from aigc_desktop.engine.diffusion.material import captions_of, need_words, size
 from aigc_desktop.engine.diffusion.train import need_learner
 from aigc_desktop.engine.diffusion.train_setup import LEAST_PICTURES, PRESETS, LoraTrainConfig
 from aigc_desktop.engine.diffusion.trainee import PREVIEW_PICTURES
-from aigc_desktop.engine.picture_plan import seconds_per_gigaflop, trunk
-from aigc_desktop.engine.planning import Draft, choose_preset
+from aigc_desktop.engine.pictures.plan import seconds_per_gigaflop, trunk
+from aigc_desktop.engine.training.planning import Draft, choose_preset
 
 _PER_PICTURE, _FEWEST_STEPS, _MOST_STEPS = 80, 400, 3000
 _FIXED = 1.2e9  # bytes: torch, the libraries, what reading the model leaves behind

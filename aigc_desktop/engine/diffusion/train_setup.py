@@ -8,7 +8,7 @@ from aigc_desktop.core.config import again, param
 from aigc_desktop.core.family import Preset
 from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_
-from aigc_desktop.engine.lora_setup import LoraConfig
+from aigc_desktop.engine.training.lora_setup import LoraConfig
 
 LEAST_PICTURES = 2
 

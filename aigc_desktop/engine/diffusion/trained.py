@@ -14,15 +14,15 @@ from aigc_desktop.core.i18n import _
 from aigc_desktop.core.model import Model, weights_hash
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.engine.adapting import value_of
-from aigc_desktop.engine.checkpoint import Card, part, read_card, read_model
 from aigc_desktop.engine.device import choose_device, set_up
 from aigc_desktop.engine.diffusion.loading import Diffusion, load_diffusion, placement_for
 from aigc_desktop.engine.diffusion.memory import Placement
 from aigc_desktop.engine.diffusion.painting import Painter
 from aigc_desktop.engine.diffusion.trainee import add_adapters, wish_of
+from aigc_desktop.engine.labels.adapting import value_of
 from aigc_desktop.engine.nn.lora import load_lora
-from aigc_desktop.engine.pictures import Pictures
+from aigc_desktop.engine.pictures.common import Pictures
+from aigc_desktop.engine.training.checkpoint import Card, part, read_card, read_model
 
 
 def load_trained(

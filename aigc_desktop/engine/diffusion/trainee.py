@@ -16,7 +16,6 @@ from aigc_desktop.core.events import Event, Note, Progress, Sample
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.data.pipeline_files import LORA_WEIGHTS
 from aigc_desktop.engine import device as devices
-from aigc_desktop.engine.data import Indices, Sampler
 from aigc_desktop.engine.diffusion.learning import Noiser, loss_of, predict
 from aigc_desktop.engine.diffusion.loading import Diffusion
 from aigc_desktop.engine.diffusion.material import Material, Part
@@ -24,9 +23,10 @@ from aigc_desktop.engine.diffusion.painting import Painter, Wish, guidance_of, s
 from aigc_desktop.engine.diffusion.stepping import shown
 from aigc_desktop.engine.diffusion.train_setup import LoraTrainConfig
 from aigc_desktop.engine.nn.lora import add_lora, load_lora, lora_state
-from aigc_desktop.engine.optim import adamw
-from aigc_desktop.engine.step import Step
-from aigc_desktop.engine.training import Trainee
+from aigc_desktop.engine.training.data import Indices, Sampler
+from aigc_desktop.engine.training.loop import Trainee
+from aigc_desktop.engine.training.optim import adamw
+from aigc_desktop.engine.training.step import Step
 from aigc_desktop.engine.weights import read_tensors, write_tensors
 
 FAMILY = "diffusion"

@@ -19,18 +19,18 @@ from aigc_desktop.core.events import Event, EventStream, Note, Progress, Text
 from aigc_desktop.core.family import Family, Task
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.run import Run
-from aigc_desktop.engine import gpt_tasks as tasks
-from aigc_desktop.engine.data import open_dataset
-from aigc_desktop.engine.gpt_data import GPTData
-from aigc_desktop.engine.gpt_setup import GPTConfig, Model, make_model, make_optimizers, plan
-from aigc_desktop.engine.gpt_teacher import Teacher, find_teacher, plan_with_teacher
-from aigc_desktop.engine.sampling import Sampling, write_texts
-from aigc_desktop.engine.step import Step
-from aigc_desktop.engine.text_data import prepare_tokens
-from aigc_desktop.engine.text_fields import names_of
-from aigc_desktop.engine.tokenizer import END
-from aigc_desktop.engine.training import Trainee, begin, fit
-from aigc_desktop.engine.writing import decoded
+from aigc_desktop.engine.nn.next_token import Sampling, write_texts
+from aigc_desktop.engine.text import gpt_tasks as tasks
+from aigc_desktop.engine.text.fields import names_of
+from aigc_desktop.engine.text.gpt_data import GPTData
+from aigc_desktop.engine.text.gpt_setup import GPTConfig, Model, make_model, make_optimizers, plan
+from aigc_desktop.engine.text.gpt_teacher import Teacher, find_teacher, plan_with_teacher
+from aigc_desktop.engine.text.tokenizer import END
+from aigc_desktop.engine.text.tokens import prepare_tokens
+from aigc_desktop.engine.text.writing import decoded
+from aigc_desktop.engine.training.data import open_dataset
+from aigc_desktop.engine.training.loop import Trainee, begin, fit
+from aigc_desktop.engine.training.step import Step
 
 PREVIEW_TEXTS, PREVIEW_TOKENS = 4, 128
 SHOWN_EVERY = 4  # tokens; a stop waits no longer than for these

@@ -19,23 +19,23 @@ from aigc_desktop.core.events import Event, EventStream, Progress, Sample
 from aigc_desktop.core.family import Family, Task
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.run import Run
-from aigc_desktop.engine import flow_tasks as tasks
-from aigc_desktop.engine.data import Sampler, open_dataset
-from aigc_desktop.engine.feature_maps import eyes_of
-from aigc_desktop.engine.flow_model import USUAL_GUIDANCE, USUAL_STEPS, Model, latents
-from aigc_desktop.engine.flow_setup import STARTER, ImageFlowConfig, plan
-from aigc_desktop.engine.flow_space import GridSpace, chosen_space, new_space
 from aigc_desktop.engine.nn.flow import between, draw_times
 from aigc_desktop.engine.nn.hinted import hinted_augment
 from aigc_desktop.engine.nn.unet import Unet
-from aigc_desktop.engine.optim import adamw
-from aigc_desktop.engine.pictures import ResizedSource, class_names, known_class, painted, seeded, shares_of
-from aigc_desktop.engine.step import Step
-from aigc_desktop.engine.training import begin, fit
-from aigc_desktop.engine.two_parts import TwoPartTrainee
-from aigc_desktop.engine.vae_learning import check_codes, learn_codes
-from aigc_desktop.engine.vae_model import copied
-from aigc_desktop.engine.warm_start import Origin, beginning, starter
+from aigc_desktop.engine.pictures import flow_tasks as tasks
+from aigc_desktop.engine.pictures.common import ResizedSource, class_names, known_class, painted, seeded, shares_of
+from aigc_desktop.engine.pictures.feature_maps import eyes_of
+from aigc_desktop.engine.pictures.flow_model import USUAL_GUIDANCE, USUAL_STEPS, Model, latents
+from aigc_desktop.engine.pictures.flow_setup import STARTER, ImageFlowConfig, plan
+from aigc_desktop.engine.pictures.flow_space import GridSpace, chosen_space, new_space
+from aigc_desktop.engine.pictures.vae_learning import check_codes, learn_codes
+from aigc_desktop.engine.pictures.vae_model import copied
+from aigc_desktop.engine.pictures.warm_start import Origin, beginning, starter
+from aigc_desktop.engine.training.data import Sampler, open_dataset
+from aigc_desktop.engine.training.loop import begin, fit
+from aigc_desktop.engine.training.optim import adamw
+from aigc_desktop.engine.training.step import Step
+from aigc_desktop.engine.training.two_parts import TwoPartTrainee
 
 PREVIEW_CELLS = 16
 MOST_VALIDATED, VALIDATED_AT_ONCE = 512, 32

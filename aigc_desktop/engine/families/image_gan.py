@@ -25,23 +25,14 @@ from aigc_desktop.core.events import Event, EventStream, Sample
 from aigc_desktop.core.family import Family, Task
 from aigc_desktop.core.i18n import N_
 from aigc_desktop.core.run import Run
-from aigc_desktop.engine.checkpoint import Card, part, read_model
-from aigc_desktop.engine.data import Sampler, open_dataset
 from aigc_desktop.engine.device import choose_device, lay_out
-from aigc_desktop.engine.gan_copying import Copying
-from aigc_desktop.engine.gan_game import Game, ProjectedGame, RelativisticGame
-from aigc_desktop.engine.gan_setup import WARM_MODEL, ImageGanConfig, format_of, plan, widths_of
-from aigc_desktop.engine.latent import LatentModel, with_class
-from aigc_desktop.engine.making import MakeConfig, stream_samples
 from aigc_desktop.engine.nn.adaptive import AdaptiveProbability
 from aigc_desktop.engine.nn.adversarial import decayed, frozen, gradient_penalty
 from aigc_desktop.engine.nn.convnet import Discriminator, PictureFormat, Trunk
 from aigc_desktop.engine.nn.convnet import Generator as Painter
 from aigc_desktop.engine.nn.diffaugment import diff_augment
-from aigc_desktop.engine.nn.projected import ProjectedCritic
 from aigc_desktop.engine.nn.tiling import roll, roll_tiles
-from aigc_desktop.engine.optim import adamw
-from aigc_desktop.engine.pictures import (
+from aigc_desktop.engine.pictures.common import (
     KidMeter,
     Pictures,
     ResizedSource,
@@ -53,9 +44,18 @@ from aigc_desktop.engine.pictures import (
     one_by_one,
     seeded,
 )
-from aigc_desktop.engine.step import Step
-from aigc_desktop.engine.training import Trainee, begin, fit
-from aigc_desktop.engine.warm_start import Origin, beginning, shipped
+from aigc_desktop.engine.pictures.gan_copying import Copying
+from aigc_desktop.engine.pictures.gan_game import Game, ProjectedGame, RelativisticGame
+from aigc_desktop.engine.pictures.gan_setup import WARM_MODEL, ImageGanConfig, format_of, plan, widths_of
+from aigc_desktop.engine.pictures.latent import LatentModel, with_class
+from aigc_desktop.engine.pictures.making import MakeConfig, stream_samples
+from aigc_desktop.engine.pictures.projected import ProjectedCritic
+from aigc_desktop.engine.pictures.warm_start import Origin, beginning, shipped
+from aigc_desktop.engine.training.checkpoint import Card, part, read_model
+from aigc_desktop.engine.training.data import Sampler, open_dataset
+from aigc_desktop.engine.training.loop import Trainee, begin, fit
+from aigc_desktop.engine.training.optim import adamw
+from aigc_desktop.engine.training.step import Step
 
 GAMMA_FALL = 5.0  # the penalties end at this part of their start
 PREVIEW_CELLS = 32

@@ -19,21 +19,21 @@ from aigc_desktop.core.family import Family, Task
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.engine.data import Sampler, open_dataset
-from aigc_desktop.engine.feature_maps import eyes_of
 from aigc_desktop.engine.nn.picture_tokenizer import PictureTokenizer
-from aigc_desktop.engine.optim import adamw
-from aigc_desktop.engine.picture_tokens import (
+from aigc_desktop.engine.pictures.common import CHUNK, CreateConfig, ResizedSource, load_trained
+from aigc_desktop.engine.pictures.feature_maps import eyes_of
+from aigc_desktop.engine.pictures.tokens_learning import (
     check_tokens,
     copies_beside,
     learn_tokens,
     load_tokenizer,
     write_tokenizer,
 )
-from aigc_desktop.engine.pictures import CHUNK, CreateConfig, ResizedSource, load_trained
-from aigc_desktop.engine.step import Step
-from aigc_desktop.engine.tokens_setup import FAMILY_NAME, ImageTokensConfig, plan
-from aigc_desktop.engine.training import Trainee, begin, fit
+from aigc_desktop.engine.pictures.tokens_setup import FAMILY_NAME, ImageTokensConfig, plan
+from aigc_desktop.engine.training.data import Sampler, open_dataset
+from aigc_desktop.engine.training.loop import Trainee, begin, fit
+from aigc_desktop.engine.training.optim import adamw
+from aigc_desktop.engine.training.step import Step
 
 PREVIEW_PAIRS = 16
 

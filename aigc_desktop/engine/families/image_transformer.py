@@ -22,31 +22,31 @@ from aigc_desktop.core.events import Event, EventStream, Note, Progress, Sample
 from aigc_desktop.core.family import Family, Task
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.run import Run
-from aigc_desktop.engine import token_transformer_tasks as tasks
-from aigc_desktop.engine.caption_words import CaptionWords, caption_notes, captions_of, words_of
-from aigc_desktop.engine.checkpoint import read_card
-from aigc_desktop.engine.data import Indices, Sampler, on_device, open_dataset
-from aigc_desktop.engine.feature_maps import eyes_of
 from aigc_desktop.engine.nn.caption_encoder import NO_WORD
 from aigc_desktop.engine.nn.diffaugment import moved
 from aigc_desktop.engine.nn.language_model import NO_TARGET
 from aigc_desktop.engine.nn.picture_tokenizer import PictureTokenizer
 from aigc_desktop.engine.nn.token_drawing import Drawing, hide, mask_shares
 from aigc_desktop.engine.nn.token_transformer import TokenTransformer
-from aigc_desktop.engine.optim import adamw
-from aigc_desktop.engine.picture_tokens import (
+from aigc_desktop.engine.pictures import transformer_tasks as tasks
+from aigc_desktop.engine.pictures.caption_words import CaptionWords, caption_notes, captions_of, words_of
+from aigc_desktop.engine.pictures.common import ResizedSource, class_names, painted, seeded
+from aigc_desktop.engine.pictures.feature_maps import eyes_of
+from aigc_desktop.engine.pictures.tokens_learning import (
     check_tokens,
     chosen_tokenizer,
     copies_beside,
     learn_tokens,
     write_tokenizer,
 )
-from aigc_desktop.engine.pictures import ResizedSource, class_names, painted, seeded
-from aigc_desktop.engine.step import Step
-from aigc_desktop.engine.token_transformer_model import Model, Wish
-from aigc_desktop.engine.token_transformer_setup import ImageTransformerConfig, plan
-from aigc_desktop.engine.training import begin, fit
-from aigc_desktop.engine.two_parts import TwoPartTrainee
+from aigc_desktop.engine.pictures.transformer_model import Model, Wish
+from aigc_desktop.engine.pictures.transformer_setup import ImageTransformerConfig, plan
+from aigc_desktop.engine.training.checkpoint import read_card
+from aigc_desktop.engine.training.data import Indices, Sampler, on_device, open_dataset
+from aigc_desktop.engine.training.loop import begin, fit
+from aigc_desktop.engine.training.optim import adamw
+from aigc_desktop.engine.training.step import Step
+from aigc_desktop.engine.training.two_parts import TwoPartTrainee
 
 PREVIEW_CELLS, PREVIEW_PAIRS = 16, 16
 MOST_VALIDATED, VALIDATED_AT_ONCE = 512, 32

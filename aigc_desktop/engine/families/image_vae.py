@@ -25,15 +25,9 @@ from aigc_desktop.core.family import Family, Task
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.engine.checkpoint import read_card, read_model
-from aigc_desktop.engine.data import Sampler, open_dataset
 from aigc_desktop.engine.device import choose_device
-from aigc_desktop.engine.feature_maps import eyes_of
-from aigc_desktop.engine.latent import LatentModel
-from aigc_desktop.engine.making import MakeConfig, stream_samples
 from aigc_desktop.engine.nn.variational import between, draw
-from aigc_desktop.engine.optim import adamw
-from aigc_desktop.engine.pictures import (
+from aigc_desktop.engine.pictures.common import (
     CHUNK,
     CreateConfig,
     Pictures,
@@ -45,11 +39,17 @@ from aigc_desktop.engine.pictures import (
     one_by_one,
     seeded,
 )
-from aigc_desktop.engine.step import Step
-from aigc_desktop.engine.training import Trainee, begin, fit
-from aigc_desktop.engine.vae_learning import BATCH, check_codes, learn_codes
-from aigc_desktop.engine.vae_model import VaeModel, first_of_each_class, load_model, model_of, new_modules
-from aigc_desktop.engine.vae_setup import ImageVaeConfig, plan, widths_of
+from aigc_desktop.engine.pictures.feature_maps import eyes_of
+from aigc_desktop.engine.pictures.latent import LatentModel
+from aigc_desktop.engine.pictures.making import MakeConfig, stream_samples
+from aigc_desktop.engine.pictures.vae_learning import BATCH, check_codes, learn_codes
+from aigc_desktop.engine.pictures.vae_model import VaeModel, first_of_each_class, load_model, model_of, new_modules
+from aigc_desktop.engine.pictures.vae_setup import ImageVaeConfig, plan, widths_of
+from aigc_desktop.engine.training.checkpoint import read_card, read_model
+from aigc_desktop.engine.training.data import Sampler, open_dataset
+from aigc_desktop.engine.training.loop import Trainee, begin, fit
+from aigc_desktop.engine.training.optim import adamw
+from aigc_desktop.engine.training.step import Step
 
 PREVIEW_CELLS, PREVIEW_PAIRS = 32, 16
 MOST_CODES = 4000  # training pictures that the density is fitted to

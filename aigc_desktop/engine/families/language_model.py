@@ -15,10 +15,10 @@ from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.device import choose_device, set_up
-from aigc_desktop.engine.language_writing import BLOCK, WritingConfig, write_texts
 from aigc_desktop.engine.pretrained.kept import Kept, keep, take
 from aigc_desktop.engine.pretrained.load import LanguageModel, load_language_model
 from aigc_desktop.engine.pretrained.numbers import Numbers, choose_numbers
+from aigc_desktop.engine.text.language_writing import BLOCK, WritingConfig, write_texts
 from aigc_desktop.engine.tuning.compare import CompareConfig, compare
 from aigc_desktop.engine.tuning.loading import load_adapter, load_tuned
 from aigc_desktop.engine.tuning.merge import MergeConfig, merge

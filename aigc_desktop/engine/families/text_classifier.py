@@ -12,11 +12,10 @@ from aigc_desktop.core.family import Family, Task
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.engine.adapting import AdapterTrainee, Lessons, load_base
-from aigc_desktop.engine.classifying import ClassAim, label_classes, predict, report_of, sorted_texts
-from aigc_desktop.engine.data import open_dataset
-from aigc_desktop.engine.encoder_setup import AdapterConfig, adapter_planner
-from aigc_desktop.engine.labelling import (
+from aigc_desktop.engine.labels.adapting import AdapterTrainee, Lessons, load_base
+from aigc_desktop.engine.labels.classifying import ClassAim, label_classes, predict, report_of, sorted_texts
+from aigc_desktop.engine.labels.encoder_setup import AdapterConfig, adapter_planner
+from aigc_desktop.engine.labels.labelling import (
     LabelConfig,
     LabelDataConfig,
     MeasureConfig,
@@ -28,8 +27,9 @@ from aigc_desktop.engine.labelling import (
     nothing_to_measure,
     strangers,
 )
-from aigc_desktop.engine.pieces import whole_pieces
-from aigc_desktop.engine.training import begin, fit
+from aigc_desktop.engine.labels.pieces import whole_pieces
+from aigc_desktop.engine.training.data import open_dataset
+from aigc_desktop.engine.training.loop import begin, fit
 
 
 class ClassifierConfig(AdapterConfig):

@@ -22,21 +22,21 @@ from aigc_desktop.core.events import Event, EventStream, Progress, Text
 from aigc_desktop.core.family import Family, Task
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.run import Run
-from aigc_desktop.engine import text_gan_tasks as tasks
-from aigc_desktop.engine.data import Sampler, open_dataset
 from aigc_desktop.engine.nn.adversarial import binary_loss, frozen, gradient_penalty, pairing_loss
 from aigc_desktop.engine.nn.gumbel import ramp, straight_through
 from aigc_desktop.engine.nn.language_model import LanguageModel
-from aigc_desktop.engine.optim import adamw, muon_and_adamw
-from aigc_desktop.engine.schedule import lr_factor
-from aigc_desktop.engine.sentence_setup import SentenceData, prepare_sentences
-from aigc_desktop.engine.sentences import Rows
-from aigc_desktop.engine.step import Step
-from aigc_desktop.engine.text_gan_model import Loaded, draw_rows
-from aigc_desktop.engine.text_gan_setup import TextGanConfig, make_critic, plan
-from aigc_desktop.engine.text_gan_watch import Collapse, Judge, Quality, accuracy, evenly, right_share
-from aigc_desktop.engine.training import Trainee, begin, fit
-from aigc_desktop.engine.writing import decoded
+from aigc_desktop.engine.text import gan_tasks as tasks
+from aigc_desktop.engine.text.gan_model import Loaded, draw_rows
+from aigc_desktop.engine.text.gan_setup import TextGanConfig, make_critic, plan
+from aigc_desktop.engine.text.gan_watch import Collapse, Judge, Quality, accuracy, evenly, right_share
+from aigc_desktop.engine.text.sentence_setup import SentenceData, prepare_sentences
+from aigc_desktop.engine.text.sentences import Rows
+from aigc_desktop.engine.text.writing import decoded
+from aigc_desktop.engine.training.data import Sampler, open_dataset
+from aigc_desktop.engine.training.loop import Trainee, begin, fit
+from aigc_desktop.engine.training.optim import adamw, muon_and_adamw
+from aigc_desktop.engine.training.schedule import lr_factor
+from aigc_desktop.engine.training.step import Step
 
 ADAM_SHARE = 0.25  # AdamW's learning rate as a share of Muon's
 CRITIC_FIRST = 0.1  # share of the game in which the generator does not listen to the critic yet

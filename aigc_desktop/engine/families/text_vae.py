@@ -21,22 +21,22 @@ from aigc_desktop.core.events import Event, EventStream, Progress, Text
 from aigc_desktop.core.family import Family, Task
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.run import Run
-from aigc_desktop.engine import text_vae_tasks as tasks
-from aigc_desktop.engine.data import Sampler, open_dataset
-from aigc_desktop.engine.likelihood import ids_of
 from aigc_desktop.engine.nn.density import LatentDensity
+from aigc_desktop.engine.nn.next_token import Sampling
 from aigc_desktop.engine.nn.sentence_decoder import words_kept
 from aigc_desktop.engine.nn.text_vae import ClassMeans, TextVae
 from aigc_desktop.engine.nn.variational import draw, kl_per_dimension
-from aigc_desktop.engine.optim import muon_and_adamw
-from aigc_desktop.engine.sampling import Sampling
-from aigc_desktop.engine.sentence_setup import SentenceData, prepare_sentences
-from aigc_desktop.engine.sentences import Rows, joined, piece_rows
-from aigc_desktop.engine.step import Step
-from aigc_desktop.engine.text_vae_model import Model, copies_of, load_folder
-from aigc_desktop.engine.text_vae_setup import TextVaeConfig, plan
-from aigc_desktop.engine.training import Trainee, begin, fit
-from aigc_desktop.engine.writing import decoded
+from aigc_desktop.engine.text import vae_tasks as tasks
+from aigc_desktop.engine.text.likelihood import ids_of
+from aigc_desktop.engine.text.sentence_setup import SentenceData, prepare_sentences
+from aigc_desktop.engine.text.sentences import Rows, joined, piece_rows
+from aigc_desktop.engine.text.vae_model import Model, copies_of, load_folder
+from aigc_desktop.engine.text.vae_setup import TextVaeConfig, plan
+from aigc_desktop.engine.text.writing import decoded
+from aigc_desktop.engine.training.data import Sampler, open_dataset
+from aigc_desktop.engine.training.loop import Trainee, begin, fit
+from aigc_desktop.engine.training.optim import muon_and_adamw
+from aigc_desktop.engine.training.step import Step
 
 ADAM_SHARE = 0.25  # AdamW's learning rate as a share of Muon's
 PREVIEW_TEXTS, PREVIEW_PAIRS = 6, 4

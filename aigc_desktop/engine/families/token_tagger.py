@@ -12,10 +12,9 @@ from aigc_desktop.core.family import Family, Task
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.engine.adapting import AdapterTrainee, Lessons, load_base
-from aigc_desktop.engine.data import open_dataset
-from aigc_desktop.engine.encoder_setup import AdapterConfig, adapter_planner
-from aigc_desktop.engine.labelling import (
+from aigc_desktop.engine.labels.adapting import AdapterTrainee, Lessons, load_base
+from aigc_desktop.engine.labels.encoder_setup import AdapterConfig, adapter_planner
+from aigc_desktop.engine.labels.labelling import (
     LabelConfig,
     LabelDataConfig,
     MeasureConfig,
@@ -26,7 +25,7 @@ from aigc_desktop.engine.labelling import (
     measured_dataset,
     nothing_to_measure,
 )
-from aigc_desktop.engine.tagging import (
+from aigc_desktop.engine.labels.tagging import (
     TaggingAim,
     label_names,
     lessons_of,
@@ -34,7 +33,8 @@ from aigc_desktop.engine.tagging import (
     report_of,
     tagged_texts,
 )
-from aigc_desktop.engine.training import begin, fit
+from aigc_desktop.engine.training.data import open_dataset
+from aigc_desktop.engine.training.loop import begin, fit
 
 
 class TaggerConfig(AdapterConfig):

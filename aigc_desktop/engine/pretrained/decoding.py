@@ -17,8 +17,8 @@ from torch import Tensor
 
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.i18n import _
+from aigc_desktop.engine.nn.next_token import Sampling, Written
 from aigc_desktop.engine.pretrained.llama import KeyValues, Llama
-from aigc_desktop.engine.sampling import Sampling, Written
 
 _CANDIDATES = 512
 _READ_AT_ONCE, _READ_AT_ONCE_GPU = 512, 8192  # tokens of prompts between two chances to stop

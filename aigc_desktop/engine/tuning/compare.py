@@ -16,19 +16,19 @@ from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.records import read_table
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.engine.checkpoint import Card, read_card
 from aigc_desktop.engine.device import choose_device, set_up
-from aigc_desktop.engine.language_writing import room_after
 from aigc_desktop.engine.nn.linear_loss import linear_cross_entropy
+from aigc_desktop.engine.nn.next_token import Sampling
 from aigc_desktop.engine.pretrained.decoding import Ask, Rules, decode
 from aigc_desktop.engine.pretrained.load import LanguageModel, load_language_model
 from aigc_desktop.engine.pretrained.numbers import Numbers
-from aigc_desktop.engine.sampling import Sampling
+from aigc_desktop.engine.text.language_writing import room_after
+from aigc_desktop.engine.text.writing import WriteConfig
+from aigc_desktop.engine.training.checkpoint import Card, read_card
 from aigc_desktop.engine.tuning.lessons import Form, Lessons, beginnings_of, open_lessons, requests_of
 from aigc_desktop.engine.tuning.loading import base_of_run, form_of, load_tuned
 from aigc_desktop.engine.tuning.trainee import MOST_VALIDATED
 from aigc_desktop.engine.tuning.windows import Windows, sight
-from aigc_desktop.engine.writing import WriteConfig
 
 COMPARISON = "comparison.json"
 MOST_PROMPTS = 64

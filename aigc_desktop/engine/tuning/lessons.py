@@ -27,9 +27,9 @@ from aigc_desktop.core.files import atomic_folder, damaged_file, write_json
 from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.core.records import read_table
 from aigc_desktop.core.run import Run
-from aigc_desktop.engine.data import Indices
 from aigc_desktop.engine.pretrained.load import LanguageModel
-from aigc_desktop.engine.text_data import TAIL
+from aigc_desktop.engine.text.tokens import TAIL
+from aigc_desktop.engine.training.data import Indices
 
 LEAST = 16  # tokens that must be learned, and must be held out
 _LEAST_ANSWER = 4  # tokens of room after a request

@@ -15,7 +15,6 @@ from aigc_desktop.core.model import Model, ModelInfo, weights_hash
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.model_files import FoundModel, find_model
-from aigc_desktop.engine.checkpoint import Card, read_card, verify
 from aigc_desktop.engine.nn.lora import add_lora, load_lora, merge_lora, read_adapter
 from aigc_desktop.engine.pretrained.adapters import base_of, matching, no_base, pairs_of
 from aigc_desktop.engine.pretrained.llama import Llama
@@ -27,6 +26,7 @@ from aigc_desktop.engine.pretrained.load import (
     open_language_model,
 )
 from aigc_desktop.engine.pretrained.numbers import Numbers
+from aigc_desktop.engine.training.checkpoint import Card, read_card, verify
 from aigc_desktop.engine.tuning.lessons import Form
 
 

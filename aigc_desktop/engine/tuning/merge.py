@@ -17,9 +17,9 @@ from aigc_desktop.core.model import Model
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.model_files import FoundModel, find_model
-from aigc_desktop.engine.checkpoint import read_card, verify
-from aigc_desktop.engine.model_import import ImportModelConfig, finish_import, import_model
+from aigc_desktop.engine.pretrained.importing import ImportModelConfig, finish_import, import_model
 from aigc_desktop.engine.pretrained.load import load_language_model
+from aigc_desktop.engine.training.checkpoint import read_card, verify
 from aigc_desktop.engine.tuning.loading import adapter_of, base_of_adapter, base_of_run
 from aigc_desktop.engine.weights import write_tensors
 

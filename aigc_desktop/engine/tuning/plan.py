@@ -20,9 +20,9 @@ from aigc_desktop.data.model_files import FoundModel, find_model
 from aigc_desktop.engine.device import autocast, choose_device, choose_precision, set_threads
 from aigc_desktop.engine.nn.four_bit import pack_linears
 from aigc_desktop.engine.nn.lora import add_lora
-from aigc_desktop.engine.planning import Draft, choose_preset, too_large
 from aigc_desktop.engine.pretrained.llama import Llama, LlamaShape
 from aigc_desktop.engine.pretrained.load import check_language_model, template_of
+from aigc_desktop.engine.training.planning import Draft, choose_preset, too_large
 from aigc_desktop.engine.tuning.lessons import LEAST, need_prompt
 from aigc_desktop.engine.tuning.memory import Need, frozen_of, is_packed, layer_of, parameters_of, what_fits
 from aigc_desktop.engine.tuning.setup import PRESETS, TARGETS, TuneConfig

@@ -12,14 +12,14 @@ from torch import Tensor
 from aigc_desktop.core.family import Likelihood
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.engine.adapting import value_of
-from aigc_desktop.engine.checkpoint import read_card
 from aigc_desktop.engine.device import choose_device, set_up
-from aigc_desktop.engine.likelihood import nats_in_windows
+from aigc_desktop.engine.labels.adapting import value_of
+from aigc_desktop.engine.nn.next_token import Sampling
 from aigc_desktop.engine.pretrained.decoding import Ask, Rules, decode
 from aigc_desktop.engine.pretrained.load import LanguageModel
 from aigc_desktop.engine.pretrained.numbers import Numbers, choose_numbers
-from aigc_desktop.engine.sampling import Sampling
+from aigc_desktop.engine.text.likelihood import nats_in_windows
+from aigc_desktop.engine.training.checkpoint import read_card
 from aigc_desktop.engine.tuning.lessons import open_lessons, requests_of
 from aigc_desktop.engine.tuning.loading import form_of, load_tuned
 

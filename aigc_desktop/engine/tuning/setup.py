@@ -8,8 +8,8 @@ from aigc_desktop.core.config import again, param
 from aigc_desktop.core.family import Preset
 from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_
-from aigc_desktop.engine.lora_setup import LoraConfig
 from aigc_desktop.engine.nn.lora import LoraShape
+from aigc_desktop.engine.training.lora_setup import LoraConfig
 
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 """All linear layers but the output, as PEFT's "all-linear" means it."""

@@ -19,9 +19,9 @@ from aigc_desktop.core.i18n import _
 from aigc_desktop.core.records import read_table
 from aigc_desktop.core.run import Run
 from aigc_desktop.engine.device import free_memory
-from aigc_desktop.engine.guard import Guard
-from aigc_desktop.engine.schedule import lr_factor
-from aigc_desktop.engine.step import Step
+from aigc_desktop.engine.training.guard import Guard
+from aigc_desktop.engine.training.schedule import lr_factor
+from aigc_desktop.engine.training.step import Step
 from aigc_desktop.engine.tuning.setup import TuneConfig
 from aigc_desktop.engine.tuning.trainee import TuneTrainee
 

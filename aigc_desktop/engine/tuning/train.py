@@ -17,12 +17,12 @@ from aigc_desktop.core.records import read_table
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.model_files import FoundModel, find_model
-from aigc_desktop.engine.data import open_dataset
 from aigc_desktop.engine.device import choose_precision
 from aigc_desktop.engine.nn.four_bit import need_four_bits, put_packed
 from aigc_desktop.engine.pretrained.llama import Llama
 from aigc_desktop.engine.pretrained.load import Place, check_language_model, load_language_model, need_bytes
-from aigc_desktop.engine.training import begin, fit
+from aigc_desktop.engine.training.data import open_dataset
+from aigc_desktop.engine.training.loop import begin, fit
 from aigc_desktop.engine.tuning.lessons import Form, make_lessons, requests_of
 from aigc_desktop.engine.tuning.memory import Need, frozen_of, is_packed, unpacked_of, usable
 from aigc_desktop.engine.tuning.setup import TuneConfig

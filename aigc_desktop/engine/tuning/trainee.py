@@ -20,14 +20,14 @@ from aigc_desktop.data.model_files import FoundModel
 from aigc_desktop.engine import device as devices
 from aigc_desktop.engine.nn.linear_loss import linear_cross_entropy
 from aigc_desktop.engine.nn.lora import add_lora, save_adapter
-from aigc_desktop.engine.optim import adamw
+from aigc_desktop.engine.nn.next_token import Sampling
 from aigc_desktop.engine.pretrained.decoding import Ask, Rules, decode
 from aigc_desktop.engine.pretrained.llama import Llama
 from aigc_desktop.engine.pretrained.load import LanguageModel
-from aigc_desktop.engine.sampling import Sampling
-from aigc_desktop.engine.step import Step
-from aigc_desktop.engine.text_packing import Batch
-from aigc_desktop.engine.training import Trainee
+from aigc_desktop.engine.text.packing import Batch
+from aigc_desktop.engine.training.loop import Trainee
+from aigc_desktop.engine.training.optim import adamw
+from aigc_desktop.engine.training.step import Step
 from aigc_desktop.engine.tuning.lessons import Form, Lessons
 from aigc_desktop.engine.tuning.setup import TuneConfig
 from aigc_desktop.engine.tuning.windows import Windows, sight

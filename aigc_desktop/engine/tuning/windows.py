@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aigc_desktop.engine.data import Indices
 from aigc_desktop.engine.nn.language_model import NO_TARGET
-from aigc_desktop.engine.text_items import best_fit
-from aigc_desktop.engine.text_packing import Batch
+from aigc_desktop.engine.text.items import best_fit
+from aigc_desktop.engine.text.packing import Batch
+from aigc_desktop.engine.training.data import Indices
 from aigc_desktop.engine.tuning.lessons import Lessons
 
 _EVEN = 64  # tokens; ever new lengths would tear the memory of a processor into pieces

@@ -12,11 +12,11 @@ from aigc_desktop.core.events import Sample
 from aigc_desktop.core.job import run_job
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.pipeline_lines import LINES
-from aigc_desktop.engine.adapting import value_of
 from aigc_desktop.engine.diffusion.loading import load_diffusion
 from aigc_desktop.engine.diffusion.memory import Placement
 from aigc_desktop.engine.diffusion.tiny import add_tiny_diffusion
 from aigc_desktop.engine.families.diffusion import FAMILY
+from aigc_desktop.engine.labels.adapting import value_of
 
 NAMES = [line.name for line in LINES if line.learns]
 """Lines that can do everything."""

@@ -10,7 +10,6 @@ from aigc_desktop.core.config import check
 from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.events import Failed, Finished, Metric, Note, Sample
 from aigc_desktop.core.job import run_job
-from aigc_desktop.engine.adapting import value_of
 from aigc_desktop.engine.device import describe_machine
 from aigc_desktop.engine.diffusion import memory
 from aigc_desktop.engine.diffusion import trainee as trainees
@@ -20,6 +19,7 @@ from aigc_desktop.engine.diffusion.material import captions_of
 from aigc_desktop.engine.diffusion.tiny import add_tiny_diffusion
 from aigc_desktop.engine.diffusion.train_setup import LoraTrainConfig
 from aigc_desktop.engine.families.diffusion import FAMILY
+from aigc_desktop.engine.labels.adapting import value_of
 from tests.engine.diffusion.conftest import NAMES, loaded, made, use
 from tests.engine.diffusion.test_import import bring
 from tests.engine.toy import image_dataset, write_dataset

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aigc_desktop.engine import pictures
+from aigc_desktop.engine.pictures import common as pictures
 
 
 @pytest.fixture(autouse=True, scope="package")

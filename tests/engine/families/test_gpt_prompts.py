@@ -18,8 +18,8 @@ from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.jobs import import_dataset
 from aigc_desktop.data.scan import ScanConfig
-from aigc_desktop.engine.checkpoint import read_model
 from aigc_desktop.engine.families.gpt import FAMILY, GenerateConfig, GPTConfig, InfillConfig, generate, infill, train
+from aigc_desktop.engine.training.checkpoint import read_model
 
 SMALL = {
     "layers": 2, "width": 32, "heads": 2, "context": 48, "batch_size": 8, "threads": 1, "device": "cpu",
@@ -208,7 +208,7 @@ def test_gaps_without_attributes_and_one_single_text(tmp_path):
 
 
 def test_the_plan_names_what_will_be_learned(tmp_path):
-    from tests.engine.test_gpt import LAPTOP
+    from tests.engine.families.test_gpt import LAPTOP
 
     workspace = Workspace.open(tmp_path / "w")
     dataset = imported(workspace)

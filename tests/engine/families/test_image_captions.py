@@ -16,12 +16,12 @@ from aigc_desktop.core.machine import Machine
 from aigc_desktop.core.run import MANIFEST, Run
 from aigc_desktop.data.jobs import import_dataset
 from aigc_desktop.data.scan import ScanConfig
-from aigc_desktop.engine.caption_words import captions_of
-from aigc_desktop.engine.checkpoint import read_card, read_model, write_manifest
-from aigc_desktop.engine.data import to_model
 from aigc_desktop.engine.families import image_transformer
-from aigc_desktop.engine.token_transformer_model import Wish, load_model
-from aigc_desktop.engine.token_transformer_setup import ImageTransformerConfig, plan
+from aigc_desktop.engine.pictures.caption_words import captions_of
+from aigc_desktop.engine.pictures.transformer_model import Wish, load_model
+from aigc_desktop.engine.pictures.transformer_setup import ImageTransformerConfig, plan
+from aigc_desktop.engine.training.checkpoint import read_card, read_model, write_manifest
+from aigc_desktop.engine.training.data import to_model
 from tests.engine.families.shapes import started
 
 WRITER = {

@@ -11,17 +11,17 @@ from aigc_desktop.core.events import Metric, Note, Progress, Sample
 from aigc_desktop.core.fields import ConfigError
 from aigc_desktop.core.machine import Machine
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.engine.checkpoint import read_model
-from aigc_desktop.engine.data import to_pictures
 from aigc_desktop.engine.families import image_flow
-from aigc_desktop.engine.flow_model import load_model
-from aigc_desktop.engine.flow_setup import STARTER, WARM, ImageFlowConfig, plan
-from aigc_desktop.engine.flow_tasks import FlowConfig
 from aigc_desktop.engine.nn.flow import REPEATS, between, draw_times, noised_back, walk, walk_around
 from aigc_desktop.engine.nn.hinted import hinted_augment
 from aigc_desktop.engine.nn.unet import Unet, UnetShape
-from aigc_desktop.engine.pictures import open_mask, open_picture
-from aigc_desktop.engine.warm_start import Origin, starter
+from aigc_desktop.engine.pictures.common import open_mask, open_picture
+from aigc_desktop.engine.pictures.flow_model import load_model
+from aigc_desktop.engine.pictures.flow_setup import STARTER, WARM, ImageFlowConfig, plan
+from aigc_desktop.engine.pictures.flow_tasks import FlowConfig
+from aigc_desktop.engine.pictures.warm_start import Origin, starter
+from aigc_desktop.engine.training.checkpoint import read_model
+from aigc_desktop.engine.training.data import to_pictures
 from tests.engine.families.shapes import shapes
 
 TINY = {

@@ -12,12 +12,13 @@ from aigc_desktop.core.machine import Machine
 from aigc_desktop.core.report import report_of
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.engine import evaluation, flow_setup, gan_setup, vae_setup, warm_start
-from aigc_desktop.engine.checkpoint import read_card, read_model, read_state
-from aigc_desktop.engine.data import to_model
+from aigc_desktop.engine.evaluating import evaluation
 from aigc_desktop.engine.families import image_gan, image_vae
-from aigc_desktop.engine.gan_setup import ImageGanConfig, plan
 from aigc_desktop.engine.nn.tiling import seam_ratio
+from aigc_desktop.engine.pictures import flow_setup, gan_setup, vae_setup, warm_start
+from aigc_desktop.engine.pictures.gan_setup import ImageGanConfig, plan
+from aigc_desktop.engine.training.checkpoint import read_card, read_model, read_state
+from aigc_desktop.engine.training.data import to_model
 from aigc_desktop.engine.weights import write_tensors
 from tests.engine.families.shapes import shapes
 from tests.engine.toy import image_dataset
@@ -143,8 +144,8 @@ def test_adaptive_augmentation_is_reported_and_goes_on_where_it_was(workspace):
 
 def test_small_pieces_of_a_batch_give_about_the_same_gradient(workspace):
     dataset = shapes(workspace)
-    from aigc_desktop.engine.guard import Guard
-    from aigc_desktop.engine.step import Step
+    from aigc_desktop.engine.training.guard import Guard
+    from aigc_desktop.engine.training.step import Step
 
     config = ImageGanConfig(**{**TINY, "dataset": dataset.id, "augmentation": 0.0, "latent": 2})
     losses = []

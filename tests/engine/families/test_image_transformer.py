@@ -11,15 +11,15 @@ from aigc_desktop.core.events import Metric, Sample
 from aigc_desktop.core.fields import ConfigError
 from aigc_desktop.core.machine import Machine
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.engine.checkpoint import read_model
-from aigc_desktop.engine.data import to_pictures
 from aigc_desktop.engine.families import image_tokens, image_transformer
 from aigc_desktop.engine.nn.picture_tokenizer import PictureTokenizer
 from aigc_desktop.engine.nn.token_transformer import TokenTransformer
-from aigc_desktop.engine.pictures import open_picture
-from aigc_desktop.engine.token_transformer_setup import ImageTransformerConfig, plan
-from aigc_desktop.engine.tokens_setup import ImageTokensConfig
-from aigc_desktop.engine.tokens_setup import plan as plan_tokens
+from aigc_desktop.engine.pictures.common import open_picture
+from aigc_desktop.engine.pictures.tokens_setup import ImageTokensConfig
+from aigc_desktop.engine.pictures.transformer_setup import ImageTransformerConfig, plan
+from aigc_desktop.engine.pictures.tokens_setup import plan as plan_tokens
+from aigc_desktop.engine.training.checkpoint import read_model
+from aigc_desktop.engine.training.data import to_pictures
 from tests.engine.families.shapes import shapes, started
 
 TINY = {

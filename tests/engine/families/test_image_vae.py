@@ -9,16 +9,16 @@ from aigc_desktop.core.events import Metric, Sample
 from aigc_desktop.core.files import read_json, write_json
 from aigc_desktop.core.machine import Machine
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.engine import vae_setup
-from aigc_desktop.engine.checkpoint import MANIFEST, read_card, read_model, write_manifest
-from aigc_desktop.engine.data import to_model
 from aigc_desktop.engine.families import image_vae
-from aigc_desktop.engine.feature_maps import FeatureMaps, feature_distance
-from aigc_desktop.engine.latent import decoded, with_class
 from aigc_desktop.engine.metrics.features import feature_network
 from aigc_desktop.engine.nn.density import LatentDensity
-from aigc_desktop.engine.vae_model import first_of_each_class, load_model
-from aigc_desktop.engine.vae_setup import ImageVaeConfig, plan
+from aigc_desktop.engine.pictures import vae_setup
+from aigc_desktop.engine.pictures.feature_maps import FeatureMaps, feature_distance
+from aigc_desktop.engine.pictures.latent import decoded, with_class
+from aigc_desktop.engine.pictures.vae_model import first_of_each_class, load_model
+from aigc_desktop.engine.pictures.vae_setup import ImageVaeConfig, plan
+from aigc_desktop.engine.training.checkpoint import MANIFEST, read_card, read_model, write_manifest
+from aigc_desktop.engine.training.data import to_model
 from tests.engine.families.shapes import shapes
 from tests.engine.toy import image_dataset
 

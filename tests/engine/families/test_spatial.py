@@ -13,15 +13,15 @@ from aigc_desktop.core.events import Metric, Progress, Sample
 from aigc_desktop.core.fields import ConfigError
 from aigc_desktop.core.machine import Machine
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.engine import flow_setup
-from aigc_desktop.engine.checkpoint import read_model
 from aigc_desktop.engine.families import image_flow, image_vae
-from aigc_desktop.engine.flow_model import load_model
-from aigc_desktop.engine.flow_setup import GRID, ImageFlowConfig, plan
-from aigc_desktop.engine.latent import decoded
 from aigc_desktop.engine.nn.spatial import SpatialDecoder, SpatialEncoder
-from aigc_desktop.engine.pictures import shares_of
-from aigc_desktop.engine.vae_setup import ImageVaeConfig
+from aigc_desktop.engine.pictures import flow_setup
+from aigc_desktop.engine.pictures.common import shares_of
+from aigc_desktop.engine.pictures.flow_model import load_model
+from aigc_desktop.engine.pictures.flow_setup import GRID, ImageFlowConfig, plan
+from aigc_desktop.engine.pictures.latent import decoded
+from aigc_desktop.engine.pictures.vae_setup import ImageVaeConfig
+from aigc_desktop.engine.training.checkpoint import read_model
 from tests.engine.families.shapes import shapes, started
 
 COMMON = {

@@ -13,10 +13,10 @@ from aigc_desktop.core.job import run_job
 from aigc_desktop.core.machine import Machine
 from aigc_desktop.core.report import report_of
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.engine.checkpoint import read_card
 from aigc_desktop.engine.families import text_classifier
-from aigc_desktop.engine.labelling import LabelConfig, MeasureConfig
+from aigc_desktop.engine.labels.labelling import LabelConfig, MeasureConfig
 from aigc_desktop.engine.pretrained.tiny_encoder import add_tiny_encoder
+from aigc_desktop.engine.training.checkpoint import read_card
 from tests.engine.toy import has_fitting_interval, marked_dataset, text_dataset
 
 MACHINE = Machine(cores=4, memory=16 * 2**30, processor="x")

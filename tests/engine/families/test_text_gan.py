@@ -13,18 +13,18 @@ from aigc_desktop.core.fields import ConfigError
 from aigc_desktop.core.job import run_job
 from aigc_desktop.core.report import report_of
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.engine import text_gan_watch
-from aigc_desktop.engine.checkpoint import read_model
 from aigc_desktop.engine.device import describe_machine
-from aigc_desktop.engine.evaluation import EvaluateConfig, evaluate
+from aigc_desktop.engine.evaluating.evaluation import EvaluateConfig, evaluate
 from aigc_desktop.engine.families import text_gan
 from aigc_desktop.engine.nn.gumbel import gumbel_given, ramp, straight_through
 from aigc_desktop.engine.nn.language_model import LanguageModel, Shape
 from aigc_desktop.engine.nn.text_critic import MultiCritic, TransformerCritic, normalised
-from aigc_desktop.engine.sentences import rows_of_texts
-from aigc_desktop.engine.text_gan_model import draw_rows
-from aigc_desktop.engine.text_gan_setup import PRESETS
-from aigc_desktop.engine.text_gan_watch import Collapse, Quality, features, right_share
+from aigc_desktop.engine.text import gan_watch as text_gan_watch
+from aigc_desktop.engine.text.gan_model import draw_rows
+from aigc_desktop.engine.text.gan_setup import PRESETS
+from aigc_desktop.engine.text.gan_watch import Collapse, Quality, features, right_share
+from aigc_desktop.engine.text.sentences import rows_of_texts
+from aigc_desktop.engine.training.checkpoint import read_model
 from tests.engine.toy import text_dataset
 
 CPU = torch.device("cpu")

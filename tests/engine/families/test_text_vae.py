@@ -13,8 +13,8 @@ from aigc_desktop.engine.families import text_vae
 from aigc_desktop.engine.nn.language_model import Shape
 from aigc_desktop.engine.nn.sentence_decoder import words_kept
 from aigc_desktop.engine.nn.text_vae import ClassMeans, TextVae
-from aigc_desktop.engine.sentences import rows_of_texts
-from aigc_desktop.engine.text_vae_model import load_folder
+from aigc_desktop.engine.text.sentences import rows_of_texts
+from aigc_desktop.engine.text.vae_model import load_folder
 from tests.engine.toy import text_dataset
 
 CPU = torch.device("cpu")

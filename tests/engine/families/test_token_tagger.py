@@ -15,15 +15,15 @@ from aigc_desktop.core.machine import Machine
 from aigc_desktop.core.report import report_of
 from aigc_desktop.core.words import words_of
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.engine.adapted import load_adapted
-from aigc_desktop.engine.adapting import value_of
 from aigc_desktop.engine.families import token_tagger
-from aigc_desktop.engine.labelling import LabelConfig, MeasureConfig
+from aigc_desktop.engine.labels.adapted import load_adapted
+from aigc_desktop.engine.labels.adapting import value_of
+from aigc_desktop.engine.labels.labelling import LabelConfig, MeasureConfig
+from aigc_desktop.engine.labels.pieces import collate, word_pieces
+from aigc_desktop.engine.labels.tagging import find_names, tagged_texts
 from aigc_desktop.engine.nn.lora import merge_lora, read_adapter
-from aigc_desktop.engine.pieces import collate, word_pieces
 from aigc_desktop.engine.pretrained.encoder import encoder_folder, load_encoder
 from aigc_desktop.engine.pretrained.tiny_encoder import add_tiny_encoder
-from aigc_desktop.engine.tagging import find_names, tagged_texts
 from tests.engine.toy import has_fitting_interval, marked_dataset, text_dataset
 
 MACHINE = Machine(cores=4, memory=16 * 2**30, processor="x")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from aigc_desktop.engine.adapting import value_of
+from aigc_desktop.engine.labels.adapting import value_of
 from aigc_desktop.engine.metrics.frontier import frontier_area, frontier_score, k_means
 
 RNG = np.random.default_rng(0)

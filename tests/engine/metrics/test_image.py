@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aigc_desktop.core.errors import UserError
-from aigc_desktop.engine.adapting import value_of
+from aigc_desktop.engine.labels.adapting import value_of
 from aigc_desktop.engine.metrics import distances, image
 from aigc_desktop.engine.metrics.distances import nearest_neighbours
 from aigc_desktop.engine.metrics.image import (

@@ -7,7 +7,7 @@ import torch
 
 from aigc_desktop.engine.nn.token_drawing import Drawing, draw_masked, draw_raster, draw_tokens
 from aigc_desktop.engine.nn.token_transformer import TokenTransformer, TransformerShape
-from aigc_desktop.engine.pictures import seeded
+from aigc_desktop.engine.pictures.common import seeded
 
 ANYTHING = 3
 WORDS = torch.tensor([[4, 2, 0, 0, 0, 0], [1, 5, 6, 7, 2, 9], [0] * 6, [0, 3, 0, 8, 0, 0]], dtype=torch.int16)

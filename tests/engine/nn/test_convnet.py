@@ -3,7 +3,7 @@ import torch
 
 from aigc_desktop.engine.nn.convnet import Discriminator, Generator, PictureFormat, stages_of
 from aigc_desktop.engine.nn.resnet import PictureDecoder, PictureEncoder
-from aigc_desktop.engine.picture_plan import cost_of
+from aigc_desktop.engine.pictures.plan import cost_of
 
 
 @pytest.mark.parametrize(("resolution", "widths"), [(32, (8, 8, 8)), (64, (8,) * 4), (128, (8,) * 5), (256, (8,) * 6)])

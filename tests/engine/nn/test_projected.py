@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from aigc_desktop.engine.metrics.features import EfficientNetLite0
-from aigc_desktop.engine.nn.projected import FixedConv2d, ProjectedCritic, feature_maps, input_size
-from aigc_desktop.engine.picture_plan import cost_of
+from aigc_desktop.engine.pictures.plan import cost_of
+from aigc_desktop.engine.pictures.projected import FixedConv2d, ProjectedCritic, feature_maps, input_size
 
 
 def test_maps_of_four_scales_let_gradients_pass():

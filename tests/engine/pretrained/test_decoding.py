@@ -3,10 +3,10 @@
 import pytest
 import torch
 
+from aigc_desktop.engine.nn.next_token import Sampling, filter_logits
 from aigc_desktop.engine.pretrained.decoding import Ask, Rules, alike, decode, draw_tokens
 from aigc_desktop.engine.pretrained.llama import Llama, shape_of
 from aigc_desktop.engine.pretrained.tiny import CONFIG
-from aigc_desktop.engine.sampling import Sampling, filter_logits
 
 GREEDY = Sampling(temperature=0)
 NO_END = Rules(GREEDY, frozenset())

@@ -11,12 +11,12 @@ from aigc_desktop.core.events import Failed, Note, Text
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.host import execute
+from aigc_desktop.engine.nn.next_token import Sampling
 from aigc_desktop.engine.pretrained import demands as module
 from aigc_desktop.engine.pretrained.decoding import Ask, Rules, decode
 from aigc_desktop.engine.pretrained.demands import Demands, Guides, grammar, measured, meets
 from aigc_desktop.engine.pretrained.load import load_language_model
 from aigc_desktop.engine.pretrained.tiny import write_tiny_model
-from aigc_desktop.engine.sampling import Sampling
 
 SCHEMA = {
     "type": "object", "additionalProperties": False, "required": ["name", "price"],

@@ -10,11 +10,11 @@ from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.families import language_model
 from aigc_desktop.engine.host import execute
+from aigc_desktop.engine.nn.next_token import Sampling
 from aigc_desktop.engine.pretrained import kept
 from aigc_desktop.engine.pretrained.decoding import Ask, Rules, decode
 from aigc_desktop.engine.pretrained.llama import KeyValues, Llama, shape_of
 from aigc_desktop.engine.pretrained.tiny import CONFIG, add_tiny_model
-from aigc_desktop.engine.sampling import Sampling
 
 
 @pytest.fixture

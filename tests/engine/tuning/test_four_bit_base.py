@@ -10,8 +10,8 @@ import torch
 from aigc_desktop.core.events import Failed, Finished, Note, Stopped
 from aigc_desktop.core.job import run_job
 from aigc_desktop.core.machine import Machine
-from aigc_desktop.engine.adapting import value_of
 from aigc_desktop.engine.families.language_model import FAMILY
+from aigc_desktop.engine.labels.adapting import value_of
 from aigc_desktop.engine.nn import four_bit
 from aigc_desktop.engine.nn.four_bit import PackedLinear
 from aigc_desktop.engine.nn.lora import CONFIG

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Note
-from aigc_desktop.engine.adapting import value_of
+from aigc_desktop.engine.labels.adapting import value_of
 from aigc_desktop.engine.nn.linear_loss import linear_cross_entropy
 from aigc_desktop.engine.pretrained.load import load_language_model
 from aigc_desktop.engine.tuning.lessons import Form, make_lessons

@@ -12,10 +12,10 @@ from aigc_desktop.core.events import Failed, Finished, Metric, Note, Progress, S
 from aigc_desktop.core.job import run_job
 from aigc_desktop.core.machine import Machine
 from aigc_desktop.core.request import JobRequest
-from aigc_desktop.engine.adapting import value_of
 from aigc_desktop.engine.device import describe_machine
 from aigc_desktop.engine.families.language_model import FAMILY
 from aigc_desktop.engine.host import execute
+from aigc_desktop.engine.labels.adapting import value_of
 from aigc_desktop.engine.nn.lora import CONFIG, WEIGHTS, LoraShape, save_adapter
 from aigc_desktop.engine.pretrained.load import load_language_model
 from aigc_desktop.engine.pretrained.tiny import add_tiny_model, tiny_tokenizer

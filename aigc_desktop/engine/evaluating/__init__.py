@@ -1,0 +1,1 @@
+"""Figures of a trained model against real data, as a report."""

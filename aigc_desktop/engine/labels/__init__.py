@@ -1,0 +1,1 @@
+"""What the families that tell of texts share: names and classes of words and texts."""

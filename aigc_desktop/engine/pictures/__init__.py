@@ -1,0 +1,1 @@
+"""What the families of pictures are made of: settings, plans, trained models, tasks, judging."""

@@ -1,0 +1,1 @@
+"""What the families that write texts are made of: tokens, data, settings, plans, tasks."""

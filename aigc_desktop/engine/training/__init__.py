@@ -1,0 +1,1 @@
+"""The shared training core: settings, loop, optimizers, checkpoints; what every trained family uses."""
