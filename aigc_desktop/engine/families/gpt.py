@@ -23,7 +23,8 @@ from aigc_desktop.engine.nn.next_token import Sampling, write_texts
 from aigc_desktop.engine.text import gpt_tasks as tasks
 from aigc_desktop.engine.text.fields import names_of
 from aigc_desktop.engine.text.gpt_data import GPTData
-from aigc_desktop.engine.text.gpt_setup import GPTConfig, Model, make_model, make_optimizers, plan
+from aigc_desktop.engine.text.gpt_plan import plan
+from aigc_desktop.engine.text.gpt_setup import GPTConfig, Model, make_model, make_optimizers
 from aigc_desktop.engine.text.gpt_teacher import Teacher, find_teacher, plan_with_teacher
 from aigc_desktop.engine.text.tokenizer import END
 from aigc_desktop.engine.text.tokens import prepare_tokens

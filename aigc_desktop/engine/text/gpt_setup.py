@@ -1,4 +1,4 @@
-"""Settings of the language model, its optimizers, and the plan shown before it is trained."""
+"""Settings of the language model, its network and its optimizers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_
 from aigc_desktop.engine.nn.ensemble import Ensemble
 from aigc_desktop.engine.nn.language_model import LanguageModel, Shape
-from aigc_desktop.engine.text.plan import plan_language_model
 from aigc_desktop.engine.text.setup import TextConfig
 from aigc_desktop.engine.training.optim import adamw, muon_and_adamw
 
@@ -95,6 +94,3 @@ def make_optimizers(model: Model, config: GPTConfig) -> dict[str, torch.optim.Op
     return muon_and_adamw(
         model, model.hidden_matrices(), config.lr, config.lr * ADAM_SHARE, config.weight_decay, (0.9, 0.99)
     )
-
-
-plan = plan_language_model(GPTConfig, make_optimizers)

@@ -13,7 +13,7 @@ from aigc_desktop.engine import device
 from aigc_desktop.engine.families.gpt import FAMILY, GenerateConfig, GPTConfig, generate, train
 from aigc_desktop.engine.nn.language_model import Shape
 from aigc_desktop.engine.text import tokens as text_data
-from aigc_desktop.engine.text.plan import PRESETS, automatic_preset
+from aigc_desktop.engine.text.gpt_plan import PRESETS, automatic_preset
 from aigc_desktop.engine.text.small_data import restraint
 from aigc_desktop.engine.text.tokenizer import END
 from aigc_desktop.engine.text.tokens import Windows, choose_tokenizer, open_tokens, prepare_tokens, validation_batches

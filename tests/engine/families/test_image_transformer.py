@@ -16,8 +16,8 @@ from aigc_desktop.engine.nn.picture_tokenizer import PictureTokenizer
 from aigc_desktop.engine.nn.token_transformer import TokenTransformer
 from aigc_desktop.engine.pictures.common import open_picture
 from aigc_desktop.engine.pictures.tokens_setup import ImageTokensConfig
-from aigc_desktop.engine.pictures.transformer_setup import ImageTransformerConfig, plan
 from aigc_desktop.engine.pictures.tokens_setup import plan as plan_tokens
+from aigc_desktop.engine.pictures.transformer_setup import ImageTransformerConfig, plan
 from aigc_desktop.engine.training.checkpoint import read_model
 from aigc_desktop.engine.training.data import to_pictures
 from tests.engine.families.shapes import shapes, started

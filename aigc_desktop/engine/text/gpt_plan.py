@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.errors import is_out_of_memory
-from aigc_desktop.core.family import Plan, Planner, Preset, Problem
+from aigc_desktop.core.family import Plan, Preset, Problem
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.machine import Machine
 from aigc_desktop.engine.device import autocast, choose_device, choose_precision, set_threads
-from aigc_desktop.engine.nn.ensemble import Ensemble
 from aigc_desktop.engine.nn.language_model import LanguageModel, Shape
 from aigc_desktop.engine.text.fields import all_lines_share, lines_share, names_of
+from aigc_desktop.engine.text.gpt_setup import GPTConfig, make_optimizers
 from aigc_desktop.engine.text.small_data import Restraint, restraint
 from aigc_desktop.engine.text.tokens import choose_tokenizer
 from aigc_desktop.engine.training.planning import Draft, choose_preset, training_megabytes
-
-if TYPE_CHECKING:
-    from aigc_desktop.engine.text.gpt_setup import GPTConfig
-
-    Optimizers = Callable[[LanguageModel | Ensemble, GPTConfig], dict[str, torch.optim.Optimizer]]
 
 PRESETS = [
     Preset("XS", N_("Very small"), N_("For a processor: shows the style within minutes."),
@@ -48,23 +43,19 @@ _LEAST_WINDOWS = 12  # of the context in a data set
 _OVERHEAD = 1.1  # validation, previews and checkpoints, as measured with the presets
 
 
-def plan_language_model(config_type: type[GPTConfig], make_optimizers: Optimizers) -> Planner:
-    """Return the planner of a language-model family."""
-
-    def plan(values: dict[str, Any], preset_name: str, dataset: Dataset | None, machine: Machine) -> Plan:
-        size = dataset.info.bytes if dataset is not None else 0
-        preset = choose_preset(PRESETS, preset_name, automatic_preset(size, machine))
-        fitted_values = {**preset.values, **fit_to_data(preset, dataset, values)}
-        fitted = Preset(preset.name, preset.title, preset.summary, fitted_values)
-        draft = Draft(config_type, values, fitted)
-        draft.check_data(dataset, "text", 1)
-        result = Plan(preset.name, PRESETS, draft.values, items=dataset.info.train if dataset else 0,
-                      steps=0, device=machine.device_name or machine.device)  # fmt: skip
-        if draft.config is None:
-            return replace(result, problems=draft.problems)
-        return _estimate(result, draft, dataset, machine, make_optimizers)
-
-    return plan
+def plan(values: dict[str, Any], preset_name: str, dataset: Dataset | None, machine: Machine) -> Plan:
+    """Return what training a language model on `dataset` takes; see `core.family.Planner`."""
+    size = dataset.info.bytes if dataset is not None else 0
+    preset = choose_preset(PRESETS, preset_name, automatic_preset(size, machine))
+    fitted_values = {**preset.values, **fit_to_data(preset, dataset, values)}
+    fitted = Preset(preset.name, preset.title, preset.summary, fitted_values)
+    draft = Draft(GPTConfig, values, fitted)
+    draft.check_data(dataset, "text", 1)
+    result = Plan(preset.name, PRESETS, draft.values, items=dataset.info.train if dataset else 0,
+                  steps=0, device=machine.device_name or machine.device)  # fmt: skip
+    if draft.config is None:
+        return replace(result, problems=draft.problems)
+    return _estimate(result, draft, dataset, machine)
 
 
 def automatic_preset(size: int, machine: Machine) -> str:
@@ -127,9 +118,7 @@ def token_estimate(dataset: Dataset, kind: str, vocab: int = 0) -> float:
     return share * info.bytes / _BYTES_PER_PIECE
 
 
-def _estimate(
-    plan: Plan, draft: Draft[GPTConfig], dataset: Dataset | None, machine: Machine, make_optimizers: Optimizers
-) -> Plan:
+def _estimate(result: Plan, draft: Draft[GPTConfig], dataset: Dataset | None, machine: Machine) -> Plan:
     config = draft.config
     assert config is not None
     size = dataset.info.bytes if dataset is not None else 1_000_000
@@ -159,13 +148,13 @@ def _estimate(
     seconds = None
     if not draft.problems:
         try:
-            seconds = config.steps * trial(shape, config, make_optimizers) * _OVERHEAD * config.ensemble
+            seconds = config.steps * trial(shape, config) * _OVERHEAD * config.ensemble
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             draft.problems.append(Problem(_("Not enough memory: choose a smaller model."), "width"))
     return replace(
-        plan, parameters=config.ensemble * shape.parameters, steps=config.steps, seconds=seconds,
+        result, parameters=config.ensemble * shape.parameters, steps=config.steps, seconds=seconds,
         good_after_s=draft.good_after(seconds, config.steps), memory_mb=memory, disk_mb=disk,
         problems=draft.problems, notes=notes,
     )  # fmt: skip
@@ -195,15 +184,15 @@ def _megabytes(shape: Shape, batch: int) -> tuple[float, float]:
     return training_megabytes(shape.parameters, shape.parameters, activations)
 
 
-def trial(shape: Shape, config: GPTConfig, make_optimizers: Optimizers) -> float:
+def trial(shape: Shape, config: GPTConfig) -> float:
     """Return the seconds of one training step, from steps of a smaller piece of the same model on this device."""
     matters = ("optimizer", "precision", "device", "threads", "batch_size")
     same = type(config)(dataset="", **{name: getattr(config, name) for name in matters})
-    return _trial(shape, same, make_optimizers)
+    return _trial(shape, same)
 
 
 @functools.lru_cache(maxsize=64)
-def _trial(shape: Shape, config: GPTConfig, make_optimizers: Optimizers) -> float:
+def _trial(shape: Shape, config: GPTConfig) -> float:
     small = replace(shape, vocab=min(shape.vocab, 8192))
     while small.width > 512 and not small.width // 2 % (2 * small.heads):
         small = replace(small, width=small.width // 2)
@@ -216,7 +205,7 @@ def _trial(shape: Shape, config: GPTConfig, make_optimizers: Optimizers) -> floa
         else:
             small = replace(small, context=small.context // 2)
     with torch.random.fork_rng(devices=[]):
-        passing, updating = _measure(small, config, make_optimizers, batch, shape.parameters)
+        passing, updating = _measure(small, config, batch, shape.parameters)
     work = _flops(shape, config.batch_size) / _flops(small, batch)
     return passing * work + updating * shape.parameters / small.parameters
 
@@ -225,9 +214,7 @@ def _flops(shape: Shape, batch: int) -> float:
     return shape.flops_per_token * shape.context * batch
 
 
-def _measure(
-    shape: Shape, config: GPTConfig, make_optimizers: Optimizers, batch: int, parameters: int
-) -> tuple[float, float]:
+def _measure(shape: Shape, config: GPTConfig, batch: int, parameters: int) -> tuple[float, float]:
     """Return the seconds of (forward and backward, update) of a piece of a model: the median of a few steps.
 
     `parameters` are those of the whole model; they decide the precision.
