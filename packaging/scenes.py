@@ -16,9 +16,9 @@ from aigc_desktop.core.paths import resources
 from aigc_desktop.data.label_index import digest_of
 from aigc_desktop.ui.jobs import PATIENT
 from aigc_desktop.ui.tour import Tour
-from aigc_desktop.ui.widgets.edit_dialog import EditDialog
-from aigc_desktop.ui.widgets.mask_dialog import MaskDialog
-from aigc_desktop.ui.widgets.settings_cards import AboutCard
+from aigc_desktop.ui.widgets.edit.edit_dialog import EditDialog
+from aigc_desktop.ui.widgets.forms.mask_dialog import MaskDialog
+from aigc_desktop.ui.widgets.settings.settings_cards import AboutCard
 
 
 def places(stage: Stage) -> None:

@@ -73,6 +73,10 @@ VIOLATIONS = {
         "import aigc_desktop.engine.text.tokens",
         "rooms of the engine, one above the other",
     ),
+    "ui/widgets/pictures/checks.py": (
+        "import aigc_desktop.ui.widgets.forms.form",
+        "rooms of the widgets, one above the other",
+    ),
     "engine/families/gpt.py": (
         "import aigc_desktop.engine.families.image_vae",
         "families do not import families",

@@ -57,7 +57,7 @@ class CardActions:
 
     def export(self, cards: list[Card]) -> None:
         """Ask how, then export the works of the first one's kind."""
-        from aigc_desktop.ui.widgets.export_dialog import ExportDialog
+        from aigc_desktop.ui.widgets.works.export_dialog import ExportDialog
 
         same = [card for card in cards if card.kind == cards[0].kind]
         if len(same) < len(cards):

@@ -43,7 +43,7 @@ def _prepare(sources: Callable[[], list[Source]]) -> list[Source]:
 def _open(
     owner: QWidget, services: Services, library: Callable[[], Library], kept: Kept, sources: list[Source]
 ) -> None:
-    from aigc_desktop.ui.widgets.edit_dialog import EditDialog
+    from aigc_desktop.ui.widgets.edit.edit_dialog import EditDialog
 
     dialog = EditDialog(services, sources, library, owner)
     dialog.kept.connect(kept)

@@ -57,5 +57,5 @@ def load(folder: Path, workspace: Workspace) -> Loaded:
     evaluation = Run(folder, workspace.folder)
     report = read_report(folder)
     if report.plots:
-        importlib.import_module("aigc_desktop.ui.widgets.report_plot")
+        importlib.import_module("aigc_desktop.ui.widgets.reports.report_plot")
     return Loaded(evaluation, report, picture_sheets(evaluation))

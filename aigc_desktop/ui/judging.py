@@ -18,7 +18,7 @@ from aigc_desktop.ui.reveal import open_outside
 
 if TYPE_CHECKING:
     from aigc_desktop.export.edited import Source
-    from aigc_desktop.ui.widgets.works_view import WorksView
+    from aigc_desktop.ui.widgets.works.works_view import WorksView
     from aigc_desktop.ui.works import Batch, Work
 
 
@@ -73,7 +73,7 @@ class Judge:
 
     def export(self, batch: Batch, places: list[int]) -> None:
         """Ask how, then export."""
-        from aigc_desktop.ui.widgets.export_dialog import ExportDialog
+        from aigc_desktop.ui.widgets.works.export_dialog import ExportDialog
 
         works = [batch.works[place] for place in places]
         dialog = ExportDialog(self.services, works[0].kind, [work.piece for work in works], self.owner)

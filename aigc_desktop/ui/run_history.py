@@ -13,9 +13,9 @@ from aigc_desktop.core.metric_words import words_for
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.samples import SampleSheet, read_samples
-from aigc_desktop.ui.widgets.metric_plot import Columns
-from aigc_desktop.ui.widgets.series import Floats, Series
-from aigc_desktop.ui.widgets.wall_rows import BUDGET_BYTES
+from aigc_desktop.ui.widgets.plots.metric_plot import Columns
+from aigc_desktop.ui.widgets.plots.series import Floats, Series
+from aigc_desktop.ui.widgets.wall.wall_rows import BUDGET_BYTES
 
 REAL_ITEMS = {"image": 16, "text": 4}
 TEXT_LENGTH = 600

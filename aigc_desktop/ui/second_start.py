@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject
 
 from aigc_desktop.core.i18n import _
 from aigc_desktop.ui.widgets.choice_dialog import ChoiceDialog
-from aigc_desktop.ui.widgets.start_cards import open_workspace
+from aigc_desktop.ui.workspace_choice import open_workspace
 
 if TYPE_CHECKING:
     from aigc_desktop.ui.main_window import MainWindow

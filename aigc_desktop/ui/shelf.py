@@ -7,7 +7,7 @@ from collections import OrderedDict
 from pathlib import Path
 
 from aigc_desktop.core.library import Card, Library, Query
-from aigc_desktop.ui.widgets.thumbnails import Source
+from aigc_desktop.ui.widgets.pictures.thumbnails import Source
 
 PAGE = 100
 PAGES = 60

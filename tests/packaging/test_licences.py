@@ -81,7 +81,7 @@ def test_the_written_notices_point_to_each_text_once(licences, tmp_path):
 
 
 def test_about_shows_what_the_build_gathered(licences, tmp_path, monkeypatch):
-    from aigc_desktop.ui.widgets import licences as about
+    from aigc_desktop.ui.widgets.settings import licences as about
 
     root = bundled_folder(tmp_path)
     (root / "LICENSE").write_text("Apache License", encoding="utf-8")

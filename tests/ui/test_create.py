@@ -20,8 +20,8 @@ from aigc_desktop.data.recorder import record as record_run
 from aigc_desktop.engine.host import execute
 from aigc_desktop.export.export import label_of, read_settings
 from aigc_desktop.ui.pages.create import PAGE
-from aigc_desktop.ui.widgets.edit_dialog import EditDialog
-from aigc_desktop.ui.widgets.export_dialog import ExportDialog
+from aigc_desktop.ui.widgets.edit.edit_dialog import EditDialog
+from aigc_desktop.ui.widgets.works.export_dialog import ExportDialog
 from tests.ui.conftest import settle
 
 SEED = FieldSpec("seed", FieldKind.INT, 0, "Seed", "Number.", "", 0, 2**53)

@@ -21,9 +21,9 @@ from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.jobs import JOBS
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.pages.data import DataPage
-from aigc_desktop.ui.widgets.import_panel import bundled_samples, take_mime
-from aigc_desktop.ui.widgets.inputs import dataset_choices, run_choices
-from aigc_desktop.ui.widgets.thumbnails import to_image
+from aigc_desktop.ui.widgets.data.import_panel import bundled_samples, take_mime
+from aigc_desktop.ui.widgets.forms.inputs import dataset_choices, run_choices
+from aigc_desktop.ui.widgets.pictures.thumbnails import to_image
 from tests.ui.conftest import settle
 
 

@@ -16,8 +16,8 @@ from aigc_desktop.export.export import label_of
 from aigc_desktop.export.piece import Piece
 from aigc_desktop.export.results import keep
 from aigc_desktop.ui.pages.library import PAGE
-from aigc_desktop.ui.widgets.edit_dialog import EditDialog
-from aigc_desktop.ui.widgets.export_dialog import ExportDialog
+from aigc_desktop.ui.widgets.edit.edit_dialog import EditDialog
+from aigc_desktop.ui.widgets.works.export_dialog import ExportDialog
 from tests.ui.conftest import settle
 
 PICTURES = Query(kind="image")

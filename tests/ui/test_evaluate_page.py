@@ -17,9 +17,9 @@ from aigc_desktop.core.report import Figure, Report, Section, Table
 from aigc_desktop.data.recorder import record
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.pages.evaluate import EvaluatePage
-from aigc_desktop.ui.widgets.report_compare import verdict
-from aigc_desktop.ui.widgets.report_table import ReportTable
-from aigc_desktop.ui.widgets.report_view import Picture
+from aigc_desktop.ui.widgets.reports.report_compare import verdict
+from aigc_desktop.ui.widgets.reports.report_table import ReportTable
+from aigc_desktop.ui.widgets.reports.report_view import Picture
 from tests.core.test_report import FIGURE, REPORT
 from tests.ui import walks
 from tests.ui.conftest import settle
@@ -120,7 +120,7 @@ def test_a_finished_evaluation_is_listed_and_shown_with_its_words(page, services
                   "2 words in a row", "note", "How."):  # fmt: skip
         assert words in texts, words
     assert page.view.findChildren(ReportTable)[0].rowCount() == 1
-    from aigc_desktop.ui.widgets.report_plot import ReportPlot
+    from aigc_desktop.ui.widgets.reports.report_plot import ReportPlot
 
     assert len(page.view.findChildren(ReportPlot)) == 1
 

@@ -23,7 +23,7 @@ from aigc_desktop.engine.host import execute
 from aigc_desktop.engine.pictures.gan_setup import ImageGanConfig
 from aigc_desktop.ui.exploration import PictureMap
 from aigc_desktop.ui.pages.explore import PAGE
-from aigc_desktop.ui.widgets.photo_panel import nearness_words
+from aigc_desktop.ui.widgets.explore.photo_panel import nearness_words
 from tests.engine.families.shapes import shapes
 from tests.ui.conftest import flush_deleted, settle
 

@@ -13,8 +13,8 @@ from aigc_desktop.core.fields import WORKED_ON, FieldKind
 from aigc_desktop.core.settings import Preferences, check_preferences, preference_fields
 from aigc_desktop.engine.pretrained.tiny_encoder import add_tiny_encoder
 from aigc_desktop.ui.page import Services
-from aigc_desktop.ui.widgets.form import ConfigForm
-from aigc_desktop.ui.widgets.inputs import NumberInput, readable_number
+from aigc_desktop.ui.widgets.forms.form import ConfigForm
+from aigc_desktop.ui.widgets.forms.inputs import NumberInput, readable_number
 
 
 class Config(TaskConfig):

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QWidget
 
 from aigc_desktop.ui.background import Background
 from aigc_desktop.ui.held import let_go
-from aigc_desktop.ui.widgets.thumbnails import ThumbnailLoader
+from aigc_desktop.ui.widgets.pictures.thumbnails import ThumbnailLoader
 from tests.ui.conftest import flush_deleted
 
 

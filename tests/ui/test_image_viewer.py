@@ -4,7 +4,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QImage
 
-from aigc_desktop.ui.widgets.image_viewer import ImageViewer
+from aigc_desktop.ui.widgets.pictures.image_viewer import ImageViewer
 
 
 @pytest.fixture

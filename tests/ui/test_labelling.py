@@ -20,7 +20,7 @@ from aigc_desktop.ui.colours import DARK, LIGHT, contrast
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.pages.data import DataPage
 from aigc_desktop.ui.theme import Theme
-from aigc_desktop.ui.widgets.marked_text import MarkedText, Places, tint
+from aigc_desktop.ui.widgets.labels.marked_text import MarkedText, Places, tint
 from tests.ui import walks
 from tests.ui.conftest import settle
 

@@ -6,7 +6,7 @@ import pytest
 
 from aigc_desktop.core.fields import FieldKind, FieldSpec
 from aigc_desktop.core.run import MANIFEST
-from aigc_desktop.ui.widgets.learned import asked_for
+from aigc_desktop.ui.widgets.forms.learned import asked_for
 
 SPECS = [
     FieldSpec("label", FieldKind.CLASS, "", "Class", "Which."),

@@ -20,7 +20,7 @@ from aigc_desktop.export.results import keep
 from aigc_desktop.ui.colours import contrast
 from aigc_desktop.ui.pages.library import PAGE
 from aigc_desktop.ui.widgets.choice_dialog import ChoiceDialog
-from aigc_desktop.ui.widgets.export_dialog import ExportDialog
+from aigc_desktop.ui.widgets.works.export_dialog import ExportDialog
 from tests.ui.conftest import settle
 
 

@@ -13,9 +13,9 @@ from PySide6.QtTest import QTest
 
 from aigc_desktop.core.fields import FieldKind, FieldSpec
 from aigc_desktop.ui.explored import extension_of, offers, repaint_of
-from aigc_desktop.ui.widgets.form import ConfigForm
-from aigc_desktop.ui.widgets.mask_canvas import LONGEST_PX, UNDONE, MaskCanvas
-from aigc_desktop.ui.widgets.mask_dialog import MaskDialog, save_mask
+from aigc_desktop.ui.widgets.forms.form import ConfigForm
+from aigc_desktop.ui.widgets.forms.mask_dialog import MaskDialog, save_mask
+from aigc_desktop.ui.widgets.pictures.mask_canvas import LONGEST_PX, UNDONE, MaskCanvas
 
 LONG = 60_000
 FIELDS = [

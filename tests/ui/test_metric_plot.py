@@ -13,8 +13,8 @@ from PySide6.QtCore import QPointF
 
 from aigc_desktop.core.i18n import set_language
 from aigc_desktop.core.metric_words import words_for
-from aigc_desktop.ui.widgets.metric_plot import MetricPlot
-from aigc_desktop.ui.widgets.series import FANOUT, Pyramid, Series, running_average
+from aigc_desktop.ui.widgets.plots.metric_plot import MetricPlot
+from aigc_desktop.ui.widgets.plots.series import FANOUT, Pyramid, Series, running_average
 
 
 @pytest.fixture

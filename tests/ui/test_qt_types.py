@@ -9,7 +9,7 @@ ORDER = """
 import threading
 from PySide6 import QtWidgets
 from aigc_desktop.ui import qt_types
-from aigc_desktop.ui.widgets import metric_plot
+from aigc_desktop.ui.widgets.plots import metric_plot
 
 found = []
 class Late(threading.Thread):

@@ -9,9 +9,9 @@ from aigc_desktop.core.settings import Preferences
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.pages.runs import RunsPage
-from aigc_desktop.ui.widgets.run_compare import CompareDialog, different_settings
-from aigc_desktop.ui.widgets.run_table import BEGUN, STAR, TITLE, RunFilter, RunTable
 from aigc_desktop.ui.widgets.run_words import loss_values, main_metric
+from aigc_desktop.ui.widgets.train.run_compare import CompareDialog, different_settings
+from aigc_desktop.ui.widgets.train.run_table import BEGUN, STAR, TITLE, RunFilter, RunTable
 from tests.fakes import FakeJobCenter
 from tests.ui.conftest import Record, settle
 

@@ -9,8 +9,8 @@ from PySide6.QtGui import QGuiApplication, QKeySequence, QShortcut
 from PySide6.QtTest import QTest
 
 from aigc_desktop.core.events import Sample, Text
-from aigc_desktop.ui.widgets.sample_wall import SampleOrigin, SampleWall
-from aigc_desktop.ui.widgets.wall_rows import WallRow, WallRows
+from aigc_desktop.ui.widgets.wall.sample_wall import SampleOrigin, SampleWall
+from aigc_desktop.ui.widgets.wall.wall_rows import WallRow, WallRows
 
 
 def _pictures(step: int, count: int = 4, size: int = 8) -> Sample:

@@ -13,8 +13,8 @@ from aigc_desktop.core.settings import Preferences
 from aigc_desktop.ui.facts import machine_facts
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.pages.settings import SettingsPage
-from aigc_desktop.ui.widgets.licences import LicencesDialog, licences
-from aigc_desktop.ui.widgets.settings_cards import AboutCard
+from aigc_desktop.ui.widgets.settings.licences import LicencesDialog, licences
+from aigc_desktop.ui.widgets.settings.settings_cards import AboutCard
 from tests.fakes import FakeJobCenter
 from tests.ui.conftest import Record, settle
 

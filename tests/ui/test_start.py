@@ -174,7 +174,7 @@ def test_a_workspace_that_is_gone_is_grey_and_can_be_forgotten(page: StartPage, 
 def test_the_workspace_is_not_changed_under_a_running_job(
     page: StartPage, jobs: FakeJobCenter, record: Record, tmp_path: Path
 ):
-    from aigc_desktop.ui.widgets.start_cards import open_workspace
+    from aigc_desktop.ui.workspace_choice import open_workspace
 
     jobs.run(JobRequest("gpt.train"))
     open_workspace(page.services, tmp_path)

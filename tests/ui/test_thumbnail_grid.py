@@ -12,8 +12,8 @@ from PySide6.QtCore import QItemSelectionModel, QPoint, QSize, Qt
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QMenu
 
-from aigc_desktop.ui.widgets.thumbnail_grid import BADGE_ROLE, ThumbnailGrid
-from aigc_desktop.ui.widgets.thumbnails import fit, to_image
+from aigc_desktop.ui.widgets.pictures.thumbnail_grid import BADGE_ROLE, ThumbnailGrid
+from aigc_desktop.ui.widgets.pictures.thumbnails import fit, to_image
 
 
 def _picture(row: int) -> np.ndarray:

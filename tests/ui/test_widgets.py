@@ -16,14 +16,14 @@ from aigc_desktop.core.settings import Preferences
 from aigc_desktop.ui.format import readable_count, readable_date, readable_time
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.cards import ActionCard, FlowLayout
-from aigc_desktop.ui.widgets.checks import DARK, LIGHT, SIDE, on_checks
 from aigc_desktop.ui.widgets.choice_dialog import ChoiceDialog
 from aigc_desktop.ui.widgets.controls import NameButton, label
 from aigc_desktop.ui.widgets.empty_state import EmptyState
 from aigc_desktop.ui.widgets.failure import FailureDialog
-from aigc_desktop.ui.widgets.plan_card import PlanCard, facts_of
+from aigc_desktop.ui.widgets.pictures.checks import DARK, LIGHT, SIDE, on_checks
+from aigc_desktop.ui.widgets.plots.sparkline import Sparkline, thin
 from aigc_desktop.ui.widgets.side_by_side import Folding
-from aigc_desktop.ui.widgets.sparkline import Sparkline, thin
+from aigc_desktop.ui.widgets.train.plan_card import PlanCard, facts_of
 
 PLAN = Plan(
     "small", [Preset("small", "Small", "Fast.", {}), Preset("large", "Large", "Better.", {})], {"steps": 2000},

@@ -22,8 +22,8 @@ from aigc_desktop.ui.recall_gate import RecallGate
 from aigc_desktop.ui.widgets.controls import icon_button, label
 from aigc_desktop.ui.widgets.empty_state import EmptyState
 from aigc_desktop.ui.widgets.fitted_stack import FittedStack
-from aigc_desktop.ui.widgets.result_history import ResultHistory
 from aigc_desktop.ui.widgets.side_by_side import SideBySide
+from aigc_desktop.ui.widgets.works.result_history import ResultHistory
 
 PANEL_PX, NARROW_PX = 320, 220
 
@@ -40,7 +40,7 @@ class CreatePage(Page):
         return (self._make_panel, self._make_view, self._make_rest)
 
     def _make_panel(self) -> None:
-        from aigc_desktop.ui.widgets.create_panel import CreatePanel
+        from aigc_desktop.ui.widgets.works.create_panel import CreatePanel
         from aigc_desktop.ui.works import Batch
 
         self.make_batch = Batch
@@ -54,7 +54,7 @@ class CreatePage(Page):
 
     def _make_view(self) -> None:
         from aigc_desktop.ui.judging import Judge
-        from aigc_desktop.ui.widgets.works_view import WorksView
+        from aigc_desktop.ui.widgets.works.works_view import WorksView
 
         self.view = WorksView(self.services)
         self.judge = Judge(self, self.services, self.view)

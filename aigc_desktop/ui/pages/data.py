@@ -61,7 +61,7 @@ class DataPage(Page):
         QShortcut(QKeySequence(QKeySequence.StandardKey.Paste), self, self.paste)
 
     def _make_drop(self) -> None:
-        from aigc_desktop.ui.widgets.import_panel import DropPlace
+        from aigc_desktop.ui.widgets.data.import_panel import DropPlace
 
         self.drop = DropPlace(self.services.theme)
         self.drop.chosen.connect(self._chosen)
@@ -69,7 +69,7 @@ class DataPage(Page):
         self.stack.addWidget(self.drop)
 
     def _make_import(self) -> None:
-        from aigc_desktop.ui.widgets.import_panel import ImportPanel
+        from aigc_desktop.ui.widgets.data.import_panel import ImportPanel
 
         self.importing = ImportPanel(self.services)
         self.importing.done.connect(self._imported)
@@ -77,7 +77,7 @@ class DataPage(Page):
         self._add_centred(self.importing)
 
     def _make_panel(self) -> None:
-        from aigc_desktop.ui.widgets.dataset_panel import DatasetPanel
+        from aigc_desktop.ui.widgets.data.dataset_panel import DatasetPanel
 
         self.panel = DatasetPanel(self.services)
         self.panel.changed.connect(self.refresh)
@@ -89,13 +89,13 @@ class DataPage(Page):
 
     def _read_labelling(self) -> None:
         """Import what labels need, so that their view opens without a halt."""
-        importlib.import_module("aigc_desktop.ui.widgets.label_view")
+        importlib.import_module("aigc_desktop.ui.widgets.labels.label_view")
 
     def _read_label_panel(self) -> None:
-        importlib.import_module("aigc_desktop.ui.widgets.label_panel")
+        importlib.import_module("aigc_desktop.ui.widgets.labels.label_panel")
 
     def _begin(self) -> None:
-        from aigc_desktop.ui.widgets.import_panel import SCAN
+        from aigc_desktop.ui.widgets.data.import_panel import SCAN
 
         for handle in self.services.jobs.handles:
             if handle.request.task == SCAN:
@@ -121,7 +121,7 @@ class DataPage(Page):
 
     def paste(self) -> None:
         """Import what the clipboard holds: pictures, files or text."""
-        from aigc_desktop.ui.widgets.import_panel import clipboard_files
+        from aigc_desktop.ui.widgets.data.import_panel import clipboard_files
 
         try:
             paths = clipboard_files(self.services.workspace.folder)
@@ -139,7 +139,7 @@ class DataPage(Page):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
-        from aigc_desktop.ui.widgets.import_panel import take_mime
+        from aigc_desktop.ui.widgets.data.import_panel import take_mime
 
         try:
             paths = take_mime(event.mimeData(), self.services.workspace.folder)

@@ -45,7 +45,7 @@ class EvaluatePage(Page):
         return (self._make_panel, self._make_view, self._lay_out)
 
     def _make_panel(self) -> None:
-        from aigc_desktop.ui.widgets.evaluate_panel import EvaluatePanel
+        from aigc_desktop.ui.widgets.reports.evaluate_panel import EvaluatePanel
 
         self.handle: JobHandle | None = None
         self.saved: Path | None = None
@@ -54,8 +54,8 @@ class EvaluatePage(Page):
         self.panel = EvaluatePanel(self.services)
 
     def _make_view(self) -> None:
-        from aigc_desktop.ui.widgets.report_compare import ReportCompare
-        from aigc_desktop.ui.widgets.report_view import ReportView
+        from aigc_desktop.ui.widgets.reports.report_compare import ReportCompare
+        from aigc_desktop.ui.widgets.reports.report_view import ReportView
 
         self.view = ReportView(self.services.theme)
         self.compare = ReportCompare(self.services.theme)

@@ -44,7 +44,7 @@ class ExplorePage(Page):
     def _make_view(self) -> None:
         from aigc_desktop.ui.exploration import Exploration
         from aigc_desktop.ui.keeper import Keeper
-        from aigc_desktop.ui.widgets.explore_view import ExploreView
+        from aigc_desktop.ui.widgets.explore.explore_view import ExploreView
 
         self.waiting: dict[str, Any] | None = None
         """What the page was opened with before the engine was ready; None when nobody opened it."""
@@ -55,11 +55,11 @@ class ExplorePage(Page):
         self.view = ExploreView(self.services.theme, self.exploration)
 
     def _make_panel(self) -> None:
-        from aigc_desktop.ui.widgets.explore_panel import ExplorePanel
-        from aigc_desktop.ui.widgets.film_panel import FilmPanel
-        from aigc_desktop.ui.widgets.mix_panel import MixPanel
-        from aigc_desktop.ui.widgets.photo_panel import PhotoPanel
-        from aigc_desktop.ui.widgets.sliders_panel import SlidersPanel
+        from aigc_desktop.ui.widgets.explore.explore_panel import ExplorePanel
+        from aigc_desktop.ui.widgets.explore.film_panel import FilmPanel
+        from aigc_desktop.ui.widgets.explore.mix_panel import MixPanel
+        from aigc_desktop.ui.widgets.explore.photo_panel import PhotoPanel
+        from aigc_desktop.ui.widgets.explore.sliders_panel import SlidersPanel
 
         collected = self.view.collected
         self.sliders = SlidersPanel(self.services, self.exploration, collected)

@@ -41,10 +41,10 @@ class LibraryPage(Page):
         """Make the widgets and open the library beside the window."""
         from aigc_desktop.core.library import Library
         from aigc_desktop.ui.shelf import Shelf
-        from aigc_desktop.ui.widgets.card_panel import CardPanel
-        from aigc_desktop.ui.widgets.image_viewer import ImageViewer
-        from aigc_desktop.ui.widgets.library_filters import LibraryFilters
-        from aigc_desktop.ui.widgets.thumbnail_grid import ThumbnailGrid
+        from aigc_desktop.ui.widgets.pictures.image_viewer import ImageViewer
+        from aigc_desktop.ui.widgets.pictures.thumbnail_grid import ThumbnailGrid
+        from aigc_desktop.ui.widgets.works.card_panel import CardPanel
+        from aigc_desktop.ui.widgets.works.library_filters import LibraryFilters
 
         theme = self.services.theme
         self.make_shelf = Shelf

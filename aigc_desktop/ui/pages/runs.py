@@ -25,8 +25,8 @@ from aigc_desktop.ui.reveal import open_outside
 from aigc_desktop.ui.widgets.cards import FlowLayout
 from aigc_desktop.ui.widgets.controls import button
 from aigc_desktop.ui.widgets.empty_state import EmptyState
-from aigc_desktop.ui.widgets.run_compare import CompareDialog
-from aigc_desktop.ui.widgets.run_table import COLUMNS, ROW, STAR, TITLE, RunFilter, RunRow, RunTable, read_rows
+from aigc_desktop.ui.widgets.train.run_compare import CompareDialog
+from aigc_desktop.ui.widgets.train.run_table import COLUMNS, ROW, STAR, TITLE, RunFilter, RunRow, RunTable, read_rows
 
 
 class RunsPage(Page):

@@ -20,9 +20,9 @@ from aigc_desktop.ui.page import Page
 from aigc_desktop.ui.widgets.cards import Card, FlowLayout
 from aigc_desktop.ui.widgets.controls import button
 from aigc_desktop.ui.widgets.empty_state import EmptyState
-from aigc_desktop.ui.widgets.form import ConfigForm
-from aigc_desktop.ui.widgets.log_view import LogView
-from aigc_desktop.ui.widgets.settings_cards import AboutCard, PrivacyCard, WorkspaceCard
+from aigc_desktop.ui.widgets.forms.form import ConfigForm
+from aigc_desktop.ui.widgets.settings.log_view import LogView
+from aigc_desktop.ui.widgets.settings.settings_cards import AboutCard, PrivacyCard, WorkspaceCard
 
 WIDTH = 760
 OWN_CARD = {"workspace"}

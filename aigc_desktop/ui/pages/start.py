@@ -14,8 +14,9 @@ from aigc_desktop.ui.tour import Tour, available
 from aigc_desktop.ui.widgets.cards import ActionCard, Card, FlowLayout
 from aigc_desktop.ui.widgets.controls import button, clear, label
 from aigc_desktop.ui.widgets.segmented import Segmented
-from aigc_desktop.ui.widgets.start_cards import MachineCard, RecentRuns, RecentWorkspaces, open_workspace
-from aigc_desktop.ui.widgets.tour_view import TourView
+from aigc_desktop.ui.widgets.start.start_cards import MachineCard, RecentRuns, RecentWorkspaces
+from aigc_desktop.ui.widgets.start.tour_view import TourView
+from aigc_desktop.ui.workspace_choice import open_workspace
 
 
 class StartPage(Page):

@@ -20,11 +20,11 @@ from aigc_desktop.ui.reveal import open_outside
 from aigc_desktop.ui.stopping import ask_stop
 from aigc_desktop.ui.widgets.empty_state import EmptyState
 from aigc_desktop.ui.widgets.fitted_stack import FittedStack
-from aigc_desktop.ui.widgets.interrupted_banner import InterruptedBanner
 from aigc_desktop.ui.widgets.side_by_side import Scrolled, SideBySide
+from aigc_desktop.ui.widgets.train.interrupted_banner import InterruptedBanner
 
 if TYPE_CHECKING:
-    from aigc_desktop.ui.widgets.sample_wall import SampleOrigin
+    from aigc_desktop.ui.widgets.wall.sample_wall import SampleOrigin
 
 RIGHT_PX = 300
 
@@ -224,7 +224,7 @@ class TrainPage(Page):
     # making
 
     def _make_setup(self) -> None:
-        from aigc_desktop.ui.widgets.train_setup import TrainSetup
+        from aigc_desktop.ui.widgets.train.train_setup import TrainSetup
 
         self.setup = TrainSetup(self.services)
         self.setup.started.connect(self._start)
@@ -232,14 +232,14 @@ class TrainPage(Page):
         self.stack.addWidget(self.setup)
 
     def _make_view(self) -> None:
-        from aigc_desktop.ui.widgets.run_view import RunView
+        from aigc_desktop.ui.widgets.train.run_view import RunView
 
         self.view = RunView(self.services)
         self.view.like_this.connect(self._like_this)
         self.view.variants_asked.connect(self._vary)
 
     def _make_panel(self) -> None:
-        from aigc_desktop.ui.widgets.run_panel import RunPanel
+        from aigc_desktop.ui.widgets.train.run_panel import RunPanel
 
         self.panel = RunPanel(self.services)
         for signal, slot in (

@@ -1,0 +1,1 @@
+"""The Data page: bring data in, look at it, freeze it."""

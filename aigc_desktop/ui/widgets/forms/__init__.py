@@ -1,0 +1,1 @@
+"""Forms from the fields of a configuration."""

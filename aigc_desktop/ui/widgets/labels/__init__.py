@@ -1,0 +1,1 @@
+"""Labelling of texts, on the Data page."""

@@ -1,0 +1,1 @@
+"""The sample wall: what a training makes, step by step."""

@@ -1,0 +1,1 @@
+"""What was made: on the Create page and in the Library."""
