@@ -26,18 +26,16 @@ import torch
 from torch import Tensor
 
 from aigc_desktop.core.errors import UserError, is_out_of_memory
-from aigc_desktop.core.events import Event, EventStream, Metric, Note, Progress
+from aigc_desktop.core.events import Event, EventStream, Metric, Note
 from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.core.run import Run
 from aigc_desktop.engine.device import free_memory, rng_state, set_rng_state
 from aigc_desktop.engine.training.checkpoint import read_state
-from aigc_desktop.engine.training.ema import Averages
-from aigc_desktop.engine.training.guard import ROW, Guard
-from aigc_desktop.engine.training.meters import MetricMeans, Pace, Stopwatch
-from aigc_desktop.engine.training.recording import Recorder
+from aigc_desktop.engine.training.guard import ROW
 from aigc_desktop.engine.training.saving import resume, roll_back, save, save_due, save_patiently
 from aigc_desktop.engine.training.schedule import lr_factor
 from aigc_desktop.engine.training.snapshot import unpack_models
+from aigc_desktop.engine.training.state import TrainingState
 from aigc_desktop.engine.training.step import Step
 from aigc_desktop.engine.training.trainee import TrainConfig, Trainee, begin
 
@@ -62,30 +60,8 @@ def fit(config: TrainConfig, run: Run, trainee: Trainee) -> EventStream:
                 loop.requests.add(request)
 
 
-class Loop:
-    """The state of one training between two steps, and what is due after each."""
-
-    def __init__(self, config: TrainConfig, run: Run, trainee: Trainee) -> None:
-        self.config, self.run, self.trainee = config, run, trainee
-        self.device = trainee.device
-        generating = {name: trainee.modules[name] for name in trainee.generates}
-        self.averages = Averages(generating, config.ema * config.steps)
-        self.guard = Guard(self.device)
-        self.means, self.stopwatch, self.pace = MetricMeans(), Stopwatch(), Pace()
-        self.precision = ""
-        self.requests: set[str] = set()
-        self.step = 0
-        self.accumulation = 1
-        self.validated_step = 0
-        self.metrics: dict[str, float] = {}
-        self.best_value, self.best_step, self.without_gain = math.inf, -1, 0
-        self.saved_step, self.saved_at = -1, 0.0
-        self.between_steps = True  # False while weights are half updated: then nothing is saved
-        self.computed, self.unpaced = 0.0, 0  # seconds and steps that the pace does not know of yet
-        for optimizer in trainee.optimizers.values():
-            for group in optimizer.param_groups:
-                group.setdefault("initial_lr", group["lr"])
-        self.recorder = Recorder(self.device, trainee.optimizers.values()) if self.device.type == "cuda" else None
+class Loop(TrainingState):
+    """One training: its steps, and what is due after each."""
 
     def events(self) -> Generator[Event, None, None]:
         """Yield the events of the whole training."""
@@ -279,19 +255,6 @@ class Loop:
             for module in self.trainee.modules.values():
                 module.train()
             set_rng_state(state, self.device)
-
-    def due(self, every: int) -> bool:
-        """Return whether something is due after this step: every so many steps, and at the end."""
-        if not every:
-            return self.step >= self.config.steps
-        return self.step > 0 and (self.step % every == 0 or self.step >= self.config.steps)
-
-    def progress(self, phase: str = "") -> Progress:
-        """Return where the training is, with its rate and the time left."""
-        return Progress(
-            self.step, self.config.steps, phase, self.pace.steps_per_second * self.trainee.units_per_step,
-            self.trainee.unit, self.pace.eta(self.step, self.config.steps, self.stopwatch.seconds),
-        )  # fmt: skip
 
     def _conclude(self) -> Iterator[Event]:
         """Save the last state; when an earlier one was better, take its weights and show what they make."""
