@@ -2,7 +2,6 @@
 
     add_lora(model, ("query", "value"), rank=16, alpha=32, dropout=0.05)   # only the thin matrices learn from here on
     save_adapter(folder, lora_state(model), LoraShape(...))                # what `peft` opens as well
-    merge_lora(model)                                                      # plain layers again, with the change inside
 
 adapter_config.json          PEFT's settings: rank, alpha, dropout, names of the changed layers
 adapter_model.safetensors    base_model.model.<layer>.lora_A.weight (R, in) and .lora_B.weight (out, R)
@@ -11,21 +10,17 @@ adapter_model.safetensors    base_model.model.<layer>.lora_A.weight (R, in) and 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from aigc_desktop.core.errors import BadInput
 from aigc_desktop.core.files import write_json
-from aigc_desktop.core.i18n import _
-from aigc_desktop.core.records import read_table
 from aigc_desktop.engine.nn.four_bit import PackedLinear
-from aigc_desktop.engine.weights import read_tensors, write_tensors
+from aigc_desktop.engine.weights import write_tensors
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PREFIX = "base_model.model."
@@ -87,18 +82,6 @@ class LoraLinear(nn.Linear):
         change = self.lora_B(self.scaling * self.lora_A(seen))  # the thin side is cheap to scale
         return out + change.to(out.dtype)
 
-    @torch.no_grad()
-    def merged(self) -> nn.Linear:
-        """Return the plain layer with the change added to its matrix; TypeError when that lies in 4 bits."""
-        if self.packed is not None:
-            raise TypeError("a change is merged into the whole matrix, read anew")
-        plain = nn.Linear(self.in_features, self.out_features, self.bias is not None, "meta")
-        change = self.scaling * (self.lora_B.weight @ self.lora_A.weight)
-        plain.weight = nn.Parameter((self.weight.float() + change).to(self.weight.dtype), requires_grad=False)
-        if self.bias is not None:
-            plain.bias = nn.Parameter(self.bias.detach().clone(), requires_grad=False)
-        return plain
-
 
 def linear_names(model: nn.Module) -> tuple[str, ...]:
     """Return the last parts of the names of all linear layers, sorted: the targets that change everything."""
@@ -140,13 +123,6 @@ def load_lora(model: nn.Module, state: Mapping[str, Tensor]) -> None:
             tensor.copy_(state[name])
 
 
-def merge_lora(model: nn.Module) -> None:
-    """Replace every adapted layer by a plain one that does the same in evaluation mode."""
-    for name, layer in list(model.named_modules()):
-        if isinstance(layer, LoraLinear):
-            _put(model, name, layer.merged())
-
-
 def save_adapter(
     folder: Path, state: Mapping[str, Tensor], shape: LoraShape, base: str = "", task: str | None = None
 ) -> None:
@@ -158,48 +134,6 @@ def save_adapter(
         "target_modules": list(shape.targets), "fan_in_fan_out": False, "init_lora_weights": True,
         "use_rslora": False, "use_dora": False, "modules_to_save": None,
     })  # fmt: skip
-
-
-def read_adapter(folder: Path) -> tuple[LoraShape, dict[str, Tensor]]:
-    """Return an adapter as `save_adapter` took it; BadInput when it is damaged or does what is not done here."""
-    values = read_table(folder / CONFIG)
-    targets = values.get("target_modules")
-    plain = values.get("peft_type") == "LORA" and values.get("bias", "none") == "none"
-    plain &= not any(values.get(name) for name in _OTHER_KINDS)
-    if not plain or not isinstance(targets, Sequence):
-        raise _unusable(folder, _("only plain LoRA adapters can be used"))
-    by_root = bool(values.get("use_rslora"))  # alpha by the root of the rank (arXiv:2312.03732)
-    tensors = read_tensors(folder / WEIGHTS)
-    if not tensors or not all(name.startswith(PREFIX) and name.endswith(_SUFFIXES) for name in tensors):
-        raise _unusable(folder, _("it holds other tensors than those of LoRA"))
-    if isinstance(targets, str):  # an expression for the names; the tensors tell which layers it meant
-        targets = sorted({name.rsplit(".", 3)[1] for name in tensors})
-    try:
-        rank = _whole(values["r"])
-        if any(tensor.dim() != 2 or tensor.shape[".lora_B." in name] != rank for name, tensor in tensors.items()):
-            raise ValueError(rank)
-        shape = LoraShape(
-            tuple(str(name) for name in targets), rank, float(values["lora_alpha"]) * (rank**0.5 if by_root else 1.0),
-            float(values.get("lora_dropout") or 0.0),
-        )  # fmt: skip
-    except (KeyError, TypeError, ValueError):
-        raise _unusable(folder, _("its settings are damaged")) from None
-    return shape, {name.removeprefix(PREFIX): tensor.float() for name, tensor in tensors.items()}
-
-
-_OTHER_KINDS = (
-    "use_dora", "fan_in_fan_out", "rank_pattern", "alpha_pattern", "modules_to_save", "layer_replication",
-)  # fmt: skip
-
-
-def _whole(value: Any) -> int:
-    if type(value) is not int or not 0 < value <= 4096:
-        raise ValueError(value)
-    return value
-
-
-def _unusable(folder: Path, reason: str) -> BadInput:
-    return BadInput(folder.name, reason, _("Choose another adapter, or train one here."))
 
 
 def _plain(layer: nn.Module) -> bool:

@@ -21,11 +21,11 @@ from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.gguf_header import Gguf, read_gguf
 from aigc_desktop.data.model_files import FoundModel, Tensors, find_model
-from aigc_desktop.engine.nn.lora import read_adapter
-from aigc_desktop.engine.pretrained.adapters import base_of, pairs_of
+from aigc_desktop.engine.pretrained.adapters import base_of
 from aigc_desktop.engine.pretrained.chat import render
 from aigc_desktop.engine.pretrained.encoder import check_encoder
 from aigc_desktop.engine.pretrained.load import check_language_model, read_words, special_tokens, template_of
+from aigc_desktop.engine.pretrained.peft_adapter import read_adapter
 
 _CHUNK = 1 << 22
 _HALF = 2  # bytes of a number in half precision
@@ -82,7 +82,6 @@ def _check(found: FoundModel) -> None:
     elif found.kind == "encoder":
         check_encoder(found)
     elif found.kind == "adapter":
-        pairs_of(found)  # names what it has beside the matrices of LoRA
         read_adapter(found.folder)
 
 

@@ -15,8 +15,7 @@ from aigc_desktop.core.model import Model, ModelInfo, weights_hash
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.model_files import FoundModel, find_model
-from aigc_desktop.engine.nn.lora import add_lora, load_lora, merge_lora, read_adapter
-from aigc_desktop.engine.pretrained.adapters import base_of, matching, no_base, pairs_of
+from aigc_desktop.engine.pretrained.adapters import base_of, matching, no_base, sizes_of
 from aigc_desktop.engine.pretrained.llama import Llama
 from aigc_desktop.engine.pretrained.load import (
     Change,
@@ -26,6 +25,7 @@ from aigc_desktop.engine.pretrained.load import (
     open_language_model,
 )
 from aigc_desktop.engine.pretrained.numbers import Numbers
+from aigc_desktop.engine.pretrained.peft_adapter import read_adapter, work_in
 from aigc_desktop.engine.training.checkpoint import Card, read_card, verify
 from aigc_desktop.engine.tuning.lessons import Form
 
@@ -83,13 +83,13 @@ def base_of_run(folder: Path, card: Card, workspace: Workspace) -> Model:
 def base_of_adapter(model: Model, workspace: Workspace) -> Generator[Event, None, Model]:
     """Return the model that an imported adapter belongs to; a Note tells when it is another than at its import."""
     adapter, info = _adapter(model.folder), model.info
-    pairs = pairs_of(adapter)
+    sizes = sizes_of(adapter)
     try:
         base = workspace.model(info.base)
         found = find_model(base.folder)
     except UserError:
         found = None
-    if isinstance(found, FoundModel) and matching(pairs, found.tensors) == len(pairs):
+    if isinstance(found, FoundModel) and matching(sizes, found.tensors) == len(sizes):
         return base
     base = workspace.model(base_of(adapter, workspace))
     text = _("“{title}” was imported for “{before}”, which is gone; it now changes “{now}”.")
@@ -103,18 +103,14 @@ def adapter_of(folder: Path, numbers: Numbers | None = None) -> Change:
     def change(network: Llama) -> None:
         if numbers == "float32":
             network.float()
-        shape, state = read_adapter(folder)
-        modules = sorted({name.rpartition(".lora_")[0] for name in state})
         try:
-            add_lora(network, modules, shape.rank, shape.alpha)
-            load_lora(network, state)
+            work_in(network, read_adapter(folder))
         except ValueError as error:
             raise BadInput(
                 folder.name, _("the adapter does not fit the model"), _("Import the model it was made for first.")
             ) from error
-        merge_lora(network)
-        if "lm_head" in modules:
-            network.shape = replace(network.shape, tied=False)
+        tied = network.lm_head.weight is network.model.embed_tokens.weight
+        network.shape = replace(network.shape, tied=tied)
 
     return change
 

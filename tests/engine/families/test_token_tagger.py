@@ -21,8 +21,8 @@ from aigc_desktop.engine.labels.adapting import value_of
 from aigc_desktop.engine.labels.labelling import LabelConfig, MeasureConfig
 from aigc_desktop.engine.labels.pieces import collate, word_pieces
 from aigc_desktop.engine.labels.tagging import find_names, tagged_texts
-from aigc_desktop.engine.nn.lora import merge_lora, read_adapter
 from aigc_desktop.engine.pretrained.encoder import encoder_folder, load_encoder
+from aigc_desktop.engine.pretrained.peft_adapter import read_adapter, work_in
 from aigc_desktop.engine.pretrained.tiny_encoder import add_tiny_encoder
 from tests.engine.toy import has_fitting_interval, marked_dataset, text_dataset
 
@@ -162,11 +162,12 @@ def test_peft_opens_the_adapter_of_a_checkpoint_and_gives_the_same_logits(adapte
         hidden = theirs(input_ids=batch.ids, attention_mask=batch.mask).last_hidden_state
         other = loaded.model.head(hidden.gather(1, batch.places[:, :, None].expand(-1, -1, hidden.shape[2])))
     assert torch.allclose(ours, other, atol=1e-5)
-    shape, state = read_adapter(run.checkpoint("best"))
-    assert shape.rank == 8 and len(state) == 2 * 2 * 6  # query, key, value, and three dense layers, in two layers
-    merge_lora(loaded.model)
+    read = read_adapter(run.checkpoint("best"))
+    assert len(read.parts) == 2 * 6  # query, key, value, and three dense layers, in two layers
+    network = load_encoder(folder, torch.device("cpu")).network
+    work_in(network, read)
     with torch.no_grad():
-        assert torch.allclose(loaded.model(batch), ours, atol=1e-5)
+        assert torch.allclose(network.eval()(batch.ids, batch.mask)[batch.mask], hidden[batch.mask], atol=1e-5)
 
 
 def test_data_without_names_is_one_sentence_before_the_start(workspace):

@@ -110,7 +110,7 @@ def test_an_adapter_for_another_model_is_told_how_many_parts_fit(workspace, fold
     assert len(workspace.models()) == 1
 
 
-@pytest.mark.parametrize("change", [{"rank_pattern": {"q_proj": 2}}, {"bias": "all"}, {"lora_alpha": "x"}, {"r": 5}])
+@pytest.mark.parametrize("change", [{"layer_replication": [[0, 2]]}, {"lora_bias": True}, {"r": 5}, {"r": "x"}])
 def test_an_adapter_that_cannot_be_used_is_refused_at_its_import(workspace, folder, tmp_path, change):
     bring(workspace, folder)
     path = lora_files(tmp_path / "lora") / "adapter_config.json"
