@@ -13,7 +13,7 @@ from aigc_desktop.core.fields import ConfigError
 from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.data.problems import TITLES
+from aigc_desktop.data.problems import TITLES, describe_alike
 from aigc_desktop.flags import add_fields, given
 from aigc_desktop.terminal import DONE, Shell
 
@@ -101,6 +101,8 @@ def data_inspect(options: argparse.Namespace, workspace: Workspace, shell: Shell
                 shell.say(f"  {_(TITLES.get(problem, problem))}: {count}")
             for name, count in zip(info.classes, info.class_counts, strict=False):
                 shell.say(f"  {name}: {count}")
+            if alike := describe_alike(info.classes) or describe_alike(info.span_classes):
+                shell.say(alike)
     shell.regret(*unreadable)
     return shell.code
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import Any
 
 from aigc_desktop.core.errors import BadInput
@@ -164,6 +165,21 @@ def count_problems(problems: dict[str, int]) -> str:
     """Return counts by code as people read them, the most frequent first: “12 damaged, 3 too small”."""
     ordered = sorted(problems.items(), key=lambda pair: -pair[1])
     return _(", ").join(_("{count} {what}").format(count=count, what=_(TITLES[code])) for code, count in ordered)
+
+
+def describe_alike(classes: Iterable[str]) -> str:
+    """Return a sentence that names classes which differ by case, width or spaces only, or "" when none do."""
+    groups: dict[str, list[str]] = {}
+    for name in classes:
+        groups.setdefault("".join(unicodedata.normalize("NFKC", name).casefold().split()), []).append(name)
+    alike = [" / ".join(f"“{shown_name(name)}”" for name in names[:5]) for names in groups.values() if len(names) > 1]
+    if not alike:
+        return ""
+    told = _(
+        "Some classes differ by case or spaces only: {names}. If they mean the same, make them one in the source and "
+        "import again."
+    )
+    return told.format(names=_(", ").join(alike[:3]))
 
 
 def shown_name(name: str) -> str:

@@ -26,7 +26,7 @@ from aigc_desktop.data.attributes import need_found, parse_columns
 from aigc_desktop.data.captions import CAPTION
 from aigc_desktop.data.items import ItemWriter
 from aigc_desktop.data.pool import Pace
-from aigc_desktop.data.problems import count_problems, shown_name
+from aigc_desktop.data.problems import count_problems, describe_alike, shown_name
 from aigc_desktop.data.scan_pictures import scan_pictures
 from aigc_desktop.data.scan_texts import scan_texts
 from aigc_desktop.data.sources import Found, find_files, label_by_folder, parse_sources, single_file, title_of
@@ -236,6 +236,8 @@ def _notes(info: DatasetInfo, captions: int) -> Iterator[Event]:
     if captions:
         told = ngettext("{count} picture has a caption.", "{count} pictures have captions.", captions)
         yield Note(told.format(count=captions))
+    if alike := describe_alike(info.classes) or describe_alike(info.span_classes):
+        yield Note(alike, "warning")
     if len(info.classes) > _MANY_CLASSES:
         yield Note(
             _("{count} different labels: this is probably not a column of classes.").format(count=len(info.classes)),

@@ -162,6 +162,15 @@ def test_the_list_of_runs_is_in_the_language_of_the_user(folder, capsys):
     assert json_lines(capsys)[0]["status"] == "new"
 
 
+def test_alike_classes_are_told_when_a_data_set_is_inspected(folder, tmp_path, capsys):
+    table = "text,label\n" + "".join(f"text {number},{('Sport', 'sport')[number % 2]}\n" for number in range(30))
+    (tmp_path / "news.csv").write_text(table, encoding="utf-8")
+    assert main(["data", "import", str(tmp_path / "news.csv"), "--labels", "column", "--label-column", "label"]) == 0
+    capsys.readouterr()
+    assert main(["data", "inspect", Workspace(folder).datasets()[0].id]) == 0
+    assert "“Sport” / “sport”" in capsys.readouterr().out
+
+
 def test_pictures_are_labelled_by_folder(folder, tmp_path, capsys):
     for name, colour in (("red", (255, 0, 0)), ("blue", (0, 0, 255))):
         (tmp_path / "cups" / name).mkdir(parents=True)

@@ -211,6 +211,17 @@ def test_csv_labels_from_a_column(do_scan: Import, source: Path) -> None:
         do_scan(source, labels="column")
 
 
+def test_classes_that_differ_by_case_or_spaces_only_are_told(do_scan: Import, source: Path) -> None:
+    rows = ["Sport", "sport ", " Home  news", "home news", "Ｓport", "other", "Home  news"]
+    lines = [f"text {number},{name}" for number, name in enumerate(rows)]
+    (source / "a.csv").write_text("\n".join(["text,label", *lines]), encoding="utf-8")
+    found = do_scan(source, labels="column", label_column="label")
+    (told,) = [note for note in found.notes if "differ by case" in note]
+    assert "“Sport” / “sport” / “Ｓport”" in told and "“Home  news” / “home news”" in told and "other" not in told
+    (source / "a.csv").write_text("text,label\none,Sport\ntwo,Sports\n", encoding="utf-8")
+    assert not [note for note in do_scan(source, labels="column", label_column="label").notes if "differ" in note]
+
+
 def test_csv_without_header_takes_the_longest_column(do_scan: Import, source: Path) -> None:
     rows = [(n, f"a rather long sentence, number {n}", "tag") for n in range(5)]
     with (source / "a.csv").open("w", encoding="utf-8", newline="") as f:

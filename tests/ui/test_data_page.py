@@ -120,6 +120,15 @@ def test_from_a_folder_to_a_frozen_data_set_and_on_to_training(qtbot, page, jobs
     assert record.places[-1] == ("train", {"dataset": info.id})
 
 
+def test_classes_that_differ_by_case_only_are_told_on_the_card(page, workspace, record, tmp_path):
+    (tmp_path / "news.csv").write_text("text,label\none,Sport\ntwo,sport\nthree,home\n", encoding="utf-8")
+    _do(workspace, "scan", source=str(tmp_path / "news.csv"), labels="column", label_column="label")
+    card = page.panel.health
+    card.show_info(workspace.datasets()[0].info)
+    told = [line.text() for line in card.lines.findChildren(type(page.panel.name)) if "differ by case" in line.text()]
+    assert len(told) == 1 and "“Sport” / “sport”" in told[0] and "home" not in told[0]
+
+
 def test_a_damaged_data_set_is_told_and_hides_no_other(page, workspace, record, tmp_path):
     for name in ("good", "bad"):
         _do(workspace, "scan", source=str(_pictures(tmp_path / name)), title=name)

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QPushButton, QSizePolicy, QToolTip, QVBoxLayout, Q
 
 from aigc_desktop.core.dataset import DatasetInfo
 from aigc_desktop.core.i18n import _, ngettext
-from aigc_desktop.data.problems import TITLES
+from aigc_desktop.data.problems import TITLES, describe_alike
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.cards import Card
 from aigc_desktop.ui.widgets.controls import label
@@ -64,6 +64,8 @@ class HealthCard(Card):
             if len(largest) > LISTED_CLASSES:
                 rest = len(largest) - LISTED_CLASSES
                 made.append(label(_("and {count} more").format(count=rest), "secondary"))
+        if alike := describe_alike(info.classes) or describe_alike(info.span_classes):
+            made.append(label(alike, "warning"))
         if info.licence:
             made.append(label(_("Licence: {text}").format(text=info.licence), "secondary"))
         return made
