@@ -114,7 +114,7 @@ def _side(
 ) -> Generator[Event, str | None, Side]:  # fmt: skip
     """Measure and write with one of the two models; its texts stream in as partial ones."""
     phase = _("Before: the model as it was") if before is None else _("After: the fine-tuned model")
-    side = yield from _measure(loaded, windows, phase)
+    side = yield from measure(loaded, windows, phase)
     asks = []
     for number, prompt in enumerate(prompts):
         read = loaded.read(prompt, form.chat)
@@ -129,7 +129,8 @@ def _side(
     return side
 
 
-def _measure(loaded: LanguageModel, windows: Windows, phase: str) -> Generator[Event, str | None, Side]:
+def measure(loaded: LanguageModel, windows: Windows, phase: str) -> Generator[Event, str | None, Side]:
+    """Return the nats and the tokens of all windows, without texts; UserError when nothing in them counts."""
     network, nats, tokens = loaded.network, 0.0, 0
     batches = windows.epoch()
     for number, indices in enumerate(batches):
