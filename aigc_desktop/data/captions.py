@@ -112,7 +112,8 @@ def _rows(item: Found, options: texts.TextOptions) -> Iterator[texts.TextItem]:
     """Yield the rows that can be read; none of a table that has none."""
     read = read_csv if texts.SUFFIXES[_ending(item)] == "csv" else read_jsonl
     try:
-        yield from (row for row in read(item.path, texts.encoding_of(item.path, options), options) if not row.problem)
+        codec = texts.encoding_of(item.path, options).codec
+        yield from (row for row in read(item.path, codec, options) if not row.problem)
     except ItemProblem:
         return
 
@@ -129,7 +130,7 @@ def _is_table(item: Found, encoding: str) -> bool:
 
 def _columns(item: Found, encoding: str) -> list[str]:
     options = texts.TextOptions("row", encoding=encoding)
-    found = texts.encoding_of(item.path, options)
+    found = texts.encoding_of(item.path, options).codec
     if texts.SUFFIXES[_ending(item)] == "csv":
         return columns_of(item.path, found, options)
     return keys_of(item.path, found, options)
@@ -143,7 +144,7 @@ def _column(columns: Iterable[str], known: tuple[str, ...]) -> str:
 
 def _read(path: str) -> str:
     try:
-        with open_text(path, detect_encoding(path)) as f:
+        with open_text(path, detect_encoding(path).codec) as f:
             return f.read(LONGEST)
     except (ItemProblem, OSError):
         return ""

@@ -1,5 +1,7 @@
 """Find the encoding of a text file: byte order mark, UTF-8, UTF-16 without mark, GB18030, then by statistics.
 
+Where little is beyond ASCII, the reading whose letters are the most common decides (data/letters.py).
+
 A file whose lines are in several encodings is refused: any one of them would read some of its lines as other letters.
 """
 
@@ -11,12 +13,14 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from charset_normalizer import from_bytes
 
 from aigc_desktop.core.errors import system_reason
+from aigc_desktop.data.letters import readings
 from aigc_desktop.data.problems import ItemProblem
 
 SAMPLE = 256_000
@@ -35,6 +39,8 @@ _OF_ITS_SCRIPT = {
 }  # fmt: skip
 """Encoding -> its usual letters, first and last letter of its script, the least share of these in what is not ASCII."""
 _LITTLE = 32  # letters beyond ASCII; so few of one byte cannot be told from Chinese
+_FEW_BYTES = 200  # beyond ASCII; more of them are enough for statistics
+_SURE = 10.0  # nats between the likeliest reading and the next
 _CHINESE_PAIR, _OTHER_PAIR = 0.2, 0.005
 """At most how often two bytes beyond ASCII are valid UTF-8 by chance, in GB18030 and in other encodings."""
 _BY_CHANCE = 0.01
@@ -52,8 +58,16 @@ def _mark(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error(MARK_ERRORS, _mark)
 
 
-def detect_encoding(path: Path | str) -> str:
-    """Return the codec name of a text file.
+@dataclass(frozen=True)
+class Detected:
+    """The codec of a text file, and whether it is more than a guess."""
+
+    codec: str
+    sure: bool = True
+
+
+def detect_encoding(path: Path | str) -> Detected:
+    """Return the encoding of a text file.
 
     ItemProblem "empty", "not_text" for a binary file, "encoding" when no encoding fits, "mixed" when its lines are in
     several, "unreadable".
@@ -65,15 +79,15 @@ def detect_encoding(path: Path | str) -> str:
                 raise ItemProblem("empty")
             for mark, codec in _MARKS:
                 if sample.startswith(mark):
-                    return codec
+                    return Detected(codec)
             zeros = sample.count(0)
             if zeros and not _is_text_with_zeros(sample, zeros):
-                return _utf16_without_mark(sample)
+                return Detected(_utf16_without_mark(sample))
             if len(sample.translate(None, _CONTROLS)) + zeros < 0.99 * len(sample):
                 raise ItemProblem("not_text")
             f.seek(0)
             if _decodes(f, "utf-8"):
-                return "utf-8"
+                return Detected("utf-8")
             f.seek(0)
             return _not_utf8(sample, f)
     except OSError as error:
@@ -151,10 +165,20 @@ def _is_common(c: str) -> bool:
     )  # fmt: skip
 
 
-def _not_utf8(sample: bytes, f: io.BufferedReader) -> str:
+def _not_utf8(sample: bytes, f: io.BufferedReader) -> Detected:
     if _is_damaged_utf8(sample):
-        return "utf-8"
+        return Detected("utf-8")
     _refuse_mixed(f)
+    if len(sample) < SAMPLE and len(sample) - len(sample.translate(None, _HIGH)) < _FEW_BYTES:
+        likeliest = readings(sample)
+        if likeliest:
+            nats, codec = likeliest[0]
+            others = [other for other, name in likeliest[1:] if sample.decode(name) != sample.decode(codec)]
+            return Detected(codec, sure=not others or others[0] - nats >= _SURE)
+    return Detected(_by_statistics(sample, f))
+
+
+def _by_statistics(sample: bytes, f: io.BufferedReader) -> str:
     f.seek(0)
     gb18030 = _decodes(f, "gb18030")
     if gb18030 and _looks_chinese(sample):

@@ -74,13 +74,15 @@ class ScanConfig(TaskConfig):
     )
     licence: str = param("", N_("Licence"), N_("Where the data come from and what is allowed with them."))
     encoding: Literal[
-        "auto", "utf-8", "utf-16", "gb18030", "big5hkscs", "cp932", "euc_jp", "cp949", "cp1252", "cp1251"
+        "auto", "utf-8", "utf-16", "gb18030", "big5hkscs", "cp932", "euc_jp", "cp949", "cp1252", "cp1250", "cp1251",
+        "koi8_r", "cp1253", "cp1254", "cp1256",
     ] = param(
         "auto", N_("Text encoding"), N_("How bytes become letters; choose it when texts look wrong."),
         labels={
             "auto": N_("find out"), "utf-8": "UTF-8", "utf-16": "UTF-16", "gb18030": "GB18030 / GBK",
             "big5hkscs": "Big5", "cp932": "Shift-JIS", "euc_jp": "EUC-JP", "cp949": "EUC-KR",
-            "cp1252": "Windows-1252", "cp1251": "Windows-1251",
+            "cp1252": "Windows-1252", "cp1250": "Windows-1250", "cp1251": "Windows-1251", "koi8_r": "KOI8-R",
+            "cp1253": "Windows-1253", "cp1254": "Windows-1254", "cp1256": "Windows-1256",
         }, advanced=True,
     )  # fmt: skip
 

@@ -12,9 +12,10 @@ from typing import IO
 from aigc_desktop.core.dataset import ItemRecord
 from aigc_desktop.core.errors import system_reason
 from aigc_desktop.core.events import Event, Note
-from aigc_desktop.core.i18n import _
+from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.data import attributes
 from aigc_desktop.data.conll import looks_like_conll, read_conll
+from aigc_desktop.data.encodings import Detected
 from aigc_desktop.data.items import ItemWriter
 from aigc_desktop.data.pictures import kind_of, read_head, sniff
 from aigc_desktop.data.pool import Pace
@@ -33,11 +34,15 @@ def scan_texts(
     """Read every file, in order; write the records and, into `texts`, the text of every usable item."""
     pace = Pace(_("Reading texts"), 0, _("texts"))
     encodings: Counter[str] = Counter()
+    guessed: dict[str, str] = {}
     with texts.open("wb") as out:
         for file in found:
             try:
-                encoding = _open(file, options)
+                detected = _open(file, options)
+                encoding = detected.codec
                 encodings[encoding] += 1
+                if not detected.sure:
+                    guessed[file.name] = encoding
                 reader = _READERS[_format(file, encoding, options)](file.path, encoding, options)
                 yield from _read_file(reader, file, items, out, pace, labels_from_folders)
             except ItemProblem as problem:
@@ -50,9 +55,18 @@ def scan_texts(
     if set(encodings) - {"utf-8"}:
         told = ", ".join(f"{name} ({count})" for name, count in encodings.most_common())
         yield Note(_("Text encodings found: {encodings}.").format(encodings=told))
+    if guessed:
+        name, encoding = next(iter(guessed.items()))
+        text = ngettext(
+            "“{name}” has too few letters to tell its encoding for sure; {encoding} is a guess. If it looks wrong, "
+            "import it again and choose the text encoding.",
+            "{count} files have too few letters to tell their encodings for sure, “{name}” ({encoding}) among them. "
+            "If they look wrong, import them again and choose the text encoding.", len(guessed),
+        )  # fmt: skip
+        yield Note(text.format(count=len(guessed), name=name, encoding=encoding), "warning")
 
 
-def _open(file: Found, options: TextOptions) -> str:
+def _open(file: Found, options: TextOptions) -> Detected:
     """Return the encoding of a file; ItemProblem when it is none of ours."""
     if file.problem:
         raise ItemProblem(file.problem, reason=file.reason)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from aigc_desktop.data.encodings import bad_bytes, detect_encoding, open_text
+from aigc_desktop.data.encodings import Detected, bad_bytes, detect_encoding, open_text
 from aigc_desktop.data.problems import ItemProblem
 
 Unit = Literal["auto", "line", "paragraph", "document", "row"]
@@ -57,15 +57,15 @@ class TextOptions:
     attributes: tuple[str, ...] = ()
 
 
-def encoding_of(path: Path | str, options: TextOptions) -> str:
+def encoding_of(path: Path | str, options: TextOptions) -> Detected:
     """Return the encoding to read a file with; ItemProblem when it is no text."""
     try:
         found = detect_encoding(path)  # also with an encoding given: it refuses empty and binary files
     except ItemProblem as problem:
         if problem.code not in ("encoding", "mixed") or options.encoding == "auto":
             raise
-        return options.encoding
-    return found if options.encoding == "auto" else options.encoding
+        return Detected(options.encoding)
+    return found if options.encoding == "auto" else Detected(options.encoding)
 
 
 def read_plain(path: Path | str, encoding: str, options: TextOptions) -> Iterator[TextItem]:

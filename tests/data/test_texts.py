@@ -79,7 +79,7 @@ def test_short_lines_of_chinese_are_not_taken_for_several_encodings(tmp_path: Pa
         usual = [letter for letter in letters if letter in _USUAL]
         text = "".join(letter + "\n" * (at % length == length - 1) for at, letter in enumerate(usual))
         path.write_bytes(text.encode("gb18030"))
-        assert detect_encoding(path) == "gb18030"
+        assert detect_encoding(path).codec == "gb18030"
 
 
 _USUAL = "".join(bytes([lead, trail]).decode("gb2312") for lead in range(0xB0, 0xD7) for trail in range(0xA1, 0xFF))
@@ -87,13 +87,13 @@ _USUAL = "".join(bytes([lead, trail]).decode("gb2312") for lead in range(0xB0, 0
 
 @pytest.mark.parametrize(("text", "codec", "found"), [
     ("螢幕清晰", "gb18030", "gb18030"), ("請問您", "gb18030", "gb18030"), ("產業的工作方式", "gb18030", "gb18030"),
-    ("人工智慧", "big5", "big5hkscs"), ("ありがとう", "cp932", "cp932"), ("Привет", "cp1251", "gb18030"),
+    ("人工智慧", "big5", "big5hkscs"), ("ありがとう", "cp932", "cp932"), ("Да", "cp1251", "gb18030"),
     (RU, "cp1251", "cp1251"), (JA.splitlines()[0], "euc_jp", "euc_jp"), (KO.splitlines()[0], "cp949", "cp949"),
 ])  # fmt: skip
 def test_little_text_is_rather_chinese_than_rare(tmp_path: Path, text: str, codec: str, found: str) -> None:
     path = tmp_path / "t.txt"
     path.write_bytes(text.encode(codec))
-    assert detect_encoding(path) == found
+    assert detect_encoding(path).codec == found
 
 
 def test_a_chosen_encoding_overrides_the_guess(do_scan: Import, source: Path) -> None:
@@ -372,7 +372,7 @@ def scan_mutants(folder: Path, count: int, make) -> None:
         path = folder / f"m{suffix}"
         path.write_bytes(data)
         try:
-            encoding = detect_encoding(path)
+            encoding = detect_encoding(path).codec
             items = list(_READERS[SUFFIXES[suffix]](path, encoding, options))
             good += 1
             for item in items:
