@@ -58,6 +58,7 @@ def checks(folder: Path) -> Iterator[tuple[str, Callable[[], None]]]:
     yield "editing", lambda: check_editing(workspace, folder.with_name("edited 图"))
     yield "evaluation", lambda: check_evaluation(workspace, datasets["text"])
     yield "published language model", lambda: check_language_model(workspace, folder.with_name("tiny 模型"))
+    yield "adapter", lambda: check_adapter(workspace)
     yield "LoRA", lambda: check_lora(workspace)
     if is_installed():
         yield "weights in 4 bits", check_four_bits
@@ -181,6 +182,20 @@ def check_language_model(workspace: Any, folder: Path) -> None:
         events: list[Any] = []
         run_task(workspace, "language_model.generate", values, result, events)
         assert any(isinstance(event, Text) for event in events), "nothing was written"
+
+
+def check_adapter(workspace: Any) -> None:
+    """Import the adapter of the newest fine-tuning as one from elsewhere, and write with it."""
+    from aigc_desktop.core.events import Text
+
+    run = next(run for run in workspace.runs() if run.info.task == "language_model.train")
+    adapter = run_task(workspace, "models.import", {"source": str(run.checkpoint("last"))})["id"]
+    assert workspace.model(adapter).info.kind == "adapter", workspace.model(adapter).info
+    values = {"model": adapter, "prompt": "hello", "count": 1, "length": 8}
+    result = workspace.new_run("language_model.generate", values, parent="results")
+    events: list[Any] = []
+    run_task(workspace, "language_model.generate", values, result, events)
+    assert any(isinstance(event, Text) for event in events), "nothing was written"
 
 
 def check_four_bits() -> None:

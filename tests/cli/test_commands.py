@@ -330,6 +330,46 @@ def test_names_are_imported_learned_found_and_measured(folder, tmp_path, capsys)
     assert "Entity F1, micro (strict, IOB2)" in told and "Tokens, with O" in told and "B-place" in told
 
 
+def test_classes_are_imported_learned_told_and_measured(folder, tmp_path, capsys):
+    from aigc_desktop.engine.pretrained.tiny_encoder import write_tiny_encoder
+
+    rows = [{"text": f"{('good', 'bad')[n % 2]} tea {n}", "taste": ("sweet", "bitter")[n % 2]} for n in range(24)]
+    (tmp_path / "tea.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    asked = ["--labels", "column", "--label-column", "taste"]
+    assert main(["data", "import", str(tmp_path / "tea.jsonl"), *asked]) == 0
+    encoder = write_tiny_encoder(tmp_path / "encoder", ["good bad tea"])
+    small = ["--steps", "6", "--batch-size", "8", "--device", "cpu", "--method", "lora", "--rank", "2"]
+    assert main(["train", "text_classifier", "--dataset", "tea", "--encoder", str(encoder), *small]) == 0
+    run = Workspace(folder).runs()[0]
+    capsys.readouterr()
+    assert main(["generate", run.id, "--task", "label", "--text", "good tea 1", "--json"]) == 0
+    result = Path(json_lines(capsys)[-1]["folder"])
+    assert json.loads((result / "labels.jsonl").read_text("utf-8"))["label"] in ("sweet", "bitter")
+    assert main(["evaluate", run.id, "--dataset", "tea"]) == 0
+    told = capsys.readouterr().out
+    assert all(word in told for word in ("sweet", "bitter", "precision", "macro average", "Confusion"))
+
+
+@pytest.mark.parametrize("family", ["text_gan", "text_vae"])
+def test_short_texts_are_learned_made_and_measured(folder, tmp_path, capsys, family):
+    words = [f"a {colour} {thing}" for colour in ("red", "blue", "old", "tiny") for thing in "abcdefghijklmnop"]
+    (tmp_path / "words.txt").write_text("\n".join(words), encoding="utf-8")
+    assert main(["data", "import", str(tmp_path / "words.txt"), "--text-item", "line"]) == 0
+    small = ["--steps", "6", "--layers", "1", "--width", "16", "--heads", "2", "--length", "32", "--batch-size", "8"]
+    assert main(["train", family, "--dataset", "words", *small, "--validate-every", "3", "--device", "cpu"]) == 0
+    run = Workspace(folder).runs()[0]
+    out = tmp_path / "out"
+    assert main(["generate", run.id, "--count", "4", "--out", str(out), "--format", "jsonl"]) == 0
+    (file,) = out.iterdir()
+    assert len(file.read_text("utf-8").splitlines()) == 4
+    if family == "text_vae":
+        assert main(["generate", run.id, "--task", "vary", "--text", "a red a", "--count", "2"]) == 0
+    else:
+        assert main(["generate", run.id, "--which", "likelihood", "--count", "2"]) == 0
+    assert main(["evaluate", run.id, "--count", "20", "--sweep", "0", "--device", "cpu"]) == 0
+    assert "Different texts" in capsys.readouterr().out
+
+
 def test_a_data_set_is_labelled_saved_and_learned_from(folder, tmp_path, capsys):
     from aigc_desktop.engine.pretrained.tiny_encoder import write_tiny_encoder
 

@@ -1,14 +1,21 @@
 """The Models page and a published model on the Create page, with the real engine process."""
 
-import pytest
+import json
 
+import pytest
+import torch
+
+from aigc_desktop.core.events import Finished
+from aigc_desktop.core.files import write_json
 from aigc_desktop.core.settings import Preferences
 from aigc_desktop.engine.diffusion.tiny import write_tiny_pipeline
-from aigc_desktop.engine.pretrained.tiny import write_tiny_model
+from aigc_desktop.engine.pretrained.tiny import add_tiny_model, write_tiny_model
+from aigc_desktop.engine.weights import read_tensors, write_tensors
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.pages.create import CreatePage
 from aigc_desktop.ui.pages.models import ModelsPage
 from aigc_desktop.ui.widgets.model_card import ModelCard
+from tests.engine.pretrained.test_model_import import lora_files
 
 
 @pytest.fixture
@@ -63,6 +70,39 @@ def test_a_model_is_imported_used_and_removed_with_undo(pages, qtbot, workspace,
     _text, undo = record.notes[-1]
     undo()
     assert [model.id for model in workspace.models()] == ["小模型"]
+
+
+def test_an_adapter_of_another_program_is_imported_told_and_used(pages, qtbot, workspace, tmp_path):
+    add_tiny_model(workspace, "base")
+    folder = lora_files(tmp_path / "风格 style")
+    tensors = {name: tensor + 0.1 for name, tensor in read_tensors(folder / "adapter_model.safetensors").items()}
+    tensors["base_model.model.model.layers.0.self_attn.q_proj.lora_magnitude_vector"] = torch.full((32,), 2.0)
+    write_tensors(folder / "adapter_model.safetensors", tensors)
+    settings = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    write_json(folder / "adapter_config.json", {**settings, "use_dora": True, "use_rslora": True})
+    page, create = pages["models"], pages["create"]
+    qtbot.waitUntil(lambda: bool(page.services.jobs.catalogue), timeout=60_000)
+    page.import_from(folder)
+    qtbot.waitUntil(lambda: len(workspace.models()) == 2 and page.progress.handle is None, timeout=60_000)
+    card = next(card for card in cards(page) if card.model.id == "风格 style")
+
+    def texts(model):
+        create.shown(run=f"model:{model}")
+        create.panel.set_values({"prompt": "hello", "length": 12, "count": 3, "seed": 3, "numbers": "float32"})
+        create.generate()
+        handle = create.handle
+        qtbot.waitUntil(lambda: create.handle is None and create.batch is not None, timeout=60_000)
+        assert isinstance(handle.ending, Finished), handle.ending
+        return [work.text for work in create.batch.works]
+
+    card.use_button.click()
+    assert create.panel.run_input.value() == "model:风格 style"
+    assert len(texts("风格 style")) == 3 and texts("风格 style") != texts("base")
+
+    write_json(folder / "adapter_config.json", {**settings, "use_dora": True, "init_lora_weights": "pissa"})
+    page.import_from(folder)
+    qtbot.waitUntil(lambda: page.progress.handle is None and page.failure.isVisible(), timeout=60_000)
+    assert len(workspace.models()) == 2
 
 
 def test_a_damaged_record_hides_no_other_model(pages, qtbot, workspace, tmp_path):

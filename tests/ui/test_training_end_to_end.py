@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -259,6 +260,30 @@ def test_a_name_finder_learns_on_an_encoder_and_marks_names(qtbot, pages, worksp
     qtbot.waitUntil(lambda: create.handle is None, timeout=LONG)
     assert isinstance(handle.ending, Finished), handle.ending
     assert len(create.batch.works) == 2 and (create.batch.result.folder / "labels.jsonl").is_file()
+
+
+def test_a_text_sorter_learns_by_lora_and_tells_classes(qtbot, pages, workspace, center):
+    from aigc_desktop.engine.pretrained.tiny_encoder import add_tiny_encoder
+
+    dataset = marked_dataset(workspace)
+    encoder = add_tiny_encoder(workspace, dataset.texts("train"))
+    train, create = pages["train"], pages["create"]
+    qtbot.waitUntil(lambda: bool(center.catalogue), timeout=LONG)
+    train.shown(dataset=dataset.id)
+    train.setup.families["text_classifier.train"].click()
+    _start(qtbot, train, 6, "text_classifier", encoder=encoder, method="lora", rank=2)
+    handle = train.handle
+    qtbot.waitUntil(lambda: train.handle is None, timeout=LONG)
+    assert isinstance(handle.ending, Finished), handle.ending
+
+    create.shown(run=train.run.id, task="text_classifier.label")
+    create.panel.form.set_values({"text": "Ann likes Oslo.\nBob left."})
+    create.generate()
+    handle = create.handle
+    qtbot.waitUntil(lambda: create.handle is None, timeout=LONG)
+    assert isinstance(handle.ending, Finished), handle.ending
+    lines = (create.batch.result.folder / "labels.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["label"] in dataset.info.classes for line in lines] == [True, True]
 
 
 def test_a_text_gan_plays_and_either_of_its_models_writes(qtbot, pages, workspace, center):
