@@ -326,13 +326,15 @@ def shape_of(config: dict[str, Any]) -> LlamaShape:
         )
     try:
         shape = _shape(kind, config)
-        _stretched(torch.ones(min(shape.head_dim, _LIMITS["head_dim"]) // 2), shape.scaling)
-    except (AttributeError, KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        _check_sizes(shape)
+        _stretched(torch.ones(shape.head_dim // 2), shape.scaling)
+    except (ArithmeticError, AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        reason = " ".join(f"{type(error).__name__} {error}".split())[:120]
         raise UserError(
-            _("The model's configuration is damaged: {reason}.").format(reason=f"{type(error).__name__} {error}"[:120]),
+            _("The model's configuration is damaged: {reason}.").format(reason=reason),
             _("Copy the model again from where it came."),
         ) from None
-    _check(shape, config)
+    _check_kind(shape, config)
     return shape
 
 
@@ -365,8 +367,8 @@ _LIMITS = {"vocab": 1 << 20, "width": 1 << 15, "layers": 256, "heads": 512, "kv_
            "hidden": 1 << 18, "context": 1 << 21}  # fmt: skip
 
 
-def _check(shape: LlamaShape, config: dict[str, Any]) -> None:
-    """Refuse numbers no real model has, and what this network does not do."""
+def _check_sizes(shape: LlamaShape) -> None:
+    """Refuse numbers no real model has."""
     wrong = [name for name, most in _LIMITS.items() if not 1 <= getattr(shape, name) <= most]
     if shape.heads % max(1, shape.kv_heads) or shape.head_dim % 2:
         wrong.append("num_attention_heads")
@@ -379,6 +381,10 @@ def _check(shape: LlamaShape, config: dict[str, Any]) -> None:
             _("The model's configuration is damaged: {reason}.").format(reason=", ".join(wrong)),
             _("Copy the model again from where it came."),
         )
+
+
+def _check_kind(shape: LlamaShape, config: dict[str, Any]) -> None:
+    """Refuse what this network does not do."""
     kind = shape.scaling.get("rope_type", shape.scaling.get("type", "default"))
     odd = {
         "hidden_act": config.get("hidden_act", "silu") != "silu", "mlp_bias": bool(config.get("mlp_bias")),
