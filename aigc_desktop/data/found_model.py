@@ -86,7 +86,10 @@ def weights_of(folder: Path, name: str = WEIGHTS, variant: str = "") -> tuple[Pa
         names = sorted({str(place) for place in places.values()})
         odd = next((name for name in names if not _SHARD.fullmatch(name)), None)
         if odd is not None:
-            raise BadInput(index.name, _("“{name}” is not a plain name of a file").format(name=odd[:80]))
+            raise BadInput(
+                index.name, _("“{name}” is not a plain name of a file").format(name=odd[:80]),
+                _("Copy the model again from where it came."),
+            )  # fmt: skip
         missing = [name for name in names if not (folder / name).is_file()]
         if missing:
             raise half(folder, missing)
@@ -105,7 +108,10 @@ def tensors_of(weights: Iterable[Path]) -> dict[str, tuple[int, ...]]:
         header = check_header(path)
         twice = next((name for name in header if name in found), None)
         if twice is not None:
-            raise BadInput(path.name, _("“{name}” is also in another file").format(name=twice))
+            raise BadInput(
+                path.name, _("“{name}” is also in another file").format(name=twice),
+                _("Copy the model again from where it came."),
+            )  # fmt: skip
         found |= {name: tuple(entry["shape"]) for name, entry in header.items()}
     return found
 

@@ -79,8 +79,9 @@ def _index(model, places):
 )  # fmt: skip
 def test_what_is_no_whole_model_is_one_sentence_with_a_way_out(model, spoil, reason):
     spoil(model)
-    with pytest.raises(BadInput, match=reason):
+    with pytest.raises(BadInput, match=reason) as caught:
         find_model(model)
+    assert caught.value.hint
 
 
 def test_a_name_in_two_files_is_refused(model):

@@ -375,6 +375,7 @@ def scan_mutants(folder: Path, count: int, make) -> None:
             encoding = detect_encoding(path).codec
             items = list(_READERS[SUFFIXES[suffix]](path, encoding, options))
             good += 1
+            bad += any(item.problem for item in items)
             for item in items:
                 item.text.encode("utf-8")
         except (ItemProblem, UserError):
@@ -404,13 +405,37 @@ def a_jsonl(rng: random.Random) -> tuple[str, bytes]:
     return ".jsonl", bytes(data)
 
 
-@pytest.mark.parametrize("make", [a_text, a_csv, a_jsonl])
+def a_marked(rng: random.Random) -> tuple[str, bytes]:
+    odd = [None, -1, 3.5, 10**20, "x", [], [0], [3, 0, "who"], [0, 99, "who"], [0, 3, ""], {"start": 0}, True]
+    rows = []
+    for _row in range(4):
+        told = {"text": "Ann likes Oslo 😀", "label": "a", "spans": [[0, 3, "who"], [10, 14, "where"]]}
+        if rng.random() < 0.7:
+            told["spans"][rng.randrange(2)] = rng.choice(odd)
+        if rng.random() < 0.3:
+            told[rng.choice(["text", "label", "spans"])] = rng.choice(odd)
+        rows.append(json.dumps(told))
+    return ".jsonl", "\n".join(rows).encode()
+
+
+def a_conll(rng: random.Random) -> tuple[str, bytes]:
+    words = [
+        "Ann B-who", "Oslo\tB-where", "in O", "", "-DOCSTART- -X- O O", "alone", "EU NNP B-NP B-org", "a I-who", "b B-",
+        "\u202eא O", "😀 O", "w " + "O" * 5000, "\t", "x y z B-q",
+    ]  # fmt: skip
+    data = bytearray("\n".join(rng.choice(words) for _row in range(rng.randint(1, 12))).encode() + b"\n")
+    for _change in range(rng.choice([0, 0, 1, 4])):
+        data[rng.randrange(len(data))] = rng.choice(b"\t \n\r\0\xff-BIO")
+    return ".conll", bytes(data)
+
+
+@pytest.mark.parametrize("make", [a_text, a_csv, a_jsonl, a_marked, a_conll])
 def test_1000_mutated_texts_are_read_or_refused(tmp_path: Path, make) -> None:
     scan_mutants(tmp_path, 1000 if make is not a_text else 300, make)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make", [a_text, a_csv, a_jsonl])
+@pytest.mark.parametrize("make", [a_text, a_csv, a_jsonl, a_marked, a_conll])
 def test_10000_mutated_texts_are_read_or_refused(tmp_path: Path, make) -> None:
     scan_mutants(tmp_path, 10_000, make)
 

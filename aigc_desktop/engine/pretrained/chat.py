@@ -29,8 +29,9 @@ MOST_LETTERS = 1_000_000
 MOST_ITEMS = 10_000
 _ERRORS = (
     TemplateError, TypeError, ValueError, AttributeError, ArithmeticError, LookupError, RuntimeError, MemoryError,
+    SyntaxError,
 )  # fmt: skip
-"""What a template can raise, by itself or in a filter that was given something else."""
+"""What a template can raise, by itself, in a filter that was given something else, or as the program made of it."""
 _FILTERS = (
     "capitalize", "default", "dictsort", "first", "int", "items", "join", "last", "length", "list", "lower", "map",
     "reject", "rejectattr", "replace", "reverse", "safe", "select", "selectattr", "string", "title", "tojson", "trim",
@@ -86,6 +87,8 @@ def _reason(error: Exception) -> str:
         return _("it does what no template may do")
     if isinstance(error, TemplateSyntaxError):
         return _("its line {line} is no template").format(line=error.lineno)
+    if isinstance(error, SyntaxError):  # of the Python that jinja made, whose lines are not those of the template
+        return f"“{error.msg}”"
     return f"“{str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__}”"
 
 

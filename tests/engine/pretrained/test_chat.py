@@ -43,7 +43,8 @@ def test_what_is_not_there_is_false_and_a_loop_can_be_left_as_where_templates_ar
     ("template", "reason"),
     [
         ("{{ ''.__class__ }}", "不允许"), ("{% for i in range(10 ** 9) %}{% endfor %}", "不允许"),
-        ("a\n{% if %}", "第 2 行"), ("{{ raise_exception('only with tools') }}", "“only with tools”"),
+        ("a\n{% if %}", "第 2 行"), ("{% break %}", "“'break' outside loop”"),
+        ("{{ raise_exception('only with tools') }}", "“only with tools”"),
     ],
 )  # fmt: skip
 def test_the_reason_is_told_in_the_chosen_language(template, reason):
