@@ -24,7 +24,8 @@ from aigc_desktop.engine.text.gan_model import draw_rows, texts_of
 from aigc_desktop.engine.text.sentence_setup import SentenceData
 from aigc_desktop.engine.text.sentences import Rows, Sentences
 
-MEASURED, BATCH = 512, 64
+MEASURED, DRAWN, BATCH = 2000, 250, 64  # texts whose vectors are compared; at once where they are drawn and where read
+ALIKE = 512  # of them, compared with each other: more would repeat each other more, whatever the model
 _ENOUGH = 256  # held-out texts below which training texts are compared with
 _SEED = 1_000_000
 
@@ -95,11 +96,12 @@ class Judge:
             self.real = yield from self._real(device)
         generator = torch.Generator(device).manual_seed(_SEED)
         drawn, parts = [], []
-        for start in range(0, MEASURED, BATCH):
-            drawn.append(draw_rows(model, min(BATCH, MEASURED - start), self.length, generator))
+        for start in range(0, MEASURED, DRAWN):
+            drawn.append(draw_rows(model, min(DRAWN, MEASURED - start), self.length, generator))
             parts.append(features(self.reader, drawn[-1]))
             yield
-        texts = [metric_tokens(text) for rows in drawn for text in texts_of(rows, self.data.tokenizer)]
+        few = drawn[: -(-ALIKE // DRAWN)]
+        texts = [metric_tokens(text) for rows in few for text in texts_of(rows, self.data.tokenizer)][:ALIKE]
         yield
         repeated = float(self_bleu_scores(texts, (4,)).mean())
         yield

@@ -75,6 +75,28 @@ def validations(events):
     return {e.step: e.values for e in events if isinstance(e, Metric) and "val_loss" in e.values}
 
 
+def test_versions_are_compared_by_many_texts_and_their_likeness_is_that_of_few(tmp_path, monkeypatch):
+    """The distance of 512 texts differs from draw to draw as much as that of the versions of a game."""
+    assert text_gan_watch.ALIKE == 512
+    sizes: dict[str, set[int]] = {"compared": set(), "alike": set()}
+    distance, likeness = text_gan_watch.frechet_distance, text_gan_watch.self_bleu_scores
+    monkeypatch.setattr(text_gan_watch, "MEASURED", 700)
+
+    def compared(real, made):
+        sizes["compared"].add(len(made))
+        return distance(real, made)
+
+    def alike(texts, *rest):
+        sizes["alike"].add(len(texts))
+        return likeness(texts, *rest)
+
+    monkeypatch.setattr(text_gan_watch, "frechet_distance", compared)
+    monkeypatch.setattr(text_gan_watch, "self_bleu_scores", alike)
+    _run, events = train(Workspace.open(tmp_path), steps=2, validate_every=1, likelihood_share=0.5)
+    assert isinstance(events[-1], Finished), events[-1]
+    assert sizes == {"compared": {700}, "alike": {512}}
+
+
 # the gradient through drawn tokens
 
 
