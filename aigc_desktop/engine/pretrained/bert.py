@@ -106,7 +106,7 @@ def bert_shape(settings: Settings) -> BertShape:
         kind,
         vocab=settings.whole("vocab_size", 30_522),
         width=width,
-        layers=settings.whole("n_layers" if distil else "num_hidden_layers", 12),
+        layers=settings.layers("n_layers" if distil else "num_hidden_layers", 12),
         heads=settings.divisor("n_heads" if distil else "num_attention_heads", 12, width),
         hidden=settings.whole("hidden_dim" if distil else "intermediate_size", 4 * width),
         positions=settings.whole("max_position_embeddings", 512),

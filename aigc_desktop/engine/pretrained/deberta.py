@@ -56,7 +56,7 @@ def deberta_shape(settings: Settings) -> DebertaShape:
     farthest = settings.positive("max_relative_positions", positions)
     span = settings.positive("position_buckets", 0)
     return DebertaShape(
-        vocab=settings.whole("vocab_size", 128_100), width=width, layers=settings.whole("num_hidden_layers", 24),
+        vocab=settings.whole("vocab_size", 128_100), width=width, layers=settings.layers("num_hidden_layers", 24),
         heads=settings.divisor("num_attention_heads", 24, width), hidden=settings.whole("intermediate_size", 4 * width),
         positions=positions, embedding=settings.whole("embedding_size", width),
         types=settings.number_of_token("type_vocab_size", 0), pad=settings.number_of_token("pad_token_id", 0),

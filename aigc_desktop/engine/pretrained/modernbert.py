@@ -42,7 +42,7 @@ class ModernBertShape:
 
 def modernbert_shape(settings: Settings) -> ModernBertShape:
     """Return the shape that a configuration describes, in its older or newer form."""
-    layers, width = settings.whole("num_hidden_layers", 22), settings.whole("hidden_size", 768)
+    layers, width = settings.layers("num_hidden_layers", 22), settings.whole("hidden_size", 768)
     every = settings.whole("global_attn_every_n_layers", 3)
     kinds = settings.values.get("layer_types") or [_NEAR if n % every else _FULL for n in range(layers)]
     if not isinstance(kinds, list) or len(kinds) != layers or not set(kinds) <= {_FULL, _NEAR}:

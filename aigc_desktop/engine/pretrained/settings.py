@@ -10,6 +10,7 @@ from aigc_desktop.core.i18n import _
 
 MOST = 1 << 21
 """No size in a real model is larger."""
+MOST_LAYERS = 256
 
 
 class Settings:
@@ -18,12 +19,16 @@ class Settings:
     def __init__(self, values: dict[str, Any]) -> None:
         self.values, self.kind = values, str(values.get("model_type"))
 
-    def whole(self, name: str, default: int) -> int:
+    def whole(self, name: str, default: int, most: int = MOST) -> int:
         """Return a whole number from 1 on."""
         value = self._value(name, default)
-        if type(value) is not int or not 1 <= value <= MOST:
+        if type(value) is not int or not 1 <= value <= most:
             raise self.damaged(name)
         return value
+
+    def layers(self, name: str, default: int) -> int:
+        """Return a number of layers; each is built before the weights are looked at."""
+        return self.whole(name, default, MOST_LAYERS)
 
     def positive(self, name: str, default: int) -> int:
         """Return a whole number, or the default where there is none above 0."""

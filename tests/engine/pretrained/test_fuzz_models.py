@@ -18,6 +18,7 @@ from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.model import Model
 from aigc_desktop.data.model_files import find_model
 from aigc_desktop.engine.pretrained.chat import MOST_SECONDS, render
+from aigc_desktop.engine.pretrained.encoder import check_encoder
 from aigc_desktop.engine.pretrained.load import (
     check_language_model,
     end_tokens,
@@ -27,6 +28,7 @@ from aigc_desktop.engine.pretrained.load import (
 )
 from aigc_desktop.engine.pretrained.peft_adapter import read_adapter
 from aigc_desktop.engine.pretrained.tiny import write_tiny_model
+from aigc_desktop.engine.pretrained.tiny_encoder import write_tiny_encoder
 from tests.engine.pretrained.test_model_import import cut_in_two, lora_files
 
 FEW = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
@@ -93,6 +95,9 @@ def refused_or_read(read: Callable[[], object]) -> None:
 def look_at(folder: Path) -> None:
     """Read all that is read of a model before its weights."""
     found = find_model(folder)
+    if found.kind == "encoder":
+        check_encoder(found)
+        return
     shape = check_language_model(found)
     words = read_words(folder, shape.vocab)
     special = special_tokens(Model(folder))
@@ -140,6 +145,24 @@ def test_a_changed_file_of_a_model_is_read_or_refused(folder, name):
 @pytest.mark.parametrize("name", FILES)
 def test_2000_changed_files_of_a_model_are_read_or_refused(folder, name):
     fuzz_file(folder, name, MANY)
+
+
+@pytest.mark.parametrize("kind", ["bert", "modernbert", "llama"])
+def test_a_million_layers_are_refused_before_they_are_built(tmp_path, kind):
+    write = write_tiny_model if kind == "llama" else lambda folder: write_tiny_encoder(folder, ["a"], model_type=kind)
+    write(tmp_path / kind)
+    config = json.loads((tmp_path / kind / "config.json").read_text(encoding="utf-8"))
+    (tmp_path / kind / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 10**6}), encoding="utf-8")
+    start = time.process_time()
+    with pytest.raises(UserError, match="damaged"):
+        look_at(tmp_path / kind)
+    assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize("kind", ["bert", "modernbert"])
+def test_a_changed_configuration_of_an_encoder_is_read_or_refused(tmp_path, kind):
+    write_tiny_encoder(tmp_path / kind, ["a few words"], model_type=kind)
+    fuzz_file(tmp_path / kind, "config.json", FEW)
 
 
 def fuzz_adapter(folder: Path, how: settings) -> None:
