@@ -148,7 +148,7 @@ def _item(row: int, text: str, piece: bool, encoding: str) -> TextItem:
 
 def checked(item: TextItem, encoding: str) -> TextItem:
     """Return the item, or the problem it has: zero bytes, or bytes that are wrong in its encoding."""
-    parts = (item.text, item.label, *item.attributes.values())
+    parts = (item.text, item.label, item.marks, *item.attributes.values())
     if any("\0" in part for part in parts):
         return TextItem(item.row, problem="zero_byte")
     for part in parts:

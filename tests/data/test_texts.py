@@ -351,6 +351,14 @@ def test_a_text_with_other_attributes_is_another_item_on_its_side(do_scan: Impor
     assert sorted(map(len, sides)) == [1, 1] and sides[0] != sides[1]
 
 
+def test_the_name_of_a_mark_that_is_half_a_letter_is_told(do_scan: Import, source: Path) -> None:
+    rows = [{"text": f"Ann {n}", "spans": [[0, 3, name]]} for n, name in enumerate(("who", "\ud800", "who"))]
+    (source / "a.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    found = do_scan(source)
+    assert found.texts() == ["Ann 0", "Ann 2"] and found.dataset.info.span_classes == ["who"]
+    assert_told(found["a.jsonl:2"], "bad_bytes", "Choose another text encoding")
+
+
 def random_bytes(rng: random.Random) -> bytes:
     codec = rng.choice(["utf-8", "utf-16", "utf-16-le", "gb18030", "big5", "cp932", "cp1252"])
     data = bytearray(rng.choice([ZH, JA, FR, "a,b\n1,2\n"]).encode(codec, "replace") * rng.randint(1, 3))
@@ -377,7 +385,7 @@ def scan_mutants(folder: Path, count: int, make) -> None:
             good += 1
             bad += any(item.problem for item in items)
             for item in items:
-                item.text.encode("utf-8")
+                (item.text + item.label + item.marks).encode("utf-8")
         except (ItemProblem, UserError):
             bad += 1
     assert good and bad
@@ -406,7 +414,10 @@ def a_jsonl(rng: random.Random) -> tuple[str, bytes]:
 
 
 def a_marked(rng: random.Random) -> tuple[str, bytes]:
-    odd = [None, -1, 3.5, 10**20, "x", [], [0], [3, 0, "who"], [0, 99, "who"], [0, 3, ""], {"start": 0}, True]
+    odd = [
+        None, -1, 3.5, 10**20, "x", [], [0], [3, 0, "who"], [0, 99, "who"], [0, 3, ""], [0, 3, "\ud800"], {"start": 0},
+        True,
+    ]  # fmt: skip
     rows = []
     for _row in range(4):
         told = {"text": "Ann likes Oslo 😀", "label": "a", "spans": [[0, 3, "who"], [10, 14, "where"]]}
