@@ -356,7 +356,7 @@ def test_the_name_of_a_mark_that_is_half_a_letter_is_told(do_scan: Import, sourc
     (source / "a.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     found = do_scan(source)
     assert found.texts() == ["Ann 0", "Ann 2"] and found.dataset.info.span_classes == ["who"]
-    assert_told(found["a.jsonl:2"], "bad_bytes", "Choose another text encoding")
+    assert_told(found["a.jsonl:2"], "bad_json", "Correct this line")
 
 
 def random_bytes(rng: random.Random) -> bytes:
