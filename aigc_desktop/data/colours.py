@@ -13,23 +13,29 @@ _SIXTEEN = {"I;16", "I;16L", "I;16B", "I;16N"}
 _PROFILE_MODES = {"RGB", "CMYK", "L", "LAB"}
 
 
+def has_alpha(image: Image.Image) -> bool:
+    """Return whether a picture may be transparent somewhere."""
+    return image.mode in _ALPHA or "transparency" in image.info
+
+
 def to_rgb(image: Image.Image) -> Image.Image:
     """Return the first frame as RGB: ICC profile applied, alpha laid on white, 16 bits and floats scaled to 8."""
     profile = image.info.get("icc_profile")
     image.load()
     image = _eight_bits(image)
-    if image.mode in _ALPHA or "transparency" in image.info:
+    if has_alpha(image):
         return _on_white(image.convert("RGBA"), profile)
     if image.mode in ("P", "1", "HSV", "YCbCr", "RGBX"):
         image = image.convert("RGB")
     if image.mode == "LAB":
         return _from_lab(image)
-    return _apply_profile(image, profile).convert("RGB")
+    image = _apply_profile(image, profile)
+    return image if image.mode == "RGB" else image.convert("RGB")  # which would copy it
 
 
 def to_rgba(image: Image.Image) -> Image.Image:
     """Return the first frame as RGBA in the same way, but with its transparency."""
-    if image.mode not in _ALPHA and "transparency" not in image.info:
+    if not has_alpha(image):
         return to_rgb(image).convert("RGBA")
     profile = image.info.get("icc_profile")
     image.load()
