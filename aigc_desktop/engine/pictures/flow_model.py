@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from aigc_desktop.engine.nn.unet import Unet, UnetShape
 from aigc_desktop.engine.pictures.common import Pictures, known_class, seeded, shares_of, together
 from aigc_desktop.engine.pictures.flow_space import GridSpace, saved_space
 from aigc_desktop.engine.pictures.latent import LatentModel, with_class
+from aigc_desktop.engine.shortage import in_halves
 from aigc_desktop.engine.training.checkpoint import Card, part, read_model
 from aigc_desktop.engine.training.data import to_pictures
 
@@ -66,9 +68,10 @@ class Model:
         They are made several at once, which is faster and rounds differently from one at a time.
         """
         size, end = together(self.device), seed + count
-        return np.concatenate([self._some(range(start, min(end, start + size))) for start in range(seed, end, size)])
+        parts = [range(start, min(end, start + size)) for start in range(seed, end, size)]
+        return np.concatenate([in_halves(self._some, seeds, self.device) for seeds in parts])
 
-    def _some(self, seeds: range) -> Pictures:
+    def _some(self, seeds: Sequence[int]) -> Pictures:
         generators = [seeded(seed) for seed in seeds]
         noise = torch.cat([self.noise(generator) for generator in generators])
         labels = [known_class(-1, self.shares, generator) if self.classes else -1 for generator in generators]

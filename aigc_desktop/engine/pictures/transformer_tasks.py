@@ -39,6 +39,7 @@ from aigc_desktop.engine.pictures.common import (
 from aigc_desktop.engine.pictures.extending import SidesConfig, stream_extended
 from aigc_desktop.engine.pictures.making import MakeConfig, stream_samples
 from aigc_desktop.engine.pictures.transformer_model import Model, Wish, load_model
+from aigc_desktop.engine.shortage import in_halves
 from aigc_desktop.engine.training.checkpoint import read_card, read_model
 from aigc_desktop.engine.training.data import to_pictures
 
@@ -200,7 +201,7 @@ def sampler(folder: Path, device: str) -> Callable[..., Pictures]:
     """
     model = load_model(*read_model(folder), choose_device(device))
 
-    def make(seeds: range, told: Sequence[str]) -> Pictures:
+    def make(seeds: Sequence[int], told: Sequence[str]) -> Pictures:
         generators = [seeded(seed) for seed in seeds]
         wishes = [Wish(caption=told[seed % len(told)] if told else "") for seed in seeds]
         asked = [model.asked(wish, generator) for wish, generator in zip(wishes, generators, strict=True)]
@@ -212,6 +213,6 @@ def sampler(folder: Path, device: str) -> Callable[..., Pictures]:
     def sample(count: int, seed: int, captions: Sequence[str] = ()) -> Pictures:
         step, end = together(model.device), seed + count
         parts = [range(start, min(end, start + step)) for start in range(seed, end, step)]
-        return np.concatenate([make(seeds, captions) for seeds in parts])
+        return np.concatenate([in_halves(lambda some: make(some, captions), seeds, model.device) for seeds in parts])
 
     return sample
