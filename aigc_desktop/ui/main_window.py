@@ -205,6 +205,7 @@ class MainWindow(QMainWindow):
             yield from self._build_all()
 
     def _replace_shell(self) -> None:
+        told = self.shell.toast.told()  # an Undo would call a page that is gone
         self.takeCentralWidget()
         _delete_now(self.shell)
         self.services.theme.apply(self.services.preferences)
@@ -213,6 +214,8 @@ class MainWindow(QMainWindow):
             self.removeAction(action)
         install(self, self.commands)
         self.shell = self._build()
+        if told:
+            self.notify(told)
 
     def _build(self) -> Shell:
         shell = Shell(self.services, self.places)

@@ -363,6 +363,16 @@ def test_a_second_start_for_another_workspace_asks_and_brings_its_files_there(ma
     assert window.place == "data" and second.dialog is None
 
 
+@pytest.mark.parametrize("undo", [None, lambda: None])
+def test_a_message_outlasts_new_widgets_unless_it_could_undo_on_old_ones(make_window: Open, qtbot, undo):
+    window = make_window()
+    window.notify("The workspace is now elsewhere.", undo)
+    with qtbot.waitSignal(window.rebuilt):
+        window.rebuild()
+    assert window.shell.toast.told() == ("" if undo else "The workspace is now elsewhere.")
+    assert window.shell.toast.isHidden() == bool(undo)
+
+
 def test_a_second_start_for_another_workspace_changes_nothing_when_told_to_stay(
     make_window: Open, jobs: FakeJobCenter, tmp_path: Path
 ):

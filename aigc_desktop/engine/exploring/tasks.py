@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from pydantic import field_validator
 from torch import Tensor
 
 from aigc_desktop.core.config import param
@@ -61,6 +62,13 @@ class MapConfig(ExploreConfig):
         ge=0.0, le=2.0,
     )  # fmt: skip
 
+    @field_validator("columns")
+    @classmethod
+    def _is_a_map(cls, columns: int) -> int:
+        if columns == 1:
+            raise ValueError(_("One picture is no map: give 2 or more, or 0."))
+        return columns
+
 
 class PathConfig(PlacesConfig):
     """Settings of a film from picture to picture."""
@@ -95,7 +103,7 @@ def make_map(config: MapConfig, run: Run) -> EventStream:
     The Result "map" has `columns` and, cell by cell in rows, the number of the picture in the order it came.
     """
     found = opened(config, run)
-    columns = max(2, config.columns or (COLUMNS_IN_STEPS if found.model.quick_steps else COLUMNS))
+    columns = config.columns or (COLUMNS_IN_STEPS if found.model.quick_steps else COLUMNS)
     count = columns**2
     label = found.model.label_of(config.label)
     parts: list[Pictures] = []

@@ -55,6 +55,10 @@ class Toast(QFrame):
         self.raise_()
         self._timer.start(1000 * (SECONDS_WITH_UNDO if undo else SECONDS))
 
+    def told(self) -> str:
+        """Return the message that is shown, "" when there is none or one that can be taken back."""
+        return "" if self.isHidden() or self.can_undo() else self.text.text()
+
     def can_undo(self) -> bool:
         """Return whether what was told last can still be taken back; also when its message is gone."""
         return self._undo is not None

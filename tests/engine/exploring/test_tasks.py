@@ -8,14 +8,17 @@ import pytest
 import torch
 from PIL import Image
 
+from aigc_desktop.core.config import check
 from aigc_desktop.core.directions import read_directions, remove_direction, rename_direction
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Failed, Finished, Result, Sample
+from aigc_desktop.core.fields import ConfigError
 from aigc_desktop.core.place import latent_place, mixed, places_text, seed_place
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.exploring import directing, projecting
 from aigc_desktop.engine.exploring.map import arrange, looks, principal
+from aigc_desktop.engine.exploring.tasks import MapConfig
 from aigc_desktop.engine.families import load_families
 from aigc_desktop.engine.host import execute
 from aigc_desktop.engine.nn.flow import walk, walk_back
@@ -317,3 +320,8 @@ def test_the_way_back_ends_where_the_way_began():
     field = lambda x, time: torch.cos(3 * x) + time  # noqa: E731
     picture = walk(field, noise, 64)
     assert torch.allclose(walk_back(field, picture, 64), noise, atol=5e-3)
+
+
+def test_one_picture_is_no_map():
+    with pytest.raises(ConfigError, match="One picture is no map"):
+        check(MapConfig, {"run": "x", "columns": 1})
