@@ -58,7 +58,7 @@ class ItemRecord:
     too_small, duplicate ...); `note` is such a code for something odd about a usable item; `detail` is the
     translated reason for either. `length` counts characters, `size` bytes; `offset` is where a text begins in
     `texts.bin`. `attributes` is a JSON object of texts by name, as text, or "" without any; `marks` is the line of
-    core/marks.py of a text in which names are marked.
+    core/marks.py of a text in which names are marked. `first` is the hash of an earlier file with the same picture.
     """
 
     name: str
@@ -75,6 +75,7 @@ class ItemRecord:
     size: int = 0
     attributes: str = ""
     marks: str = ""
+    first: str = ""
 
 
 @dataclass(frozen=True)

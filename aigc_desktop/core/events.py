@@ -40,7 +40,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class Sample:
-    """Pictures, uint8 (N, H, W, C) with C 1, 3 or 4; `seeds`, `labels` and `ratings` have N entries or none.
+    """Pictures, uint8 (N, H, W, C) with C 1, 3 or 4; `seeds`, `labels`, `ratings`, `captions` have N entries or none.
 
     `role` says what they are; `reconstruction` pictures alternate original and copy, `rejected` ones were made but are
     not wanted, for the reasons in their ratings.
@@ -52,6 +52,7 @@ class Sample:
     labels: tuple[str, ...] = ()
     role: Literal["samples", "real", "reconstruction", "copies", "interpolation", "rejected"] = "samples"
     ratings: tuple[Rating, ...] = ()
+    captions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

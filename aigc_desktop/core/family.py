@@ -12,7 +12,7 @@ from aigc_desktop.core.job import Job
 
 if TYPE_CHECKING:  # the window shows without pydantic and numpy
     from aigc_desktop.core.config import TaskConfig
-    from aigc_desktop.core.dataset import Dataset
+    from aigc_desktop.core.dataset import Dataset, Split
     from aigc_desktop.core.machine import Machine
 
 TaskGroup = Literal["train", "create", "explore", "data", "evaluate", "models"]
@@ -94,7 +94,10 @@ class Family:
     these functions also take a temperature. `likelihood` gives a function from texts to the nats of each, summed over
     its tokens and its end, or None for a checkpoint that has none of plain texts; `likelihood_note` is a message that
     says what is special about these. `latents` is for
-    exploring: (checkpoint folder, device name) -> a LatentModel (engine/pictures/latent.py).
+    exploring: (checkpoint folder, device name) -> a LatentModel (engine/pictures/latent.py), which samples too.
+    `captions` is for models that are asked in words: (checkpoint folder, data set, split) -> what to ask for to get
+    pictures like those of the split, none where it learned no words; the functions of `sampler` take them then, and
+    the picture of a seed is asked for by the caption at that number.
     """
 
     name: str
@@ -102,13 +105,14 @@ class Family:
     summary: str
     kind: Kind
     tasks: tuple[Task, ...]
-    sampler: Callable[[Path, str], Callable[[int, int], Any]] | None = None
+    sampler: Callable[[Path, str], Callable[..., Any]] | None = None
     baseline: Callable[[Path, str], Callable[[int, int], Any]] | None = None
     tempered: bool = False
     likelihood: Callable[[Path, str], Likelihood | None] | None = None
     baseline_likelihood: Callable[[Path, str], Likelihood] | None = None
     likelihood_note: str = ""
     latents: Callable[[Path, str], Any] | None = None
+    captions: Callable[[Path, Dataset, Split], list[str]] | None = None
 
     def task(self, name: str) -> Task:
         """Return the task of this name; KeyError if the family has none."""

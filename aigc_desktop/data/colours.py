@@ -10,7 +10,13 @@ from PIL import Image, ImageCms
 
 _ALPHA = {"LA", "La", "PA", "RGBA", "RGBa"}
 _SIXTEEN = {"I;16", "I;16L", "I;16B", "I;16N"}
+_ROUNDING = 2  # of 255, by which profiles of the same colours differ
 _PROFILE_MODES = {"RGB", "CMYK", "L", "LAB"}
+
+
+def has_alpha(image: Image.Image) -> bool:
+    """Return whether a picture may be transparent somewhere."""
+    return image.mode in _ALPHA or "transparency" in image.info
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -18,25 +24,23 @@ def to_rgb(image: Image.Image) -> Image.Image:
     profile = image.info.get("icc_profile")
     image.load()
     image = _eight_bits(image)
-    if image.mode in _ALPHA or "transparency" in image.info:
-        return _on_white(image.convert("RGBA"), profile)
+    if has_alpha(image):
+        return _on_white(_in_srgb(image, profile))
     if image.mode in ("P", "1", "HSV", "YCbCr", "RGBX"):
         image = image.convert("RGB")
     if image.mode == "LAB":
         return _from_lab(image)
-    return _apply_profile(image, profile).convert("RGB")
+    image = _apply_profile(image, profile)
+    return image if image.mode == "RGB" else image.convert("RGB")  # which would copy it
 
 
 def to_rgba(image: Image.Image) -> Image.Image:
     """Return the first frame as RGBA in the same way, but with its transparency."""
-    if image.mode not in _ALPHA and "transparency" not in image.info:
+    if not has_alpha(image):
         return to_rgb(image).convert("RGBA")
     profile = image.info.get("icc_profile")
     image.load()
-    image = _eight_bits(image).convert("RGBA")
-    colours = _apply_profile(image.convert("RGB"), profile)
-    colours.putalpha(image.getchannel("A"))
-    return colours
+    return _in_srgb(_eight_bits(image), profile)
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
@@ -50,11 +54,17 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.clip(values * (255.0 / white), 0, 255).astype(np.uint8))
 
 
-def _on_white(image: Image.Image, profile: bytes | None) -> Image.Image:
-    alpha = image.getchannel("A")
-    colours = _apply_profile(image.convert("RGB"), profile)
+def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Return a picture with transparency as RGBA, its ICC profile applied; that of a grey picture is of greys."""
+    alpha = image.convert("RGBA").getchannel("A")
+    colours = _apply_profile(image.convert("L" if image.mode[0] == "L" else "RGB"), profile).convert("RGB")
+    colours.putalpha(alpha)
+    return colours
+
+
+def _on_white(image: Image.Image) -> Image.Image:
     white = Image.new("RGB", image.size, (255, 255, 255))
-    white.paste(colours, mask=alpha)
+    white.paste(image.convert("RGB"), mask=image.getchannel("A"))
     return white
 
 
@@ -72,11 +82,18 @@ def _apply_profile(image: Image.Image, profile: bytes | None) -> Image.Image:
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if mode == "RGB" and "srgb" in (source.profile.profile_description or "").lower():
-            return None
-        return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
+        transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
+        return None if mode == "RGB" and _changes_nothing(transform) else transform
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return None
+
+
+def _changes_nothing(transform: ImageCms.ImageCmsTransform) -> bool:
+    """Return whether a profile is sRGB by another name; the name itself may be that of one with another curve."""
+    levels = np.linspace(0, 255, 16).astype(np.uint8)
+    colours = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(64, 64, 3)
+    told = ImageCms.applyTransform(Image.fromarray(colours), transform)
+    return told is not None and int(np.abs(np.asarray(told, np.int16) - colours).max()) <= _ROUNDING
 
 
 @lru_cache(maxsize=1)

@@ -265,7 +265,8 @@ def _freeze_pictures(
                 else:
                     images.append(outcome)
                     clear += info.channels == 4 and bool((outcome[..., 3] < 255).any())
-                    frozen.add(row, label, record, bytes.fromhex(record.sha256[:32]))
+                    # the same picture in two files falls on one side of the split
+                    frozen.add(row, label, record, bytes.fromhex((record.first or record.sha256)[:32]))
             if pace.due():
                 yield pace.progress(done)
     if info.channels == 4 and not clear:

@@ -44,7 +44,7 @@ def decode_item(line: bytes) -> ItemRecord:
     try:
         values = json.loads(line)
         record = ItemRecord(**values)
-        if not all(type(value) is _TYPES[name] for name, value in values.items()) or not _HASH.fullmatch(record.sha256):
+        if not all(type(value) is _TYPES[name] for name, value in values.items()) or not _is_hash(record):
             raise ValueError("not a record")
         numbers = [value for value in values.values() if isinstance(value, int)]
         if not all(0 <= number <= sys.maxsize for number in numbers) or "\0" in record.source:
@@ -65,13 +65,18 @@ def read_items(path: Path) -> Iterator[ItemRecord]:
             yield decode_item(line)
 
 
+def _is_hash(record: ItemRecord) -> bool:
+    return bool(_HASH.fullmatch(record.sha256) and _HASH.fullmatch(record.first))
+
+
 class ItemWriter:
-    """Writes the items of a scan and counts them; finds exact duplicates by the hash of the content.
+    """Writes the items of a scan and counts them; finds duplicates by the hash of the content, of pictures as shown.
 
     A text with other attributes is another item: what is asked for in other words may be answered in the same. The
     split keeps both on one side all the same.
 
-    It remembers 16 bytes of hash per usable item, so a million items take about 110 MB.
+    It remembers 16 bytes of hash per usable item, so a million items take about 110 MB; where duplicates of pictures
+    are used, also the hash of the first file of each, which those after it name.
     """
 
     def __init__(self, path: Path, remove_duplicates: bool) -> None:
@@ -88,6 +93,7 @@ class ItemWriter:
         self.span_classes: Counter[str] = Counter()
         self.first_problems: list[dict[str, str]] = []
         self._seen: dict[bytes, str] = {}  # the label of each content
+        self._first: dict[bytes, str] = {}  # the file of each picture, where more than one may be used
 
     def __enter__(self) -> ItemWriter:
         return self
@@ -100,9 +106,12 @@ class ItemWriter:
             os.fsync(self.file.fileno())
         self.file.close()
 
-    def add(self, record: ItemRecord) -> bool:
-        """Write a usable item unless its content was seen before; return whether it is used."""
-        digest = _digest_of(record)
+    def add(self, record: ItemRecord, pixels: str = "") -> bool:
+        """Write a usable item unless its content was seen before; return whether it is used.
+
+        `pixels` is the hash of a picture as shown, which is its content in whatever file format.
+        """
+        digest = bytes.fromhex(pixels[:32]) if pixels else _digest_of(record)
         if digest in self._seen:
             if self.remove_duplicates:
                 label, other = record.label, self._seen[digest]
@@ -112,7 +121,10 @@ class ItemWriter:
                 else:
                     self.refuse(bare, "contradiction", label=shown_name(label), other=shown_name(other))
                 return False
-            record = replace(record, note="duplicate", detail=describe_note("duplicate", record.name))
+            first = self._first.get(digest, "")
+            record = replace(record, note="duplicate", detail=describe_note("duplicate", record.name), first=first)
+        elif pixels and not self.remove_duplicates:
+            self._first[digest] = record.sha256
         self._seen[digest] = sys.intern(record.label)
         if record.note:
             self.notes[record.note] += 1
@@ -154,7 +166,7 @@ def _in_order(classes: Counter[str]) -> tuple[list[str], list[int]]:
 
 
 def _digest_of(record: ItemRecord) -> bytes:
-    """Return 16 bytes for the content of an item, with the attributes of a text."""
-    if record.width or not record.attributes:
+    """Return 16 bytes for the content of a text with its attributes."""
+    if not record.attributes:
         return bytes.fromhex(record.sha256[:32])
     return hashlib.sha256(f"{record.sha256} {record.attributes}".encode()).digest()[:16]

@@ -6,6 +6,7 @@ raise is a fixed list; each becomes an ItemProblem.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import stat
@@ -22,7 +23,7 @@ from PIL import Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401 - two form
 
 from aigc_desktop.core.errors import readable_size, system_reason
 from aigc_desktop.core.i18n import N_, _
-from aigc_desktop.data.colours import to_rgb, to_rgba
+from aigc_desktop.data.colours import has_alpha, to_rgb, to_rgba
 from aigc_desktop.data.problems import ItemProblem
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP")
@@ -34,6 +35,7 @@ MAX_PIXELS = 64_000_000
 MAX_SIDE = 32_768
 MAX_BYTES = 512_000_000
 _BIG_PIXELS = 8_000_000
+_HASHED_PIXELS = 1_000_000  # at once
 _BIG_LOCK = threading.Lock()  # one large picture at a time: memory stays bounded whatever the folder holds
 _DECODE_ERRORS = (
     OSError, SyntaxError, ValueError, EOFError, TypeError, AttributeError, AssertionError, LookupError,
@@ -60,12 +62,16 @@ warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
 @dataclass(frozen=True)
 class PictureFacts:
-    """What a whole decoding found: size as shown, after the camera's rotation."""
+    """What a whole decoding found: size as shown, after the camera's rotation, and a hash of the pixels as shown.
+
+    `pixels` is the SHA-256 of what pictures share that show the same in whatever file format, in hexadecimal.
+    """
 
     format: str
     width: int
     height: int
     animated: bool
+    pixels: str
 
 
 def read_file(path: str | Path, limit: int = MAX_BYTES) -> bytes:
@@ -98,11 +104,8 @@ def inspect_picture(data: bytes) -> PictureFacts:
     """Decode a picture whole and return what it is; ItemProblem if it cannot be used."""
     with _guarded(data) as (image, format_name):
         animated = _is_animated(image)
-        image.load()
-        width, height = image.size
-        if _orientation(image) >= 5:  # turned by a quarter
-            width, height = height, width
-    return PictureFacts(format_name, width, height, animated)
+        shown = _upright(image, transparent=has_alpha(image))
+        return PictureFacts(format_name, shown.width, shown.height, animated, _pixels_hash(shown))
 
 
 def square_picture(data: bytes, side: int) -> npt.NDArray[np.uint8]:
@@ -214,6 +217,23 @@ def _upright(image: Image.Image, transparent: bool = False) -> Image.Image:
     orientation = _orientation(image)
     colours = to_rgba(image) if transparent else to_rgb(image)
     return colours.transpose(_TURNS[orientation]) if orientation > 1 else colours
+
+
+def _pixels_hash(shown: Image.Image) -> str:
+    """Return the SHA-256 of size and pixels of a picture in RGB or RGBA; colours that nobody sees do not count."""
+    if shown.mode == "RGBA" and shown.getchannel("A").getextrema() == (255, 255):
+        shown = shown.convert("RGB")
+    digest = hashlib.sha256(f"{shown.mode} {shown.width} {shown.height}".encode())
+    rows = max(1, _HASHED_PIXELS // shown.width)  # in strips: another whole copy of a large picture takes much memory
+    for top in range(0, shown.height, rows):
+        strip = shown.crop((0, top, shown.width, min(shown.height, top + rows)))
+        if shown.mode == "RGBA":
+            pixels = np.array(strip)
+            pixels[pixels[..., 3] == 0] = 0
+            digest.update(pixels.tobytes())
+        else:
+            digest.update(strip.tobytes())
+    return digest.hexdigest()
 
 
 def _orientation(image: Image.Image) -> int:

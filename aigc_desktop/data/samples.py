@@ -45,6 +45,7 @@ class SampleSheet:
     seeds: tuple[int, ...] = ()
     labels: tuple[str, ...] = ()
     items: tuple[str, ...] = ()
+    captions: tuple[str, ...] = ()
 
     def images(self) -> Images:
         """Return the pictures, uint8 (N, H, W, C); BadInput when the sheet is damaged."""
@@ -95,6 +96,7 @@ def write_sheet(folder: Path, name: str, sample: Sample) -> None:
     write_json(folder / f"{name}.json", {
         "kind": "images", "step": sample.step, "role": sample.role, "count": count, "cell": [width, height],
         "columns": columns, "seeds": list(sample.seeds), "labels": list(sample.labels),
+        "captions": list(sample.captions),
     })  # fmt: skip
 
 
@@ -194,5 +196,7 @@ def _sheet(path: Path, values: dict[str, Any]) -> SampleSheet:
     width, height, columns = (int(number) for number in (*values["cell"], values["columns"]))
     if min(count, width, height, columns) < 1:
         raise ValueError("a sheet of nothing")
-    labels = tuple(str(label) for label in values["labels"])
-    return SampleSheet(step, role, path.with_suffix(".png"), count, (width, height), columns, seeds, labels)
+    labels, captions = (tuple(str(text) for text in values.get(name, ())) for name in ("labels", "captions"))
+    return SampleSheet(
+        step, role, path.with_suffix(".png"), count, (width, height), columns, seeds, labels, captions=captions
+    )

@@ -72,7 +72,7 @@ def _write(seen: _Seen, items: ItemWriter, minimum_side: int, told: Told) -> Non
     if min(facts.width, facts.height) < minimum_side:
         items.refuse(record, "too_small", width=facts.width, height=facts.height, minimum=minimum_side)
     else:
-        items.add(record)
+        items.add(record, facts.pixels)
 
 
 def _note(name: str, facts: PictureFacts) -> tuple[str, str]:

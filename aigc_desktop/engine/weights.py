@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from aigc_desktop.core.errors import is_out_of_memory
 from aigc_desktop.data.safetensors_header import check_header, damaged_weights
 
 _DTYPES = {
@@ -56,4 +57,6 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         # copies, because the library's tensors keep the file mapped and Windows cannot remove a mapped file
         return {name: tensor.clone() for name, tensor in load_file(path).items()}
     except (SafetensorError, ValueError, RuntimeError) as error:
+        if is_out_of_memory(error):  # which says nothing of the file
+            raise
         raise damaged_weights(path, str(error)) from error

@@ -91,6 +91,9 @@ def _event(sheet: SampleSheet) -> Event | None:
     if sheet.items:
         return Text(sheet.step, sheet.items, sheet.seeds, sheet.role)  # type: ignore[arg-type]
     try:
-        return Sample(sheet.step, sheet.images(), sheet.seeds, sheet.labels, sheet.role)  # type: ignore[arg-type]
+        return Sample(
+            sheet.step, sheet.images(), sheet.seeds, sheet.labels, sheet.role,  # type: ignore[arg-type]
+            captions=sheet.captions,
+        )  # fmt: skip
     except (OSError, UserError):
         return None

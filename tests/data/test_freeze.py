@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import unicodedata
 from pathlib import Path
@@ -150,6 +151,48 @@ def test_split_is_stratified_and_duplicates_stay_together() -> None:
     order = np.random.default_rng(0).permutation(1000)
     assert (split(digests[order], labels[order], 0.1, 7) == parts[order]).all()
     assert not (split(digests, labels, 0.1, 8) == parts).all()
+
+
+def same_picture_in_files(source: Path, count: int = 12) -> None:
+    """Write pictures that are partly transparent in five forms each, of which no two files are equal."""
+    for number in range(count):
+        shown = picture(number, side=20).convert("RGBA")
+        cover = np.zeros((20, 20), np.uint8)
+        cover[:, 5:] = 255
+        shown.putalpha(Image.fromarray(cover if number % 2 else np.full((20, 20), 255, np.uint8)))
+        hidden = np.asarray(shown).copy()
+        hidden[hidden[..., 3] == 0] = (9, 8, 7, 0)  # colours that nobody sees
+        lying = shown.transpose(Image.Transpose.ROTATE_90)
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        for name, data in {
+            "png": encoded(shown), "webp": encoded(shown, "WEBP", lossless=True), "tiff": encoded(shown, "TIFF"),
+            "hidden.png": encoded(Image.fromarray(hidden)), "turned.png": encoded(lying, exif=exif),
+        }.items():  # fmt: skip
+            (source / f"{number:02d}.{name}").write_bytes(data)
+
+
+def test_the_same_picture_in_other_file_formats_is_a_duplicate(do_scan: Import, source: Path) -> None:
+    same_picture_in_files(source)
+    for number, mode in enumerate(("RGB", "L", "P")):
+        image = picture(100 + number, mode=mode)
+        (source / f"{mode}.bmp").write_bytes(encoded(image, "BMP"))
+        (source / f"{mode}.png").write_bytes(encoded(image.convert("RGB")))
+    photo = encoded(picture(200), "JPEG")
+    (source / "photo.jpg").write_bytes(photo)
+    (source / "photo.png").write_bytes(encoded(Image.open(io.BytesIO(photo))))
+    (source / "other.jpg").write_bytes(encoded(picture(200), "JPEG", quality=60))  # compressed anew it is another
+    found = do_scan(source)
+    assert (found.result["usable"], found.result["problems"]) == (12 + 3 + 2, {"duplicate": 4 * 12 + 3 + 1})
+
+
+def test_the_same_picture_in_other_file_formats_stays_on_one_side(do_scan: Import, do_freeze, source: Path) -> None:
+    same_picture_in_files(source)
+    found = do_scan(source, remove_duplicates=False)
+    assert found.result["notes"] == {"duplicate": 48}
+    frozen = do_freeze(found.dataset, size=32, validation=0.3).dataset
+    sides = np.load(frozen.snapshot / "split.npy").reshape(12, 5)
+    assert (sides == sides[:, :1]).all() and sides[:, 0].sum() == round(0.3 * 12)
 
 
 def test_a_text_in_other_unicode_forms_and_spacing_stays_on_one_side(do_scan: Import, do_freeze, source: Path) -> None:

@@ -36,7 +36,8 @@ def checkpoint_at(run: Run, step: int) -> None:
 def test_everything_that_passes_is_kept(training: Run) -> None:
     stream: list[Event] = [
         Progress(1, 10, "Training"), Metric(1, {"loss": 2.5}), Metric(2, {"loss": 1.5, "bad": float("nan")}),
-        Sample(2, images(5), (1, 2, 3, 4, 5), ("a", "b", "a", "b", "a")), Text(2, ("一", "two\nlines"), (7, 8)),
+        Sample(2, images(5), (1, 2, 3, 4, 5), ("a", "b", "a", "b", "a"), captions=("红帽", "", "", "", "e")),
+        Text(2, ("一", "two\nlines"), (7, 8)),
         Checkpoint(2, "000002", best=True), Note("hello"), Progress(10, 10), Finished(),
     ]  # fmt: skip
     assert list(record(training, stream)) == stream
@@ -46,6 +47,7 @@ def test_everything_that_passes_is_kept(training: Run) -> None:
     pictures, texts = sorted(read_samples(training), key=lambda sheet: len(sheet.items))
     assert (pictures.images() == images(5)).all()
     assert (pictures.seeds, pictures.labels, pictures.cell) == ((1, 2, 3, 4, 5), ("a", "b", "a", "b", "a"), (8, 8))
+    assert pictures.captions == ("红帽", "", "", "", "e")
     assert (texts.items, texts.seeds) == (("一", "two\nlines"), (7, 8))
 
 

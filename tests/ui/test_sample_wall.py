@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
@@ -67,6 +69,17 @@ def test_arrow_keys_go_through_samples_and_steps(wall):
     assert wall.origin().step == 0
     _press(wall, *[Qt.Key.Key_Right] * 9)
     assert wall.origin().seed == 103
+
+
+def test_what_a_sample_was_asked_for_stands_below_and_goes_along(wall):
+    sample = _pictures(10)
+    wall.add_events([replace(sample, captions=("a red hat", "a cup", "a dog", "")), _pictures(20)])
+    assert not wall.caption.isVisible()
+    _press(wall, Qt.Key.Key_Down)
+    assert wall.caption.isVisible() and wall.caption.text() == "a red hat"
+    _press(wall, Qt.Key.Key_Right)
+    assert wall.caption.text() == "a cup" and wall.origin().caption == "a cup"
+    assert wall.canvas.accessibleDescription().endswith("a cup")
 
 
 def test_the_slider_scrubs_and_follows(wall):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 
+from aigc_desktop.core.dataset import Dataset, Split
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Event
 from aigc_desktop.core.i18n import _
@@ -16,6 +18,7 @@ from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.device import choose_device, set_up
 from aigc_desktop.engine.diffusion.loading import Diffusion, load_diffusion, placement_for
+from aigc_desktop.engine.diffusion.material import captions_of
 from aigc_desktop.engine.diffusion.memory import Placement
 from aigc_desktop.engine.diffusion.painting import Painter
 from aigc_desktop.engine.diffusion.trainee import add_adapters, wish_of
@@ -64,17 +67,32 @@ def base_of(card: Card, workspace: Workspace) -> Model:
     )
 
 
-def sampler(folder: Path, device_name: str) -> Callable[[int, int], Pictures]:
-    """Return a function (count, seed) -> pictures of a checkpoint, as the samples of its training, for evaluation."""
+def captions(folder: Path, dataset: Dataset, split: Split) -> list[str]:
+    """Return the captions of a split as a LoRA has learned them, with its trigger word."""
+    return captions_of(dataset, split, str(read_card(folder).config["trigger"]).strip())
+
+
+def sampler(folder: Path, device_name: str) -> Callable[..., Pictures]:
+    """Return a function (count, seed, captions=()) -> pictures of a checkpoint, for evaluation.
+
+    Without captions they are as the samples of its training.
+    """
     run = Run(folder.parents[1], folder.parents[3])
     device = choose_device(device_name)
     set_up(device, 0)
     model = value_of(load_trained(run, folder.name, device))
     extra = read_card(folder).extra
-    wish = wish_of(model, str(extra["prompt"]), tuple(extra["size"]))
+    usual, size = str(extra["prompt"]), tuple(extra["size"])
 
-    def sample(count: int, seed: int) -> Pictures:
-        pictures, _labels = value_of(Painter(model, "make", wish, count).make(range(seed, seed + count)))
+    def make(seeds: range, prompt: str) -> Pictures:
+        painter = Painter(model, "make", wish_of(model, prompt, size), len(seeds))
+        pictures, _labels = value_of(painter.make(seeds))
         return pictures
+
+    def sample(count: int, seed: int, captions: Sequence[str] = ()) -> Pictures:
+        seeds = range(seed, seed + count)
+        if not captions:
+            return make(seeds, usual)
+        return np.concatenate([make(range(each, each + 1), captions[each % len(captions)]) for each in seeds])
 
     return sample

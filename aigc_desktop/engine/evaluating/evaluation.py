@@ -9,8 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
 
 from aigc_desktop.core.config import TaskConfig, check, describe, param
+from aigc_desktop.core.dataset import Dataset
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Event, EventStream, Note, Progress, Result
 from aigc_desktop.core.family import Family, Task
@@ -86,8 +91,13 @@ def evaluate(config: EvaluateConfig, run: Run) -> EventStream:
     training = {name: round(value, 5) for name, value in card.metrics.items()}
     report = replace(report, training=training, plots=training_plots(trained))
     if family.kind == "image":
-        latents = None if family.latents is None else family.latents(folder, config.device)
-        measuring = measure_pictures(family.sampler(folder, config.device), dataset, report, latents)
+        model = None if family.latents is None else family.latents(folder, config.device)
+        sample = family.sampler(folder, config.device) if model is None else model.sample
+        captions = held_out_captions(family, folder, dataset, config.seed)
+        if captions:
+            report = replace(report, notes=[_("Each picture is asked for by the caption of a held-out picture.")])
+            sample = partial(sample, captions=captions)
+        measuring = measure_pictures(sample, dataset, report, model)
     else:
         job = TextJob(
             family, folder, config.device, dataset, workspace, config.encoder, config.sweep, tuple(temperatures)
@@ -95,6 +105,17 @@ def evaluate(config: EvaluateConfig, run: Run) -> EventStream:
         measuring = measure_texts(job, report)
     report = yield from _with_notes(measuring)
     yield Result("evaluation", report.plain())
+
+
+def held_out_captions(family: Family, folder: Path, dataset: Dataset, seed: int) -> list[str]:
+    """Return the captions of held-out pictures in a seeded order, of training pictures where none are held out.
+
+    None for a model that is not asked in words.
+    """
+    if family.captions is None:
+        return []
+    told = family.captions(folder, dataset, "validation" if dataset.info.validation else "train")
+    return [told[i] for i in np.random.default_rng(seed).permutation(len(told))] if any(told) else []
 
 
 def read_temperatures(text: str) -> list[float]:

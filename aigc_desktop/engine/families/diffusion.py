@@ -9,7 +9,7 @@ from aigc_desktop.engine.diffusion.setup import FillConfig, GenerateConfig, Vary
 from aigc_desktop.engine.diffusion.train import train
 from aigc_desktop.engine.diffusion.train_plan import plan
 from aigc_desktop.engine.diffusion.train_setup import LoraTrainConfig
-from aigc_desktop.engine.diffusion.trained import sampler
+from aigc_desktop.engine.diffusion.trained import captions, sampler
 
 FAMILY = Family(
     "diffusion",
@@ -23,4 +23,5 @@ FAMILY = Family(
         Task("fill", N_("Paint a part anew"), FillConfig, fill),
     ),
     sampler,
+    captions=captions,
 )

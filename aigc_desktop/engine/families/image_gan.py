@@ -106,9 +106,7 @@ def load_painter(card: Card, weights: dict[str, Tensor], device: torch.device) -
 
 def sampler(folder: Path, device: str) -> Callable[[int, int], Pictures]:
     """Return a function (count, seed) -> pictures (count, H, W, C) of a checkpoint, for evaluation."""
-    card, weights = read_model(folder)
-    painter = load_painter(card, weights, choose_device(device))
-    return lambda count, seed: paint(painter, card.extra, range(seed, seed + count))[0]
+    return latents(folder, device).sample
 
 
 def paint(
@@ -153,8 +151,9 @@ def latents(folder: Path, device: str) -> LatentModel:
     centre = (shares[:, None] * painter.code_means.cpu()).sum(0)
     size = painter.picture.pixels(card.extra["resolution"])
     return LatentModel(
-        painter.latent, names, size, place, torch.cat((centre, shares[: len(names)])), draw_point, decode
-    )
+        painter.latent, names, size, place, torch.cat((centre, shares[: len(names)])), draw_point, decode,
+        lambda count, seed: paint(painter, card.extra, range(seed, seed + count))[0],
+    )  # fmt: skip
 
 
 class GanTrainee(Trainee):

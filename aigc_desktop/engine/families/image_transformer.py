@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from aigc_desktop.core.dataset import Dataset
+from aigc_desktop.core.dataset import Dataset, Split
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Event, EventStream, Note, Progress, Sample
 from aigc_desktop.core.family import Family, Task
@@ -91,6 +91,7 @@ class WriterTrainee(TwoPartTrainee):
         self.config, self.device = config, device
         self.classes, self.shares = class_names(dataset, config.use_labels)
         self.words, self.captions, self.notes = _read_captions(config, dataset, device)
+        self.asked = _asked_captions(dataset, self.words)
         self.tokenizer = tokenizer or PictureTokenizer(config.tokenizer_shape()).to(device)
         reading = self.tokenizer.shape
         self.transformer = TokenTransformer(
@@ -196,7 +197,10 @@ class WriterTrainee(TwoPartTrainee):
         return {name: total / count for name, total in totals.items()} if count else {}
 
     def preview(self, step: int, models: Mapping[str, nn.Module]) -> Iterable[Event]:
-        """Give held-out pictures beside their copies while tokens are learned, then pictures of the same seeds."""
+        """Give held-out pictures beside their copies while tokens are learned, then pictures of the same seeds.
+
+        Where captions are learned, each is asked for by the caption of a held-out picture, the same each time.
+        """
         tokenizer = cast(PictureTokenizer, models["tokenizer"])
         if step <= self.first_steps:
             source = self.held_out if len(self.held_out) else self.still
@@ -209,12 +213,13 @@ class WriterTrainee(TwoPartTrainee):
         labels: list[int] = []
 
         def paint(seed: int) -> Tensor:
-            picture, label = model.paint(seed, Wish(), Drawing())
+            caption = self.asked[seed - self.config.seed] if self.asked else ""
+            picture, label = model.paint(seed, Wish(caption=caption), Drawing())
             labels.append(label)
             return picture
 
         pictures = yield from painted(paint, seeds, Progress(step, self.config.steps, _("Painting samples")))
-        yield Sample(step, pictures, tuple(seeds), model.names(labels))
+        yield Sample(step, pictures, tuple(seeds), model.names(labels), captions=self.asked)
 
     def card(self) -> dict[str, Any]:
         """Return what `load_model` needs."""
@@ -236,8 +241,18 @@ def _read_captions(
     return words, {split: found.to(device) for split, found in rows.items()}, caption_notes(captions, words)
 
 
+def _asked_captions(dataset: Dataset, words: CaptionWords | None) -> tuple[str, ...]:
+    """Return a caption with known words for each picture of the preview: held-out ones, spread over the data."""
+    splits: tuple[Split, Split] = ("validation", "train")
+    for split in splits if words is not None else ():
+        told = [caption for caption in captions_of(dataset, split) if words is not None and words.knows(caption)]
+        if told:
+            return tuple(told[i * len(told) // PREVIEW_CELLS] for i in range(PREVIEW_CELLS))
+    return ()
+
+
 GenerateConfig, FillConfig, ExtendConfig = tasks.GenerateConfig, tasks.FillConfig, tasks.ExtendConfig
-generate, fill, extend, sampler = tasks.generate, tasks.fill, tasks.extend, tasks.sampler
+generate, fill, extend, sampler, captions = tasks.generate, tasks.fill, tasks.extend, tasks.sampler, tasks.captions
 
 FAMILY = Family(
     name="image_transformer",
@@ -254,4 +269,5 @@ FAMILY = Family(
         Task("extend", N_("Extend a picture"), ExtendConfig, extend, requires="masked"),
     ),
     sampler=sampler,
+    captions=captions,
 )

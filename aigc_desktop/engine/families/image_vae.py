@@ -139,9 +139,7 @@ def interpolate(config: InterpolateConfig, run: Run) -> EventStream:
 
 def sampler(folder: Path, device: str) -> Callable[[int, int], Pictures]:
     """Return a function (count, seed) -> pictures (count, H, W, 3) of a checkpoint, for evaluation."""
-    card, weights = read_model(folder)
-    model = load_model(card, weights, choose_device(device))
-    return lambda count, seed: model.paint(range(seed, seed + count))[0]
+    return latents(folder, device).sample
 
 
 def latents(folder: Path, device: str) -> LatentModel:
@@ -155,7 +153,8 @@ def latents(folder: Path, device: str) -> LatentModel:
         centre = model.density.centre()
     return LatentModel(
         len(centre), tuple(model.classes), (size, size), model.device, torch.cat((centre, shares)),
-        model.draw, lambda points, _steps: model.decode(points), model.encode,
+        model.draw, lambda points, _steps: model.decode(points),
+        lambda count, seed: model.paint(range(seed, seed + count))[0], model.encode,
     )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.paths import resources
+from aigc_desktop.engine.shortage import in_halves
 
 FEATURES = 1280
 INPUT_SIZE = 128  # pixels; a third of the work of the 224 of its training. Values at other sizes do not compare
@@ -54,7 +55,8 @@ def iter_image_features(images: NDArray[np.uint8], device: torch.device | str = 
     network = feature_network(str(device))
     batch = BATCH_CPU if torch.device(device).type == "cpu" else BATCH_GPU
     for start in range(0, len(images), batch):
-        yield _features_of_batch(network, images[start : start + batch], device)
+        part = images[start : start + batch]
+        yield in_halves(lambda some: _features_of_batch(network, some, device), part, torch.device(device))
 
 
 @functools.lru_cache(maxsize=2)

@@ -66,6 +66,10 @@ class CaptionWords:
             found[row, : len(numbers)] = torch.tensor(numbers, dtype=torch.int16)
         return found
 
+    def knows(self, caption: str) -> bool:
+        """Return whether the model knows any word of a caption."""
+        return bool(self._known(caption))
+
     def unknown(self, caption: str) -> list[str]:
         """Return the words of a caption that the model does not know, each once."""
         return list(dict.fromkeys(word for word in split_words(caption) if word not in self._numbers))
@@ -142,8 +146,8 @@ def passed_over(words: CaptionWords | None, caption: str) -> list[str]:
         raise UserError(
             _("This model has not learned captions."), _("Leave the caption empty: it was trained without captions.")
         )
-    unknown, known = words.unknown(caption), bool((words.rows([caption]) != NO_WORD).any())
-    if not known:
+    unknown = words.unknown(caption)
+    if not words.knows(caption):
         raise UserError(
             _("No word of “{caption}” was learned from the captions.").format(caption=caption),
             _("Use words as in: {examples}.").format(examples=" · ".join(words.examples or words.words[:_EXAMPLES])),

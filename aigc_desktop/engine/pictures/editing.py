@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from aigc_desktop.core.config import TaskConfig, param
-from aigc_desktop.core.errors import BadInput, UserError
+from aigc_desktop.core.errors import BadInput, UserError, is_out_of_memory
 from aigc_desktop.core.events import EventStream, Note, Progress, Result, Sample
 from aigc_desktop.core.family import Family, Task
 from aigc_desktop.core.fields import FieldKind
@@ -72,7 +72,10 @@ def edit(config: EditConfig, _run: Run) -> EventStream:
         yield Progress(place, len(paths), _("Editing"), unit=N_("pictures"))
         try:
             pixels = without_spare_alpha(apply_steps(open_picture(path), steps, double))
-        except UserError as error:
+        except (UserError, MemoryError, RuntimeError) as caught:
+            if not isinstance(caught, UserError) and not is_out_of_memory(caught):
+                raise
+            error = caught if isinstance(caught, UserError) else _too_large()
             failures.append(error)
             if len(paths) > 1:
                 named = isinstance(error, BadInput)
@@ -84,6 +87,11 @@ def edit(config: EditConfig, _run: Run) -> EventStream:
         raise failures[0]
     yield Progress(len(paths), len(paths), _("Editing"), unit=N_("pictures"))
     yield Result("edited", {"count": len(paths) - len(failures), "failed": len(failures)})
+
+
+def _too_large() -> UserError:
+    hint = _("Make the picture smaller first, or close other programs.")
+    return UserError(_("Not enough memory for this picture."), hint, kind="OutOfMemory")
 
 
 def _shown(pixels: Pixels) -> Pixels:

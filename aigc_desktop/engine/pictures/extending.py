@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
@@ -14,6 +13,7 @@ from torch import Tensor
 from aigc_desktop.core.config import again, param
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import EventStream, Progress, Sample
+from aigc_desktop.core.extension import MOST, extension
 from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.engine.nn.canvas import (
@@ -31,7 +31,6 @@ from aigc_desktop.engine.training.data import to_pictures
 
 DrawSeeded = Callable[[Tensor, Tensor, torch.Generator], Tensor]
 """`Draw` of a canvas, and the generator of what is drawn by chance."""
-MOST = 4  # windows a side; the time goes with the square
 
 
 def _more(title: str) -> Any:
@@ -88,21 +87,14 @@ def _with(draw: DrawSeeded, generator: torch.Generator) -> Draw:
 
 
 def canvas_for(config: SidesConfig, size: tuple[int, int], windows: Windows) -> Canvas:
-    """Return the canvas, in places, for a picture of `size` (width, height) in pixels; UserError when it is too large.
-
-    The shorter side of the picture is a window, of the longer one whole places are used.
-    """
-    side, shorter = windows.side, min(size)
-    width, height = (max(side, length * side // shorter) for length in size)
-    left, right, top, bottom = (
-        math.ceil(share * side / 100) for share in (config.left, config.right, config.top, config.bottom)
-    )
-    canvas = Canvas(top + height + bottom, left + width + right, Area(top, left, top + height, left + width))
-    if max(canvas.width, canvas.height) > MOST * side:
+    """Return the canvas, in places, for a picture of `size` (width, height) in pixels; UserError when too large."""
+    made = extension(size, (config.left, config.right, config.top, config.bottom), windows.side)
+    if not made.fits(windows.side):
         raise UserError(
             _("The picture would become {width} × {height} pixels; this model makes {most} a side at most.").format(
-                width=canvas.width * windows.patch, height=canvas.height * windows.patch, most=MOST * windows.size
+                width=made.width * windows.patch, height=made.height * windows.patch, most=MOST * windows.size
             ),
             _("Add less, or choose a picture that is nearer to a square."),
         )
-    return canvas
+    left, top, width, height = made.picture
+    return Canvas(made.height, made.width, Area(top, left, top + height, left + width))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -31,13 +30,11 @@ from aigc_desktop.engine.pictures.common import (
     open_mask,
     open_picture,
     seeded,
-    together,
 )
 from aigc_desktop.engine.pictures.extending import SidesConfig, stream_extended
 from aigc_desktop.engine.pictures.flow_model import USUAL_GUIDANCE, USUAL_STEPS, Model, load_model
 from aigc_desktop.engine.pictures.making import MakeConfig, stream_samples
 from aigc_desktop.engine.training.checkpoint import read_model
-from aigc_desktop.engine.training.data import to_pictures
 
 
 class FlowConfig(CreateConfig):
@@ -176,23 +173,5 @@ def _stream(
 
 
 def sampler(folder: Path, device: str) -> Callable[[int, int], Pictures]:
-    """Return a function (count, seed) -> pictures (count, H, W, 3) of a checkpoint, for evaluation.
-
-    They are made several at once, which is faster and rounds differently from one at a time.
-    """
-    card, weights = read_model(folder)
-    model = load_model(card, weights, choose_device(device))
-
-    def some(seeds: range) -> Pictures:
-        generators = [seeded(seed) for seed in seeds]
-        noise = torch.cat([model.noise(generator) for generator in generators])
-        labels = [known_class(-1, model.shares, generator) if model.classes else -1 for generator in generators]
-        which = torch.tensor(labels, device=model.device)
-        with torch.inference_mode():
-            return to_pictures(model.paint(noise, which, USUAL_STEPS, USUAL_GUIDANCE))
-
-    def make(count: int, seed: int) -> Pictures:
-        size, end = together(model.device), seed + count
-        return np.concatenate([some(range(start, min(end, start + size))) for start in range(seed, end, size)])
-
-    return make
+    """Return a function (count, seed) -> pictures (count, H, W, C) of a checkpoint, for evaluation."""
+    return load_model(*read_model(folder), choose_device(device)).sample

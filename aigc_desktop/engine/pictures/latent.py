@@ -30,7 +30,8 @@ class LatentModel:
     takes for it. `decode(points, steps)` returns pictures (B, C, H, W) in [-1, 1], premultiplied where C is 4, and can
     be differentiated; `steps` 0 is the usual quality, and models that are quick anyway ignore it. `encode` returns the
     point of a picture (1, 3, H, W), None for models that learned no encoder. `smooth` takes out of latents (N, D) what
-    no direction of pictures is made of. `centre` (D + K,) is the most typical point.
+    no direction of pictures is made of. `centre` (D + K,) is the most typical point. `sample(count, seed)` returns
+    pictures uint8 (count, H, W, C) with default settings, for evaluation.
     """
 
     latent: int
@@ -40,6 +41,7 @@ class LatentModel:
     centre: Tensor
     draw: Callable[[int, int, float], Tensor]
     decode: Callable[[Tensor, int], Tensor]
+    sample: Callable[[int, int], Pictures]
     encode: Callable[[Tensor], Tensor] | None = None
     smooth: Callable[[Tensor], Tensor] = field(default=lambda latents: latents)
     quick_steps: int = 0

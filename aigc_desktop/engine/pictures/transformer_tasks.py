@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from aigc_desktop.core.config import again, param
+from aigc_desktop.core.dataset import Dataset, Split
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Event, EventStream, Note
 from aigc_desktop.core.fields import FieldKind
@@ -21,7 +22,7 @@ from aigc_desktop.engine.device import choose_device
 from aigc_desktop.engine.nn.canvas import Windows
 from aigc_desktop.engine.nn.picture_tokenizer import PictureTokenizer
 from aigc_desktop.engine.nn.token_drawing import Drawing, draw_masked, draw_tokens
-from aigc_desktop.engine.pictures.caption_words import passed_over
+from aigc_desktop.engine.pictures.caption_words import captions_of, passed_over
 from aigc_desktop.engine.pictures.common import (
     CreateConfig,
     Pictures,
@@ -38,7 +39,8 @@ from aigc_desktop.engine.pictures.common import (
 from aigc_desktop.engine.pictures.extending import SidesConfig, stream_extended
 from aigc_desktop.engine.pictures.making import MakeConfig, stream_samples
 from aigc_desktop.engine.pictures.transformer_model import Model, Wish, load_model
-from aigc_desktop.engine.training.checkpoint import read_model
+from aigc_desktop.engine.shortage import in_halves
+from aigc_desktop.engine.training.checkpoint import read_card, read_model
 from aigc_desktop.engine.training.data import to_pictures
 
 
@@ -187,20 +189,30 @@ def _several(
     return pictures, model.names(labels)
 
 
-def sampler(folder: Path, device: str) -> Callable[[int, int], Pictures]:
-    """Return a function (count, seed) -> pictures (count, H, W, 3) of a checkpoint, for evaluation.
+def captions(folder: Path, dataset: Dataset, split: Split) -> list[str]:
+    """Return the captions of a split, none for a model that has not learned from them."""
+    return captions_of(dataset, split) if read_card(folder).extra.get("captions") else []
+
+
+def sampler(folder: Path, device: str) -> Callable[..., Pictures]:
+    """Return a function (count, seed, captions=()) -> pictures (count, H, W, 3) of a checkpoint, for evaluation.
 
     They are made several at once, which is faster and rounds differently from one at a time.
     """
     model = load_model(*read_model(folder), choose_device(device))
 
-    def make(seeds: range) -> Pictures:
+    def make(seeds: Sequence[int], told: Sequence[str]) -> Pictures:
         generators = [seeded(seed) for seed in seeds]
-        labels = [model.asked(Wish(), generator).label for generator in generators]
+        wishes = [Wish(caption=told[seed % len(told)] if told else "") for seed in seeds]
+        asked = [model.asked(wish, generator) for wish, generator in zip(wishes, generators, strict=True)]
+        words = None if model.words is None else model.words.rows([wish.caption for wish in wishes])
         with torch.inference_mode():
-            return to_pictures(model.tokenizer.pictures(draw_tokens(model.transformer, labels, Drawing(), generators)))
+            tokens = draw_tokens(model.transformer, [one.label for one in asked], Drawing(), generators, words)
+            return to_pictures(model.tokenizer.pictures(tokens))
 
-    step = together(model.device)
-    return lambda count, seed: np.concatenate(
-        [make(range(start, min(seed + count, start + step))) for start in range(seed, seed + count, step)]
-    )
+    def sample(count: int, seed: int, captions: Sequence[str] = ()) -> Pictures:
+        step, end = together(model.device), seed + count
+        parts = [range(start, min(end, start + step)) for start in range(seed, end, step)]
+        return np.concatenate([in_halves(lambda some: make(some, captions), seeds, model.device) for seeds in parts])
+
+    return sample

@@ -16,7 +16,6 @@ Resuming is exact on a processor: same losses and weights to the bit as a run th
 
 from __future__ import annotations
 
-import gc
 import math
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
@@ -29,9 +28,11 @@ from aigc_desktop.core.errors import UserError, is_out_of_memory
 from aigc_desktop.core.events import Event, EventStream, Metric, Note
 from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.core.run import Run
-from aigc_desktop.engine.device import free_memory, rng_state, set_rng_state
+from aigc_desktop.engine.device import rng_state, set_rng_state
+from aigc_desktop.engine.shortage import again_when_short, make_room
 from aigc_desktop.engine.training.checkpoint import read_state
 from aigc_desktop.engine.training.guard import ROW
+from aigc_desktop.engine.training.optim import forget_begun_moments
 from aigc_desktop.engine.training.saving import resume, roll_back, save, save_due, save_patiently
 from aigc_desktop.engine.training.schedule import lr_factor
 from aigc_desktop.engine.training.snapshot import unpack_models
@@ -115,9 +116,9 @@ class Loop(TrainingState):
         values = self._work(step) if self.recorder is None else self.recorder.take(
             self.trainee.recordable(self.step), step, self._work
         )  # fmt: skip
-        self.step += 1
-        self.averages.update(self.step)
+        self.averages.update(self.step + 1)
         self.means.add(values)
+        self.step += 1
         self.computed, self.unpaced = self.computed + self.stopwatch.seconds - started, self.unpaced + 1
         if self.device.type == "cpu":
             self._pace()
@@ -154,10 +155,10 @@ class Loop(TrainingState):
         self.accumulation = min(2 * self.accumulation, self.config.batch_size)
         for optimizer in self.trainee.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
+            forget_begun_moments(optimizer)
         if self.recorder is not None:
             self.recorder.forget()
-        gc.collect()
-        free_memory(self.device)
+        make_room(self.device)
         count = -(-self.config.batch_size // self.accumulation)
         text = ngettext(
             "Memory is short: batches are now computed {count} item at a time.",
@@ -268,7 +269,7 @@ class Loop(TrainingState):
         if reason := reason or self.trainee.verdict(self.best_step):
             best = _("The best version is of step {best}.").format(best=self.best_step)
             yield Note(f"{reason} {best}", "warning" if self.trainee.alarm else "info", self.step)
-        models = read_state(self.run.checkpoint("best"))
+        models = again_when_short(lambda: read_state(self.run.checkpoint("best")), self.device)
         unpack_models(self, models)
         yield from self._shown(self.best_step)
         yield self.progress()  # the preview told where the best version was
@@ -283,7 +284,6 @@ def _unless_short(
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-    gc.collect()
-    free_memory(device)
+    make_room(device)
     yield note
     return None

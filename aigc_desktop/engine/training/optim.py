@@ -57,6 +57,13 @@ def optimizer_tensors(optimizer: Optimizer, prefix: str) -> dict[str, Tensor]:
     }
 
 
+def forget_begun_moments(optimizer: Optimizer) -> None:
+    """Drop moments of weights that took no step yet: Adam's are not whole where memory ran out while it made them."""
+    for moments in optimizer.state.values():
+        if "step" in moments and not float(moments["step"]):
+            moments.clear()
+
+
 def load_optimizer_tensors(optimizer: Optimizer, tensors: dict[str, Tensor], prefix: str) -> None:
     """Give the optimizer the moments saved by `optimizer_tensors`; groups and rates stay as they are."""
     state: dict[int, dict[str, Tensor]] = {}

@@ -11,6 +11,7 @@ from aigc_desktop.core.errors import OutOfSpace, UserError
 from aigc_desktop.core.events import Checkpoint, Event, Note
 from aigc_desktop.core.i18n import _
 from aigc_desktop.engine.device import choose_precision
+from aigc_desktop.engine.shortage import again_when_short
 from aigc_desktop.engine.training.checkpoint import (
     newest_good,
     prune,
@@ -72,7 +73,7 @@ def save_patiently(training: TrainingState) -> Iterator[Event]:
     deadline = math.inf
     while training.saved_step != training.step:
         try:
-            saved = save(training)
+            saved = again_when_short(lambda: save(training), training.device)
         except OutOfSpace as full:
             if time.monotonic() > deadline:
                 training.between_steps = False  # it would fail again

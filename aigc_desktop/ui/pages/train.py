@@ -194,7 +194,10 @@ class TrainPage(Page):
                     wanted=f"{origin.step:,}", found=f"{int(checkpoint):,}"
                 )
             )
-        self.services.navigate(place, run=self.run.id, checkpoint=checkpoint, seed=origin.seed, label=origin.label)
+        self.services.navigate(
+            place, run=self.run.id, checkpoint=checkpoint, seed=origin.seed, label=origin.label,
+            **({"settings": {"caption": origin.caption}} if origin.caption else {}),
+        )  # fmt: skip
 
     def _compare(self) -> None:
         if self.run is not None:

@@ -234,7 +234,7 @@ def toy(size=8):
         return latent.with_class(torch.randn(4, generator=generator) * wildness, label if label >= 0 else seed % 2, 2)
 
     centre = torch.tensor([0, 0, 0, 0, 0.5, 0.5])
-    return LatentModel(4, ("a", "b"), (size, size), torch.device("cpu"), centre, draw, decode)
+    return LatentModel(4, ("a", "b"), (size, size), torch.device("cpu"), centre, draw, decode, lambda *_of: None)
 
 
 def test_mixtures_are_as_far_from_the_centre_as_their_parts():

@@ -1,6 +1,7 @@
 """An image Transformer that learns captions: from all, some or none; with classes and alone; to be asked in words."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,9 +14,12 @@ from aigc_desktop.core.events import Finished, Metric, Note, Result, Sample, Sto
 from aigc_desktop.core.files import read_json, write_json
 from aigc_desktop.core.job import run_job
 from aigc_desktop.core.machine import Machine
+from aigc_desktop.core.report import report_of
 from aigc_desktop.core.run import MANIFEST, Run
 from aigc_desktop.data.jobs import import_dataset
 from aigc_desktop.data.scan import ScanConfig
+from aigc_desktop.engine.evaluating import evaluation
+from aigc_desktop.engine.evaluating.evaluation import EvaluateConfig, evaluate
 from aigc_desktop.engine.families import image_transformer
 from aigc_desktop.engine.pictures.caption_words import captions_of
 from aigc_desktop.engine.pictures.transformer_model import Wish, load_model
@@ -73,7 +77,8 @@ def story(tmp_path_factory):
 
     workspace = Workspace.open(tmp_path_factory.mktemp("told"))
     dataset = captioned(workspace, lambda place, shape: f"a {place} {shape}, {PLACES[place]}的")
-    run, events = started(workspace, image_transformer, settings(dataset, steps=400, tokenizer_share=0.2))
+    config = settings(dataset, steps=400, tokenizer_share=0.2, sample_every=200)
+    run, events = started(workspace, image_transformer, config)
     return workspace, dataset, run, events
 
 
@@ -156,12 +161,34 @@ def test_a_part_is_painted_anew_as_the_caption_says(story, tmp_path):
     assert sum(place_of(pictures) == place for place, pictures in found.items()) >= 3
 
 
-def test_pictures_of_the_preview_and_the_evaluation_ask_for_any_caption(story):
-    workspace, _dataset, run, events = story
-    sample = [e for e in events if isinstance(e, Sample)][-1]
-    alone, _told = made(image_transformer.generate, run, workspace, seed=sample.seeds[5])
+def test_each_place_of_the_preview_asks_for_the_same_held_out_caption_and_comes_again(story):
+    workspace, dataset, run, events = story
+    first, *_rest, sample = [e for e in events if isinstance(e, Sample) and e.captions]
+    assert first.captions == sample.captions and len(set(sample.captions)) > 4
+    assert set(sample.captions) <= set(captions_of(dataset, "validation"))
+    alone, _told = made(image_transformer.generate, run, workspace, seed=sample.seeds[5], caption=sample.captions[5])
     assert np.array_equal(alone[0], sample.images[5])
-    assert image_transformer.sampler(run.checkpoint("last"), "cpu")(3, 0).shape == (3, 32, 32, 3)
+
+
+def test_an_evaluation_asks_for_the_captions_of_held_out_pictures(story, monkeypatch):
+    _workspace, dataset, run, _events = story
+    asked = []
+    sample = image_transformer.sampler(run.checkpoint("last"), "cpu")
+    left = sample(4, 7, captions=["a left disc"])
+    assert place_of(left) == "left" and place_of(sample(4, 7, captions=["a right disc"])) == "right"
+
+    def heard(count, seed, captions):
+        asked.extend(captions[each % len(captions)] for each in range(seed, seed + count))
+        return sample(count, seed, captions)
+
+    family = replace(image_transformer.FAMILY, sampler=lambda _folder, _device: heard)
+    monkeypatch.setattr(evaluation, "load_families", lambda: {"image_transformer": family})
+    config = check(EvaluateConfig, {"run": run.id, "checkpoint": "last", "count": 20, "device": "cpu"})
+    events = list(run_job(evaluate, config, run))
+    assert isinstance(events[-1], Finished), events[-1]
+    assert sorted(set(asked)) == sorted(set(captions_of(dataset, "validation")))
+    (report,) = [report_of(e.data) for e in events if isinstance(e, Result)]
+    assert any("by the caption of a held-out picture" in note for note in report.notes)
 
 
 @pytest.mark.parametrize("masked", [True, False])

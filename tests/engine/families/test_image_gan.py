@@ -269,14 +269,17 @@ def test_versions_from_before_pictures_had_formats_still_load(story):
     assert np.array_equal(image_gan.paint(old, extra, [3])[0], image_gan.paint(new, card.extra, [3])[0])
 
 
-def test_its_report_measures_in_features_nobody_learned_in(story):
+def test_its_report_measures_in_features_nobody_learned_in_and_loads_the_model_once(story, monkeypatch):
     workspace, run, _events = story
+    loaded, load = [], image_gan.load_painter
+    monkeypatch.setattr(image_gan, "load_painter", lambda *given: loaded.append(given) or load(*given))
     config = evaluation.EvaluateConfig(run=run.id, checkpoint="last", device="cpu", count=24)
     events = evaluation.evaluate(config, Run(workspace.folder, workspace.folder))
     (result,) = (event.data for event in events if isinstance(event, Result))
     figures = {figure.name: figure for figure in report_of(result).figures()}
     figure = figures["Kernel distance in random features"]
     assert np.isfinite(figure.value) and [mark.name for mark in figure.marks] == ["real data"]
+    assert len(loaded) == 1
 
 
 def test_the_plan_fits_data_and_machine(workspace):

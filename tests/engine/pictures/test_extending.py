@@ -8,6 +8,7 @@ from PIL import Image
 from aigc_desktop.core.config import check
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Progress, Sample
+from aigc_desktop.core.extension import extension
 from aigc_desktop.core.fields import ConfigError
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.families import image_flow, image_transformer
@@ -19,6 +20,7 @@ from aigc_desktop.engine.pictures.flow_setup import ImageFlowConfig
 from aigc_desktop.engine.pictures.transformer_setup import ImageTransformerConfig
 from aigc_desktop.engine.pictures.transformer_tasks import windows_of
 from aigc_desktop.engine.training.data import to_pictures
+from aigc_desktop.ui.widgets.forms.learned import window_of
 from tests.engine.families.shapes import shapes, started
 
 SHAPE = TokenizerShape(32, 8, 8, 1, (4, 4))
@@ -184,6 +186,17 @@ def test_what_cannot_be_is_told(trained, photo, tmp_path):
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(UserError, match=r"text\.png"):
         made(trained, picture=tmp_path / "text.png")
+
+
+@pytest.mark.parametrize("model", EVERY)
+def test_the_canvas_that_the_window_shows_is_the_one_that_is_made(trained, model, photo):
+    side, patch = window_of(trained[1][model], "last")
+    told = extension((60, 40), (0, 50, 100, 25), side).times(patch)
+    pictures = made(trained, model, picture=photo, left=0, right=50, top=100, bottom=25, count=1)
+    assert pictures.shape[1:3] == (told.height, told.width)
+    left, top, width, height = told.picture
+    known = to_pictures(open_picture(photo, (height, width)))[0]
+    assert np.array_equal(pictures[0, top : top + height, left : left + width], known)
 
 
 def test_too_large_results_are_refused():

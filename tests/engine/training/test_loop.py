@@ -8,12 +8,14 @@ from contextlib import closing
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from aigc_desktop.core.errors import OutOfSpace
 from aigc_desktop.core.events import Checkpoint, Failed, Finished, Metric, Note, Progress, Stopped
 from aigc_desktop.core.files import read_json, sha256_file, write_json
 from aigc_desktop.core.job import run_job
 from aigc_desktop.core.run import MANIFEST
+from aigc_desktop.engine import weights
 from aigc_desktop.engine.training import saving
 from aigc_desktop.engine.training.checkpoint import part, read_model, read_state
 from tests.engine.toy import ToyConfig, arguments, losses, new_run, toy_job, weights_hash
@@ -182,6 +184,59 @@ def test_short_memory_halves_the_pieces_and_keeps_the_effect(workspace, straight
     assert len(notes) == 2 and "4 items" in notes[0] and "2 items" in notes[1]
     for (step, mine), (other_step, theirs) in zip(losses(events), losses(whole), strict=True):
         assert step == other_step and float.fromhex(mine) == pytest.approx(float.fromhex(theirs), rel=1e-4)
+
+
+def test_memory_may_run_out_while_moments_are_made(workspace, monkeypatch):
+    made, make = [], torch.zeros_like
+
+    def short(*given, **named):
+        made.append(given)
+        if len(made) == 2:  # Adam makes two for each weight
+            raise torch.OutOfMemoryError("no room")
+        return make(*given, **named)
+
+    monkeypatch.setattr(torch, "zeros_like", short)
+    events = drive(toy_job(), CONFIG, new_run(workspace))
+    assert isinstance(events[-1], Finished) and len(made) > 2
+    assert any("4 items" in e.message for e in events if isinstance(e, Note))
+
+
+class Shortage(TorchDispatchMode):
+    """Lets memory run out once, when torch computes for the `place`th time."""
+
+    def __init__(self, place=0):
+        super().__init__()
+        self.place, self.count = place, 0
+
+    def __torch_dispatch__(self, function, _types, args=(), kwargs=None):
+        self.count += 1
+        if self.count == self.place:
+            raise torch.OutOfMemoryError("no room")
+        return function(*args, **(kwargs or {}))
+
+
+def test_memory_may_run_out_at_any_place_of_a_training(workspace):
+    config = CONFIG.model_copy(update={"sample_every": 6})
+    whole = Shortage()
+    with whole:
+        drive(toy_job(), config, new_run(workspace))
+    assert whole.count > 1000
+    for place in [408, *range(60, whole.count, 300)]:  # 408 is between a step and its being counted
+        run = new_run(workspace)
+        with Shortage(place) as short:
+            events = drive(toy_job(), config, run)
+        assert isinstance(events[-1], Finished), (place, events[-1])
+        assert short.count >= place and [step for step, _loss in losses(events)] == list(range(1, 13))
+        assert all(tensor.isfinite().all() for tensor in read_model(run.checkpoint("last"))[1].values())
+
+
+def test_a_file_is_not_called_damaged_when_memory_is_short(straight, monkeypatch):
+    def short(_path):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(weights, "load_file", short)
+    with pytest.raises(RuntimeError, match="DefaultCPUAllocator"):
+        weights.read_tensors(straight[1].checkpoint("last") / "model.safetensors")
 
 
 def test_too_little_memory_for_one_item_is_said_plainly(workspace):

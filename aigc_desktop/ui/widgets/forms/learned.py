@@ -43,6 +43,20 @@ def classes_of(run: Run, version: str) -> list[str]:
     return _names(_told(run, version), "classes")
 
 
+def window_of(run: Run, version: str) -> tuple[int, int] | None:
+    """Return how many places a picture of a saved version has a side, and pixels a place; None where none is told.
+
+    A flow tells the side of what it walks among, a Transformer that of its tokens.
+    """
+    told = _told(run, version)
+    shape = told.get("tokenizer") or told.get("shape")
+    side = (shape.get("side") or shape.get("size")) if isinstance(shape, dict) else None
+    resolution = told.get("resolution")
+    if not isinstance(side, int) or not isinstance(resolution, int) or not 0 < side <= resolution:
+        return None
+    return side, resolution // side
+
+
 def _told(run: Run, version: str) -> dict[str, Any]:
     """Return what the card of a version says beside the settings; {} when it cannot be read, which making will tell."""
     try:

@@ -40,6 +40,7 @@ class SampleOrigin:
     step: int
     seed: int | None
     label: str
+    caption: str = ""
 
 
 class SampleWall(QWidget):
@@ -100,8 +101,8 @@ class SampleWall(QWidget):
             return None
         column = self.canvas.column
         seed = row.seeds[column] if column < len(row.seeds) else None
-        name = row.labels[column] if column < len(row.labels) else ""
-        return SampleOrigin(self.run, row.step, seed, name)
+        name, caption = (told[column] if column < len(told) else "" for told in (row.labels, row.captions))
+        return SampleOrigin(self.run, row.step, seed, name, caption)
 
     def play(self) -> None:
         """Play the film from the current step, from the first when at the last; or pause it."""
@@ -134,7 +135,11 @@ class SampleWall(QWidget):
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(theme.px(4))
+        self.caption = label("", "secondary")
+        self.caption.setToolTip(_("What this sample was asked to show; the same in each row"))
+        self.caption.hide()
         box.addLayout(self.stack, 1)
+        box.addWidget(self.caption)
         self.bar = Folding(theme, self._make_player(), self._make_choices())
         box.addWidget(self.bar)
         self.setMinimumHeight(theme.px(220))
@@ -147,7 +152,7 @@ class SampleWall(QWidget):
         self.slider.setAccessibleName(_("Step"))
         self.slider.setToolTip(_("Scrub through the training"))
         self.slider.setMinimumWidth(theme.px(80))
-        self.slider.valueChanged.connect(self._scrubbed)
+        self.slider.valueChanged.connect(self.canvas.go_to)
         guard_wheel(self.slider)
         self.where = label("", "secondary", wrap=False)
         player = QWidget()
@@ -173,7 +178,7 @@ class SampleWall(QWidget):
 
     def _add(self, event: Sample | Text) -> None:
         if isinstance(event, Sample):
-            row = WallRow(event.step, event.images, (), event.seeds, event.labels)
+            row = WallRow(event.step, event.images, (), event.seeds, event.labels, event.captions)
         else:
             row = WallRow(event.step, None, event.items, event.seeds)
         if not len(row):
@@ -219,6 +224,8 @@ class SampleWall(QWidget):
         self.like.setEnabled(can_repeat)
         self.vary.setEnabled(can_repeat)
         self.vary.setVisible(self.varied)
+        self.caption.setText(origin.caption if origin else "")
+        self.caption.setVisible(bool(self.caption.text()))
         self.where.setText(_("Step {step}").format(step=f"{row.step:,}") if row else "")
         self.canvas.setAccessibleDescription(self._spoken(origin))
 
@@ -228,7 +235,7 @@ class SampleWall(QWidget):
         words = _("Step {step}, sample {number} of {count}").format(
             step=f"{origin.step:,}", number=self.canvas.column + 1, count=len(self.rows[self.canvas.row])
         )
-        return f"{words}, {origin.label}" if origin.label else words
+        return ", ".join(filter(None, (words, origin.label, origin.caption)))
 
     def _open_menu(self, position: QPoint) -> None:
         menu = QMenu(self)
@@ -267,9 +274,6 @@ class SampleWall(QWidget):
     def _moved(self) -> None:
         self.following = self.canvas.row >= len(self.rows) - 1
         self._update()
-
-    def _scrubbed(self, place: int) -> None:
-        self.canvas.go_to(place)
 
     def _mode_chosen(self, mode: Mode) -> None:
         self._player.stop()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aigc_desktop.core.events import Images
 
@@ -13,13 +13,14 @@ BUDGET_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class WallRow:
-    """What the model made at one step: pictures, uint8 (N, H, W, C), or texts; seeds and labels N or none."""
+    """What the model made at one step: pictures, uint8 (N, H, W, C), or texts; seeds, labels and captions N or none."""
 
     step: int
     images: Images | None = None
     texts: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
     labels: tuple[str, ...] = ()
+    captions: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.texts) if self.images is None else len(self.images)
@@ -53,7 +54,7 @@ class WallRows:
         if row.images is not None:
             import numpy as np
 
-            row = WallRow(row.step, np.ascontiguousarray(row.images), (), row.seeds, row.labels)
+            row = replace(row, images=np.ascontiguousarray(row.images))
         place = bisect_left(self.rows, row.step, key=_step)
         if place < len(self.rows) and self.rows[place].step == row.step:
             self.cost -= self.rows[place].cost

@@ -18,9 +18,10 @@ from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.widgets.controls import button, icon_button, label, titled
 from aigc_desktop.ui.widgets.forms.form import ConfigForm
 from aigc_desktop.ui.widgets.forms.inputs import ChoiceInput, checkpoint_choices, maker_choices
-from aigc_desktop.ui.widgets.forms.learned import asked_for
+from aigc_desktop.ui.widgets.forms.learned import asked_for, window_of
 from aigc_desktop.ui.widgets.job_progress import JobProgress
 from aigc_desktop.ui.widgets.side_by_side import Scrolled
+from aigc_desktop.ui.widgets.works.canvas_preview import SIDES, CanvasPreview
 from aigc_desktop.ui.widgets.works.safe_wild import FIELDS as WILD_FIELDS
 from aigc_desktop.ui.widgets.works.safe_wild import SafeWildSlider
 
@@ -84,6 +85,7 @@ class CreatePanel(QWidget):
         theme = services.theme
         self.form: ConfigForm | None = None
         self.wild: SafeWildSlider | None = None
+        self.canvas: CanvasPreview | None = None
         self.run_input = ChoiceInput([], _("Choose a model…"))
         self.version_input = ChoiceInput([])
         self.task_input = ChoiceInput([])
@@ -231,6 +233,8 @@ class CreatePanel(QWidget):
             self.form.set_values({name: value for name, value in values.items() if value is not None})
         if self.wild is not None and isinstance(values.get(self.wild.spec.name), int | float):
             self.wild.set_value(values[self.wild.spec.name])
+        if self.canvas is not None:
+            self.canvas.refresh()
         if isinstance(values.get("seed"), int):
             self.seed.show_seed(values["seed"], locked=True)
 
@@ -271,7 +275,7 @@ class CreatePanel(QWidget):
             if (widget := item.widget()) is not None:
                 widget.hide()
                 widget.deleteLater()
-        self.form = self.wild = None
+        self.form = self.wild = self.canvas = None
         self.rows["seed"].setVisible(task is not None and self._has(task, "seed"))
         self._name_button(task)
         if task is None:
@@ -283,6 +287,17 @@ class CreatePanel(QWidget):
             self.wild = SafeWildSlider(self.services.theme, wild)
             self.fields.addWidget(self.wild)
         self.fields.addWidget(self.form)
+        self._show_canvas()
+
+    def _show_canvas(self) -> None:
+        """Show a picture that is to be extended on its future canvas."""
+        maker, form = str(self.run_input.value()), self.form
+        if form is None or not set(SIDES) < form.rows.keys() or maker.startswith(PREFIX):
+            return
+        window = window_of(self.services.workspace.run(maker), self.version_input.value() or "best")
+        if window is not None:
+            self.canvas = CanvasPreview(self.services, form, *window)
+            self.fields.addWidget(self.canvas)
 
     def _name_button(self, task: TaskSpec | None) -> None:
         """Say what the button does: making new works is its usual word, anything else is called what it is."""
