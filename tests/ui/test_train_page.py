@@ -93,13 +93,13 @@ def test_without_data_it_sends_to_the_data_page(qtbot, workspace, services, reco
 def test_the_data_decide_which_models_can_be_chosen(ready):
     families = ready.setup.families
     assert families["image_gan.train"].isChecked()
-    assert not families["gpt.train"].isEnabled()
-    assert "text data" in families["gpt.train"].toolTip()
+    assert families["gpt.train"].isHidden() and not families["image_gan.train"].isHidden()
+    assert ready.setup.others.text() == "With data of another kind: Text model"
     place = ready.setup.datasets.findText("诗 Poems · 4 texts")
     ready.setup.datasets.setCurrentIndex(place)
     ready.setup._dataset_chosen()
     assert families["gpt.train"].isChecked()
-    assert not families["image_gan.train"].isEnabled()
+    assert families["image_gan.train"].isHidden() and not families["gpt.train"].isHidden()
 
 
 def test_start_is_disabled_until_there_is_a_plan_and_says_why(qtbot, page):
