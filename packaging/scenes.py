@@ -19,6 +19,7 @@ from aigc_desktop.ui.jobs import PATIENT
 from aigc_desktop.ui.tour import Tour
 from aigc_desktop.ui.widgets.edit.edit_dialog import EditDialog
 from aigc_desktop.ui.widgets.forms.mask_dialog import MaskDialog
+from aigc_desktop.ui.widgets.settings.licences import LicencesDialog
 from aigc_desktop.ui.widgets.settings.settings_cards import AboutCard
 
 
@@ -38,6 +39,7 @@ def dialogs(stage: Stage) -> None:
     stage.dialog("keys")
     window.navigate("settings")
     window.pages["settings"].findChildren(AboutCard)[0].licences_button.click()
+    stage.wait(lambda: window.findChildren(LicencesDialog)[-1].list.count() > 0)
     stage.dialog("licences")
 
 
@@ -143,7 +145,8 @@ def train(stage: Stage) -> None:
     page.setup.form.reset()
     stage.wait(lambda: page.setup.start_button.isEnabled())
     page.setup.start_button.click()
-    stage.wait(lambda: page.handle is not None and page.handle.progress is not None and page.handle.progress.step > 60)
+    handle = page.handle
+    stage.wait(lambda: handle.progress is not None and handle.progress.step > 3, 400)
     page.panel.sample_button.click()
     stage.settle(4)
     stage.shoot("train-running")

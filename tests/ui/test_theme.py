@@ -5,7 +5,7 @@ import math
 import re
 
 import pytest
-from PySide6.QtCore import QSize
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QColor, QFontInfo, QIcon, QPalette
 from PySide6.QtWidgets import QApplication, QLineEdit, QMenu, QPlainTextEdit, QStyle, QVBoxLayout, QWidget
 
@@ -16,6 +16,7 @@ from aigc_desktop.ui import pages
 from aigc_desktop.ui.colours import DARK, LIGHT, Colours, contrast
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.controls import ChoiceBox, spin_box
+from aigc_desktop.ui.widgets.side_by_side import Scrolled
 
 BOTH = pytest.mark.parametrize("colours", [LIGHT, DARK], ids=["light", "dark"])
 
@@ -168,3 +169,18 @@ def test_the_texts_of_all_inputs_begin_at_one_line(qtbot, scale):
     inputs[0].setFocus()
     qtbot.waitUntil(inputs[0].hasFocus)
     assert _left_of_text(inputs[0]) == first  # and stays there when it gets the focus
+
+
+def test_the_ring_of_what_scrolls_is_seen_on_all_sides(qtbot, theme):
+    inner = QWidget()
+    inner.setMinimumHeight(1000)
+    scrolled = Scrolled(inner)
+    scrolled.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    qtbot.addWidget(scrolled)
+    scrolled.resize(200, 100)
+    scrolled.show()
+    scrolled.setFocus()
+    qtbot.waitUntil(scrolled.hasFocus)
+    picture = scrolled.grab().toImage()
+    sides = [(0, 50), (199, 50), (100, 0), (100, 99)]
+    assert {picture.pixelColor(*side).name() for side in sides} == {theme.colour("accent").name()}

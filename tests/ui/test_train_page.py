@@ -131,6 +131,15 @@ def test_edits_are_gathered_into_one_plan_and_the_newest_wins(qtbot, ready, jobs
     assert ready.setup.plan_card.plan.steps == 30
 
 
+def test_start_waits_for_the_plan_of_what_was_changed_last(qtbot, ready):
+    ready.setup.form.set_values({"steps": 30})
+    ready.setup.form.changed.emit()
+    assert not ready.setup.start_button.isEnabled()
+    assert "Working out" in ready.setup.start_button.toolTip()
+    _planned(qtbot, ready)
+    assert ready.setup.start_button.isEnabled()
+
+
 def test_problems_of_the_plan_disable_start_and_stand_at_their_fields(qtbot, ready):
     ready.setup.form.set_values({"steps": 500_000})
     ready.setup._plan_soon()

@@ -244,8 +244,8 @@ class TrainSetup(QWidget):
             return
         if self.plan_card.plan is None:
             self.plan_card.show_waiting()
-        self._show_ready()
         self.planner.want(self.task.key, self.values(), self.preset, str(self.services.workspace.folder))
+        self._show_ready()
 
     def _need(self, what: str) -> None:
         self.planner.forget()
