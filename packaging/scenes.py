@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from model_scenes import models, tune
 from passing_scenes import compare, menus
 from PIL import Image
 from PySide6.QtCore import QPoint, Qt
@@ -18,6 +19,7 @@ from aigc_desktop.ui.jobs import PATIENT
 from aigc_desktop.ui.tour import Tour
 from aigc_desktop.ui.widgets.edit.edit_dialog import EditDialog
 from aigc_desktop.ui.widgets.forms.mask_dialog import MaskDialog
+from aigc_desktop.ui.widgets.settings.licences import LicencesDialog
 from aigc_desktop.ui.widgets.settings.settings_cards import AboutCard
 
 
@@ -37,6 +39,7 @@ def dialogs(stage: Stage) -> None:
     stage.dialog("keys")
     window.navigate("settings")
     window.pages["settings"].findChildren(AboutCard)[0].licences_button.click()
+    stage.wait(lambda: window.findChildren(LicencesDialog)[-1].list.count() > 0)
     stage.dialog("licences")
 
 
@@ -142,7 +145,8 @@ def train(stage: Stage) -> None:
     page.setup.form.reset()
     stage.wait(lambda: page.setup.start_button.isEnabled())
     page.setup.start_button.click()
-    stage.wait(lambda: page.handle is not None and page.handle.progress is not None and page.handle.progress.step > 60)
+    handle = page.handle
+    stage.wait(lambda: handle.progress is not None and handle.progress.step > 3, 400)
     page.panel.sample_button.click()
     stage.settle(4)
     stage.shoot("train-running")
@@ -304,39 +308,6 @@ def evaluations(stage: Stage) -> None:
     shoot_inside(stage, page.compare, "evaluate-compare-whole")
 
 
-def tune(stage: Stage) -> None:
-    """Set up a fine-tuning, look at a finished one, and at its comparison, in a workspace that holds these."""
-    window = stage.window
-    workspace = window.services.workspace
-    runs = [run for run in workspace.runs() if run.info.task == "language_model.train" and run.checkpoints()]
-    if not runs:
-        return
-    run = runs[0]
-    texts = next(each.id for each in workspace.datasets() if each.info.kind == "text" and each.info.frozen)
-    window.navigate("train", dataset=texts)
-    page = window.pages["train"]
-    page.setup.families["language_model.train"].click()
-    stage.settle(1)
-    stage.shoot("tune-without-model")
-    page.setup.form.set_values({"base": run.config_values["base"]})
-    page.setup.form.changed.emit()
-    stage.wait(lambda: page.setup.start_button.isEnabled())
-    stage.shoot("tune-setup")
-    window.navigate("train", run=run.id)
-    stage.settle(1)
-    stage.shoot("tune-finished")
-    window.navigate("create", run=run.id, task="language_model.compare")
-    create_page = window.pages["create"]
-    for result in sorted((workspace.folder / "results").glob("*language_model*"))[-1:]:
-        create_page._open_result(result)
-    stage.settle(1)
-    stage.shoot("tune-compare")
-    window.navigate("create", run=run.id, task="language_model.merge")
-    stage.shoot("tune-merge")
-    window.navigate("models")
-    stage.shoot("tune-models")
-
-
 def library(stage: Stage) -> None:
     """Show many works, one of them chosen, and one looked at."""
     window = stage.window
@@ -429,7 +400,7 @@ def starter(stage: Stage) -> None:
 SCENES = {
     each.__name__: each
     for each in (
-        places, dialogs, bring_in, label, train, ended, compare, menus, create, explore, tasks, tune,
-        evaluations, library, edit, tour, empty, starter,
+        places, dialogs, bring_in, label, train, ended, compare, menus, create, explore, tasks, models,
+        tune, evaluations, library, edit, tour, empty, starter,
     )
 }

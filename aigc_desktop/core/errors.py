@@ -74,7 +74,7 @@ def readable_size(count: float) -> str:
         if count < 1000:
             return f"{count:.0f} {unit}"
         count /= 1000
-    return f"{count:.1f} GB"
+    return f"{count:.1f} GB" if count < 1000 else f"{count / 1000:.1f} TB"
 
 
 def failure_of(error: BaseException, home: Path | str = "") -> Failed:

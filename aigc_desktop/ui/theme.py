@@ -156,6 +156,10 @@ class Theme(QObject):
     def _style_sheet(self) -> str:
         template = Template((resources() / "themes" / "base.qss").read_text(encoding="utf-8"))
         lengths = {f"px{n}": f"{self.px(n)}px" for n in (1, 2, 3, 4, 6, 8, 10, 12, 14, 16, 18, 20, 24, 32, 36)}
+        # QLineEdit keeps 2 pixels of its own; the focus ring is a pixel thicker than the border, texts stay in place
+        inset = {"inset": self.px(8) + 2, "focused_inset": self.px(8) + 1, "focused_x": self.px(8) - 1,
+                 "focused_y": self.px(3) - 1}  # fmt: skip
+        lengths |= {name: f"{length}px" for name, length in inset.items()}
         sizes = {f"font_{role}": f"{self.px(size)}px" for role, size in FONT_SIZES.items()}
         scheme = {"scheme": "dark" if self.dark else "light"}
         radii = {"radius": f"{self.px(RADIUS)}px", "radius_small": f"{self.px(RADIUS - 2)}px"}

@@ -74,7 +74,7 @@ def test_a_full_disk_is_named_by_a_place_that_the_user_knows(tmp_path):
 
 
 def test_sizes_are_readable():
-    assert [readable_size(n) for n in (12, 34_000_000, 1_200_000_000)] == ["12 B", "34 MB", "1.2 GB"]
+    assert [readable_size(n) for n in (12, 34_000_000, 1_200_000_000, 1.4e12)] == ["12 B", "34 MB", "1.2 GB", "1.4 TB"]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

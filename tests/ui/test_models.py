@@ -1,12 +1,14 @@
 """The Models page and a published model on the Create page, with the real engine process."""
 
 import json
+from dataclasses import asdict
 
 import pytest
 import torch
 
 from aigc_desktop.core.events import Finished
 from aigc_desktop.core.files import write_json
+from aigc_desktop.core.model import Model, ModelInfo
 from aigc_desktop.core.settings import Preferences
 from aigc_desktop.engine.diffusion.tiny import write_tiny_pipeline
 from aigc_desktop.engine.pretrained.tiny import add_tiny_model, write_tiny_model
@@ -135,7 +137,8 @@ def test_a_diffusion_model_is_imported_told_and_used(pages, qtbot, workspace, re
     page.import_from(tmp_path / "painter")
     qtbot.waitUntil(lambda: len(workspace.models()) == 1 and page.progress.handle is None, timeout=60_000)
     (card,) = cards(page)
-    assert "StableDiffusionPipeline" in card.facts.text() and "Fits" in card.memory.text()
+    assert "Stable Diffusion" in card.facts.text() and "Fits" in card.memory.text()
+    assert "Pipeline" not in card.facts.text()
     assert "unet (UNet2DConditionModel)" in card.parts.text() and not card.parts.isHidden()
 
     card.use_button.click()
@@ -147,3 +150,17 @@ def test_a_diffusion_model_is_imported_told_and_used(pages, qtbot, workspace, re
     qtbot.waitUntil(lambda: create.handle is None and create.batch is not None, timeout=120_000)
     works = create.batch.works
     assert len(works) == 2 and works[0].origin["model"] == "model:painter" and works[0].seed == 3
+
+
+def test_a_model_without_room_is_warned_of_and_a_lora_names_its_line(theme, tmp_path):
+    large = Model(tmp_path / "large")
+    lora = Model(tmp_path / "lora")
+    for model, info in (
+        (large, ModelInfo("Large", "language", "llama", "", "", parameters=10**15, bytes=2 * 10**15)),
+        (lora, ModelInfo("Ink", "lora", "sdxl", "", "", parameters=10**6, bytes=2 * 10**6)),
+    ):
+        model.folder.mkdir()
+        write_json(model.folder / "model.json", asdict(info))
+    card = ModelCard(theme, large)
+    assert card.memory.text().startswith("Does not fit") and card.memory.property("role") == "warning"
+    assert "made for Stable Diffusion XL" in ModelCard(theme, lora).facts.text()

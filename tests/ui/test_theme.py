@@ -5,9 +5,9 @@ import math
 import re
 
 import pytest
-from PySide6.QtCore import QSize
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QColor, QFontInfo, QIcon, QPalette
-from PySide6.QtWidgets import QApplication, QLineEdit, QMenu, QPlainTextEdit, QStyle
+from PySide6.QtWidgets import QApplication, QLineEdit, QMenu, QPlainTextEdit, QStyle, QVBoxLayout, QWidget
 
 from aigc_desktop.core.discover import discover
 from aigc_desktop.core.paths import resources
@@ -15,6 +15,8 @@ from aigc_desktop.core.settings import Preferences
 from aigc_desktop.ui import pages
 from aigc_desktop.ui.colours import DARK, LIGHT, Colours, contrast
 from aigc_desktop.ui.theme import Theme
+from aigc_desktop.ui.widgets.controls import ChoiceBox, spin_box
+from aigc_desktop.ui.widgets.side_by_side import Scrolled
 
 BOTH = pytest.mark.parametrize("colours", [LIGHT, DARK], ids=["light", "dark"])
 
@@ -139,3 +141,46 @@ def _see(colour: str, blindness: tuple[tuple[float, ...], ...]) -> list[float]:
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     seen = [max(0.0, min(1.0, sum(w * c for w, c in zip(row, linear, strict=True)))) for row in blindness]
     return [12.92 * c if c <= 0.0031308 else 1.055 * c ** (1 / 2.4) - 0.055 for c in seen]
+
+
+def _left_of_text(widget: QWidget) -> int:
+    """Return the column, in pixels, where what is written in an input begins."""
+    picture = widget.grab().toImage()
+    rows = range(picture.height() // 3, 2 * picture.height() // 3)
+    ground = picture.pixelColor(picture.width() // 2, picture.height() // 2).lightness()
+    written = (x for x in range(4, 100) if any(abs(picture.pixelColor(x, y).lightness() - ground) > 60 for y in rows))
+    return next(written)
+
+
+@pytest.mark.parametrize("scale", [100, 200])
+def test_the_texts_of_all_inputs_begin_at_one_line(qtbot, scale):
+    Theme(QApplication.instance(), Preferences(language="en", theme="light", scale=scale))
+    combo = ChoiceBox()
+    combo.addItem("16")
+    inputs = [QLineEdit("16"), combo, spin_box(0, 100, 16)]
+    holder = QWidget()
+    box = QVBoxLayout(holder)
+    for each in inputs:
+        box.addWidget(each)
+    qtbot.addWidget(holder)
+    holder.show()
+    first, second, third = (_left_of_text(each) for each in inputs)
+    assert first == second == third
+    inputs[0].setFocus()
+    qtbot.waitUntil(inputs[0].hasFocus)
+    assert _left_of_text(inputs[0]) == first  # and stays there when it gets the focus
+
+
+def test_the_ring_of_what_scrolls_is_seen_on_all_sides(qtbot, theme):
+    inner = QWidget()
+    inner.setMinimumHeight(1000)
+    scrolled = Scrolled(inner)
+    scrolled.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    qtbot.addWidget(scrolled)
+    scrolled.resize(200, 100)
+    scrolled.show()
+    scrolled.setFocus()
+    qtbot.waitUntil(scrolled.hasFocus)
+    picture = scrolled.grab().toImage()
+    sides = [(0, 50), (199, 50), (100, 0), (100, 99)]
+    assert {picture.pixelColor(*side).name() for side in sides} == {theme.colour("accent").name()}

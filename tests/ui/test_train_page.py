@@ -93,13 +93,13 @@ def test_without_data_it_sends_to_the_data_page(qtbot, workspace, services, reco
 def test_the_data_decide_which_models_can_be_chosen(ready):
     families = ready.setup.families
     assert families["image_gan.train"].isChecked()
-    assert not families["gpt.train"].isEnabled()
-    assert "text data" in families["gpt.train"].toolTip()
+    assert families["gpt.train"].isHidden() and not families["image_gan.train"].isHidden()
+    assert ready.setup.others.text() == "With data of another kind: Text model"
     place = ready.setup.datasets.findText("诗 Poems · 4 texts")
     ready.setup.datasets.setCurrentIndex(place)
     ready.setup._dataset_chosen()
     assert families["gpt.train"].isChecked()
-    assert not families["image_gan.train"].isEnabled()
+    assert families["image_gan.train"].isHidden() and not families["gpt.train"].isHidden()
 
 
 def test_start_is_disabled_until_there_is_a_plan_and_says_why(qtbot, page):
@@ -129,6 +129,15 @@ def test_edits_are_gathered_into_one_plan_and_the_newest_wins(qtbot, ready, jobs
     _planned(qtbot, ready)
     assert len(jobs.requests) == before + 1
     assert ready.setup.plan_card.plan.steps == 30
+
+
+def test_start_waits_for_the_plan_of_what_was_changed_last(qtbot, ready):
+    ready.setup.form.set_values({"steps": 30})
+    ready.setup.form.changed.emit()
+    assert not ready.setup.start_button.isEnabled()
+    assert "Working out" in ready.setup.start_button.toolTip()
+    _planned(qtbot, ready)
+    assert ready.setup.start_button.isEnabled()
 
 
 def test_problems_of_the_plan_disable_start_and_stand_at_their_fields(qtbot, ready):

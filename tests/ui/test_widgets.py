@@ -4,8 +4,8 @@ import math
 from datetime import datetime, timedelta
 
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QColor, QImage, QTextLayout
+from PySide6.QtCore import QEvent, QPoint, Qt
+from PySide6.QtGui import QColor, QHelpEvent, QImage, QTextLayout
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel, QWidget
 
@@ -17,7 +17,7 @@ from aigc_desktop.ui.format import readable_count, readable_date, readable_time
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.cards import ActionCard, FlowLayout
 from aigc_desktop.ui.widgets.choice_dialog import ChoiceDialog
-from aigc_desktop.ui.widgets.controls import NameButton, label
+from aigc_desktop.ui.widgets.controls import ChoiceBox, NameButton, label
 from aigc_desktop.ui.widgets.empty_state import EmptyState
 from aigc_desktop.ui.widgets.failure import FailureDialog
 from aigc_desktop.ui.widgets.pictures.checks import DARK, LIGHT, SIDE, on_checks
@@ -262,3 +262,20 @@ def test_the_return_key_does_the_next_thing_after_a_failure(theme: Theme, qtbot,
     qtbot.addWidget(dialog)
     dialog.show()
     assert dialog.focusWidget() is (dialog.resume_button if resumes else dialog.close_button)
+
+
+def test_a_choice_that_is_too_long_ends_in_an_ellipsis_and_its_tooltip_shows_it_whole(qtbot, theme, monkeypatch):
+    told: list[str] = []
+    monkeypatch.setattr("aigc_desktop.ui.widgets.controls.QToolTip.showText", lambda _at, text, _box: told.append(text))
+    box = ChoiceBox()
+    box.setToolTip("The model")
+    box.addItem("A language model with quite a long name that goes on and on")
+    box.addItem("Short")
+    qtbot.addWidget(box)
+    box.resize(160, 30)
+    box.show()
+    assert box.shown_text().startswith("A language") and box.shown_text().endswith("…")
+    QApplication.sendEvent(box, QHelpEvent(QEvent.Type.ToolTip, QPoint(5, 5), QPoint(5, 5)))
+    assert told == [f"{box.currentText()}\nThe model"]
+    box.setCurrentIndex(1)
+    assert box.shown_text() == "Short"

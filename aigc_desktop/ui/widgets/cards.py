@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal, cast
+from typing import Literal
 
 from PySide6.QtCore import QPoint, QRect, QSize, Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLayout, QLayoutItem, QPushButton, QSizePolicy, QVBoxLayout, QWidget
@@ -113,11 +112,6 @@ class FlowLayout(QLayout):
 
     def takeAt(self, index: int) -> QLayoutItem | None:
         return self.items.pop(index) if 0 <= index < len(self.items) else None
-
-    def sort(self, key: Callable[[QWidget], Any]) -> None:
-        """Put the widgets in the order of `key`; those with the same stay as they are."""
-        self.items.sort(key=lambda item: key(cast(QWidget, item.widget())))
-        self.invalidate()
 
     def line_width(self) -> int:
         """Return the width all items need in one line."""

@@ -6,7 +6,17 @@ import re
 from typing import Literal
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt
-from PySide6.QtGui import QContextMenuEvent, QKeyEvent, QKeySequence, QPainter, QPaintEvent, QPalette, QPen
+from PySide6.QtGui import (
+    QContextMenuEvent,
+    QFontInfo,
+    QHelpEvent,
+    QKeyEvent,
+    QKeySequence,
+    QPainter,
+    QPaintEvent,
+    QPalette,
+    QPen,
+)
 from PySide6.QtWidgets import (
     QAbstractSlider,
     QAbstractSpinBox,
@@ -21,19 +31,23 @@ from PySide6.QtWidgets import (
     QSpinBox,
     QStyle,
     QStyleOptionButton,
+    QStyleOptionComboBox,
     QStylePainter,
     QToolButton,
+    QToolTip,
     QVBoxLayout,
     QWidget,
 )
 
 from aigc_desktop.core.i18n import _
-from aigc_desktop.ui.theme import Theme
+from aigc_desktop.ui.theme import FONT_SIZES, Theme
 
 TextRole = Literal[
     "body", "secondary", "card", "title", "display", "hint", "problem", "warning", "good", "accent"
 ]
 ButtonKind = Literal["", "primary", "danger", "flat"]
+INSET = 8  # of the texts in inputs, at 100 %, as in the style sheet
+ICON_GAP = 4  # pixels that Qt leaves between the icon and the text of a choice
 
 
 def label(text: str = "", role: TextRole = "body", *, wrap: bool = True, selectable: bool = False) -> QLabel:
@@ -250,15 +264,44 @@ def guard_wheel(widget: QComboBox | QAbstractSpinBox | QAbstractSlider) -> None:
     widget.installEventFilter(WheelGuard(widget))
 
 
+class ChoiceBox(QComboBox):
+    """A list of choices; one that is too long for its place ends in an ellipsis, and its tooltip shows it whole."""
+
+    def shown_text(self) -> str:
+        """Return the choice as it is drawn."""
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        return str(option.currentText)
+
+    def initStyleOption(self, option: QStyleOptionComboBox) -> None:
+        super().initStyleOption(option)
+        part = QStyle.SubControl.SC_ComboBoxEditField
+        room = self.style().subControlRect(QStyle.ComplexControl.CC_ComboBox, option, part, self).width()
+        if not option.currentIcon.isNull():
+            room -= option.iconSize.width() + ICON_GAP
+        option.currentText = self.fontMetrics().elidedText(option.currentText, Qt.TextElideMode.ElideRight, room - 2)
+
+    def event(self, event: QEvent) -> bool:
+        if isinstance(event, QHelpEvent) and self.shown_text() != self.currentText() and self.currentIndex() >= 0:
+            QToolTip.showText(event.globalPos(), f"{self.currentText()}\n{self.toolTip()}".strip(), self)
+            return True
+        return super().event(event)
+
+
 def spin_box(least: int, most: int, value: int) -> QSpinBox:
     """Return an input of whole numbers with these limits."""
     made = QSpinBox()
     made.setRange(least, most)
     made.setValue(value)
-    margin = made.fontMetrics().averageCharWidth()
-    made.lineEdit().setTextMargins(margin, 0, 0, 0)  # the style sheet does not reach the inner line
+    align_number(made)
     guard_wheel(made)
     return made
+
+
+def align_number(box: QSpinBox) -> None:
+    """Let a number begin where the texts of other inputs do: the style sheet does not reach its inner line."""
+    body = QFontInfo(QApplication.font()).pixelSize()
+    box.lineEdit().setTextMargins(round(body * INSET / FONT_SIZES["body"]) + 1, 0, 0, 0)
 
 
 def clear(layout: QLayout) -> None:

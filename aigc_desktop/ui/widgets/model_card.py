@@ -7,10 +7,11 @@ from PySide6.QtCore import Signal
 from aigc_desktop.core.errors import readable_size
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.core.model import Model, ModelInfo, memory_of
+from aigc_desktop.data.pipeline_lines import LINES
 from aigc_desktop.ui.format import readable_count
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.cards import Card, FlowLayout
-from aigc_desktop.ui.widgets.controls import button, label
+from aigc_desktop.ui.widgets.controls import TextRole, button, label
 
 KINDS = {
     "language": N_("Writes texts"), "encoder": N_("Reads texts, as a base for sorting and marking"),
@@ -39,7 +40,7 @@ class ModelCard(Card):
         self.add(label(_(KINDS[info.kind]), "body"))
         self.facts = label(" · ".join(_facts(info)), "secondary")
         self.add(self.facts)
-        self.memory = label(_memory(info), "secondary")
+        self.memory = label(*_memory(info))
         if info.kind not in ("adapter", "lora"):
             self.add(self.memory)
         self.parts = label(_("Parts: {names}").format(names=", ".join(map(_part, info.parts.items()))), "hint")
@@ -63,9 +64,10 @@ class ModelCard(Card):
 
 def _facts(info: ModelInfo) -> list[str]:
     """Return kind, size, context and licence in words."""
-    facts = [info.architecture]
+    line = _line_title(info.architecture)
+    facts = [line]
     if info.kind == "lora":
-        facts = [_("made for {line}").format(line=info.architecture)] if info.architecture else []
+        facts = [_("made for {line}").format(line=line)] if line else []
     facts.append(_("{count} weights").format(count=readable_count(info.parameters)))
     facts.append(_("{size} on the disk").format(size=readable_size(info.bytes)))
     if info.context:
@@ -78,8 +80,14 @@ def _facts(info: ModelInfo) -> list[str]:
     return facts
 
 
-def _memory(info: ModelInfo) -> str:
-    """Say what the weights need in memory, and what is missing when that is more than is free."""
+def _line_title(architecture: str) -> str:
+    """Return how a line of diffusion models is called; what is not one of them is its own name."""
+    lines = (line for line in LINES if architecture in (line.name, *line.classes))
+    return next((line.title for line in lines), architecture)
+
+
+def _memory(info: ModelInfo) -> tuple[str, TextRole]:
+    """Say what the weights need in memory, and what is missing when that is more than is free; a warning then."""
     import psutil
 
     free = psutil.virtual_memory().available
@@ -88,14 +96,14 @@ def _memory(info: ModelInfo) -> str:
     if least > free:
         return _("Does not fit: needs about {needed} of memory, {missing} more than is free.").format(
             needed=readable_size(least), missing=readable_size(least - free)
-        )
+        ), "warning"
     if least == whole or whole <= free:
         return _("Fits: needs about {needed} of memory, {free} are free.").format(
             needed=readable_size(whole), free=readable_size(free)
-        )
+        ), "secondary"
     return _("Fits with {bits}-bit weights: needs about {needed} of memory, {free} are free.").format(
         bits=bits, needed=readable_size(least), free=readable_size(free)
-    )
+    ), "secondary"
 
 
 def _part(part: tuple[str, str]) -> str:

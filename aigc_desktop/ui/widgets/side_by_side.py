@@ -40,11 +40,13 @@ class Scrolled(QScrollArea):
         self.updateGeometry()
 
     def minimumSizeHint(self) -> QSize:
+        edges = self.size() - self.maximumViewportSize()  # the place of the focus ring
         least = self.inner.minimumSizeHint().width()
         if not self.whole:
-            return QSize(least, super().minimumSizeHint().height())
+            return QSize(least + edges.width(), super().minimumSizeHint().height())
         height = self.inner.heightForWidth(max(least, self.viewport().width()))
-        return QSize(least, height if height >= 0 else self.inner.sizeHint().height())
+        whole = height if height >= 0 else self.inner.sizeHint().height()
+        return QSize(least + edges.width(), whole + edges.height())
 
     def sizeHint(self) -> QSize:
         least = self.minimumSizeHint()  # it takes the room there is; to ask for more would make the page scroll as well

@@ -52,4 +52,4 @@ def default_text(spec: FieldSpec, value: Any) -> str:
 
 def field_title(spec: FieldSpec) -> str:
     """Return the title of a field with its unit, as it stands above the input."""
-    return f"{_(spec.title)} ({_(spec.unit)})" if spec.unit else _(spec.title)
+    return _("{title} ({unit})").format(title=_(spec.title), unit=_(spec.unit)) if spec.unit else _(spec.title)

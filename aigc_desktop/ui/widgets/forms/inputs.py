@@ -27,7 +27,7 @@ from aigc_desktop.core.i18n import _
 from aigc_desktop.core.model import PREFIX, ModelKind
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.ui.theme import Theme
-from aigc_desktop.ui.widgets.controls import guard_wheel, icon_button
+from aigc_desktop.ui.widgets.controls import ChoiceBox, align_number, guard_wheel, icon_button
 
 SPIN_LIMIT = 2**31 - 1
 Choices = list[tuple[str, str]]
@@ -85,8 +85,7 @@ class SpinInput(FieldInput):
         super().__init__(self.box)
         self.box.setRange(_whole(spec.minimum, -SPIN_LIMIT), _whole(spec.maximum, SPIN_LIMIT))
         self.box.setGroupSeparatorShown(True)
-        margin = self.box.fontMetrics().averageCharWidth()
-        self.box.lineEdit().setTextMargins(margin, 0, 0, 0)  # the style sheet does not reach the inner line
+        align_number(self.box)
         self.box.setStepType(QSpinBox.StepType.AdaptiveDecimalStepType if self.box.maximum() > 200
                              else QSpinBox.StepType.DefaultStepType)  # fmt: skip
         guard_wheel(self.box)
@@ -178,7 +177,7 @@ class ChoiceInput(FieldInput):
     """One of several values, each (value, text to show); `way_out` says what to do while there is none."""
 
     def __init__(self, choices: Choices, missing: str = "", way_out: str = "") -> None:
-        self.box, self.way_out = QComboBox(), way_out
+        self.box, self.way_out = ChoiceBox(), way_out
         super().__init__(self.box)
         self.box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.box.setMinimumContentsLength(8)

@@ -15,7 +15,7 @@ from aigc_desktop.core.request import JobRequest
 from aigc_desktop.ui.jobs import JobHandle
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.widgets.cards import Card
-from aigc_desktop.ui.widgets.controls import button, guard_wheel, label, spin_box
+from aigc_desktop.ui.widgets.controls import ChoiceBox, button, guard_wheel, label, spin_box
 from aigc_desktop.ui.widgets.failure_card import FailureCard
 from aigc_desktop.ui.widgets.forms.inputs import run_choices
 from aigc_desktop.ui.widgets.job_progress import JobProgress
@@ -40,7 +40,7 @@ class ProposePanel(Card):
         self._told = 0.0
         theme = services.theme
         self.hint = label("", "secondary")
-        self.model = QComboBox()
+        self.model = ChoiceBox()
         self.model.setAccessibleName(_("Model that proposes"))
         self.model.setToolTip(_("A trained model; it looks at every text that has no label yet"))
         self.model.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
@@ -65,7 +65,7 @@ class ProposePanel(Card):
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(theme.px(8))
         row.setSpacing(theme.px(8))
-        row.addWidget(label(_("At least"), wrap=False))
+        row.addWidget(label(_("Certainty at least"), wrap=False))
         row.addWidget(self.least)
         row.addStretch(1)
         box.addLayout(row)

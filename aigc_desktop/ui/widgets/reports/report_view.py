@@ -81,7 +81,7 @@ class ReportView(QWidget):
         headlines = [figure for figure in report.figures() if figure.headline]
         if headlines:
             tiles = QWidget()
-            flow = FlowLayout(theme.px(8), theme.px(168))
+            flow = FlowLayout(theme.px(8), theme.px(150))  # five stand in a row where the window has its usual width
             for figure in headlines:
                 flow.addWidget(Tile(theme, figure))
             tiles.setLayout(flow)

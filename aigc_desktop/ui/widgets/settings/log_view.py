@@ -13,7 +13,7 @@ from aigc_desktop.ui.background import Background
 from aigc_desktop.ui.reveal import open_outside
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.cards import FlowLayout
-from aigc_desktop.ui.widgets.controls import button, copy_text, guard_wheel
+from aigc_desktop.ui.widgets.controls import ChoiceBox, button, copy_text, guard_wheel
 
 
 class LogView(QWidget):
@@ -98,7 +98,7 @@ def _lines(path: Path) -> list[LogLine]:
 
 
 def _combo(name: str, choices: list[tuple[str, str]]) -> QComboBox:
-    box = QComboBox()
+    box = ChoiceBox()
     box.setAccessibleName(name)
     box.setToolTip(name)
     for value, text in choices:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QWidget
+from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
 from aigc_desktop.core.errors import readable_size
 from aigc_desktop.core.family import Plan
@@ -11,7 +11,7 @@ from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.ui.format import readable_count, readable_time
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.cards import Card
-from aigc_desktop.ui.widgets.controls import guard_wheel, label
+from aigc_desktop.ui.widgets.controls import ChoiceBox, guard_wheel, label
 
 
 class PlanCard(Card):
@@ -27,7 +27,7 @@ class PlanCard(Card):
         self.plan: Plan | None = None
         self.ready = False
         self.reason = _("Choose a data set first.")
-        self.presets = QComboBox()
+        self.presets = ChoiceBox()
         self.presets.setAccessibleName(_("Size"))
         self.presets.setToolTip(_("A starting point chosen for your data and this machine."))
         guard_wheel(self.presets)

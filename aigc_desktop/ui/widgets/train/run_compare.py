@@ -27,7 +27,7 @@ from aigc_desktop.ui.background import Background
 from aigc_desktop.ui.geometry import dialog_size
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.qt_types import need_types
-from aigc_desktop.ui.widgets.controls import button, label
+from aigc_desktop.ui.widgets.controls import ChoiceBox, button, label
 from aigc_desktop.ui.widgets.forms.field_words import setting_words
 from aigc_desktop.ui.widgets.run_words import main_metric
 from aigc_desktop.ui.widgets.train.run_table import RunRow
@@ -47,7 +47,7 @@ class CompareDialog(QDialog):
         self.setWindowTitle(_("Compare runs"))
         self.setSizeGripEnabled(True)
         self.resize(dialog_size(theme.px(960), theme.px(640), parent))
-        self.metric_box = QComboBox()
+        self.metric_box = ChoiceBox()
         self.metric_box.setAccessibleName(_("Metric"))
         self.metric_box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)  # names come later
         self.metric_box.setToolTip(_("The number that is compared"))

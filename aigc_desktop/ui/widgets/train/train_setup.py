@@ -16,7 +16,7 @@ from aigc_desktop.core.rehearsal import trainings
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.plan_maker import PlanMaker
 from aigc_desktop.ui.widgets.cards import ActionCard, Card, FlowLayout
-from aigc_desktop.ui.widgets.controls import button, guard_wheel, label
+from aigc_desktop.ui.widgets.controls import ChoiceBox, button, guard_wheel, label
 from aigc_desktop.ui.widgets.forms.form import ConfigForm
 from aigc_desktop.ui.widgets.forms.preset_menu import PresetMenu
 from aigc_desktop.ui.widgets.side_by_side import Scrolled, SideBySide
@@ -93,7 +93,7 @@ class TrainSetup(QWidget):
         box = QVBoxLayout(left)
         box.setContentsMargins(0, 0, theme.px(8), 0)
         box.setSpacing(theme.px(16))
-        self.datasets = QComboBox()
+        self.datasets = ChoiceBox()
         self.datasets.setIconSize(QSize(theme.px(16), theme.px(16)))
         self.datasets.setAccessibleName(_("Data to learn from"))
         self.datasets.setToolTip(_("What the model learns from; make more ready on the Data page"))
@@ -111,6 +111,7 @@ class TrainSetup(QWidget):
         self.group = QButtonGroup(self)
         self.group.buttonClicked.connect(self._family_clicked)
         self.waiting = label(_("The engine is starting; the kinds of models appear in a moment."), "secondary")
+        self.others = label("", "secondary")
         self.form_card = Card(theme, _("Settings"))
         self.preset_menu = PresetMenu(self.services)
         self.preset_menu.chosen.connect(self._apply_saved)
@@ -121,6 +122,7 @@ class TrainSetup(QWidget):
         box.addWidget(label(_("Kind of model"), "card"))
         box.addWidget(self.waiting)
         box.addLayout(self.family_place)
+        box.addWidget(self.others)
         box.addWidget(self.form_card)
         box.addStretch(1)
         return left
@@ -147,23 +149,19 @@ class TrainSetup(QWidget):
         return right
 
     def _fill_families(self) -> None:
-        """Show a card for each kind of model the engine knows; those that cannot learn from this data say why."""
+        """Show a card for each kind of model that can learn from the chosen data, and name the others."""
         tasks = trainings(self.services.jobs.catalogue.values())
         self.waiting.setVisible(not tasks)
         self.form_card.setVisible(bool(tasks))
         if set(self.families) != {task.key for task in tasks}:
             self._make_families(tasks)
         info = self.chosen_info()
+        fitting = [task for task in tasks if info is None or task.kind in ("any", info.kind)]
         for task in tasks:
-            fits = info is None or task.kind in ("any", info.kind)
-            card = self.families[task.key]
-            card.setEnabled(fits)
-            why = _("Learns from {kind}, which the chosen data are not.").format(kind=_kind_words(task.kind))
-            card.setToolTip(_(task.summary) if fits else why)
-            card.sentence.setText(_(task.summary) if fits else why)
-        if self.families:
-            self.kinds.sort(key=lambda card: not card.isEnabled())
-        fitting = [task for task in tasks if self.families[task.key].isEnabled()]
+            self.families[task.key].setVisible(task in fitting)
+        others = _(", ").join(_(task.family_title) for task in tasks if task not in fitting)
+        self.others.setText(_("With data of another kind: {names}").format(names=others))
+        self.others.setVisible(bool(others))
         chosen = self.task if self.task in fitting else (fitting[0] if fitting else None)
         if chosen is not None:
             self.families[chosen.key].setChecked(True)
@@ -183,6 +181,7 @@ class TrainSetup(QWidget):
         for task in tasks:
             icon = ICONS.get(task.kind, "layers")
             card = ActionCard(self.services.theme, icon, _(task.family_title), _(task.summary))
+            card.setToolTip(_(task.summary))
             card.setCheckable(True)
             card.setProperty("key", task.key)
             self.group.addButton(card)
@@ -245,8 +244,8 @@ class TrainSetup(QWidget):
             return
         if self.plan_card.plan is None:
             self.plan_card.show_waiting()
-        self._show_ready()
         self.planner.want(self.task.key, self.values(), self.preset, str(self.services.workspace.folder))
+        self._show_ready()
 
     def _need(self, what: str) -> None:
         self.planner.forget()
@@ -280,7 +279,3 @@ def _amount(info: DatasetInfo) -> str:
         words = ngettext("{count} picture", "{count} pictures", count).format(count=f"{count:,}")
         return _("{pictures}, {size} px").format(pictures=words, size=info.size)
     return ngettext("{count} text", "{count} texts", count).format(count=f"{count:,}")
-
-
-def _kind_words(kind: str) -> str:
-    return {"image": _("picture data"), "text": _("text data")}.get(kind, kind)

@@ -27,7 +27,7 @@ from aigc_desktop.export.label import MARKS
 from aigc_desktop.export.piece import LEAST
 from aigc_desktop.ui.background import Background
 from aigc_desktop.ui.page import Services
-from aigc_desktop.ui.widgets.controls import button, icon_button, label, spin_box
+from aigc_desktop.ui.widgets.controls import ChoiceBox, button, icon_button, label, spin_box
 
 if TYPE_CHECKING:
     from aigc_desktop.export.piece import Piece
@@ -107,7 +107,7 @@ class ExportDialog(QDialog):
         theme = self.services.theme
         form = QFormLayout()
         form.setSpacing(theme.px(8))
-        self.format_box = QComboBox()
+        self.format_box = ChoiceBox()
         for each in self.formats:
             reason = each.missing()
             words = f"{_(each.title)} ({each.ending})"
@@ -123,7 +123,7 @@ class ExportDialog(QDialog):
         folder.addWidget(browse)
         self.pattern_line = QLineEdit("{title}")
         self.quality_box, self.fps_box = spin_box(1, 100, 92), spin_box(1, 50, 12)
-        self.size_box = QComboBox()
+        self.size_box = ChoiceBox()
         for least in SIZES:
             words = _("At least {size} px").format(size=f"{least:,}") if least else _("As it was made")
             self.size_box.addItem(words, least)
@@ -159,7 +159,7 @@ class ExportDialog(QDialog):
         return form
 
     def _make_label_box(self) -> QComboBox:
-        box, preferences = QComboBox(), self.services.preferences
+        box, preferences = ChoiceBox(), self.services.preferences
         chosen: str = preferences.picture_label if self.kind == "image" else preferences.text_label
         if self.kind == "image":
             for code, words in MARKS.items():

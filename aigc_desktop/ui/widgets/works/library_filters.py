@@ -9,7 +9,7 @@ from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.core.library import Facet, Library, Query
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.cards import FlowLayout
-from aigc_desktop.ui.widgets.controls import guard_wheel, icon_button, label
+from aigc_desktop.ui.widgets.controls import ChoiceBox, guard_wheel, icon_button, label
 from aigc_desktop.ui.widgets.segmented import Segmented
 
 TYPING_MS = 150
@@ -88,7 +88,7 @@ class LibraryFilters(QWidget):
 
 
 def _box(name: str) -> QComboBox:
-    box = QComboBox()
+    box = ChoiceBox()
     box.setAccessibleName(name)
     box.setToolTip(_("Show only works with this: {name}").format(name=name))
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)

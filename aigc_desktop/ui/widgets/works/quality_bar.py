@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from PySide6.QtCore import SignalInstance
-from PySide6.QtWidgets import QCheckBox, QComboBox, QPushButton
+from PySide6.QtWidgets import QCheckBox, QPushButton
 
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.rating import counts_text
 from aigc_desktop.ui.theme import Theme
-from aigc_desktop.ui.widgets.controls import guard_wheel
+from aigc_desktop.ui.widgets.controls import ChoiceBox, guard_wheel
 from aigc_desktop.ui.works import Batch, Work
 
 
@@ -20,7 +20,7 @@ class QualityBar:
     def __init__(self, theme: Theme) -> None:
         self.hide_box = QCheckBox(_("Hide rejected"))
         self.hide_box.setToolTip(_("Show only what was not rejected"))
-        self.order = QComboBox()
+        self.order = ChoiceBox()
         self.order.addItem(_("As made"), "made")
         self.order.addItem(_("Best first"), "best")
         self.order.setAccessibleName(_("Order of the works"))

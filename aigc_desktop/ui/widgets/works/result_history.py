@@ -11,12 +11,12 @@ from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.ui.widgets.controls import guard_wheel
+from aigc_desktop.ui.widgets.controls import ChoiceBox, guard_wheel
 
 LISTED = 200
 
 
-class ResultHistory(QComboBox):
+class ResultHistory(ChoiceBox):
     """The results of a workspace; `opened` gives the folder of the one the user chose."""
 
     opened = Signal(object)
