@@ -40,9 +40,9 @@ class Shape:
 
     @property
     def flops_per_token(self) -> float:
-        """Return the floating-point operations of one token's forward and backward pass (PaLM, arXiv:2204.02311).
+        """Return the floating-point operations of one token's forward and backward pass, as PaLM counts them.
 
-        As there, attention counts whole, though a causal one needs half of it.
+        That is with all of attention, also what is masked (arXiv:2204.02311, appendix B).
         """
         return 6.0 * self.parameters + 12.0 * self.layers * self.width * self.context
 
