@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aigc_desktop.engine.nn.attend import attend
-from aigc_desktop.engine.nn.lean import relu_squared, rms_norm, rotate
+from aigc_desktop.engine.nn.lean import heads_of, relu_squared, rms_norm
 
 
 def rotary_table(length: int, head_dim: int, base: float = 10_000.0) -> tuple[Tensor, Tensor]:
@@ -72,10 +72,7 @@ class SelfAttention(nn.Module):
         `seen`, bool (B, 1, T, S), says which of the S keys each query sees; without it, all, or all up to itself.
         """
         B, T, C = x.shape
-        # (B, T, 3C) -> 3 × (B, H, T, D)
-        q, k, v = self.qkv(x).view(B, T, 3, self.heads, C // self.heads).permute(2, 0, 3, 1, 4)
-        q, k = rotate(rms_norm(q), cos, sin), rotate(rms_norm(k), cos, sin)
-        q, k = q.to(v.dtype), k.to(v.dtype)
+        q, k, v = heads_of(self.qkv(x), self.heads, cos, sin)
         if cache is None:
             y = attend(q, k, v, seen, causal=self.causal and seen is None)
         else:

@@ -25,6 +25,14 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return _Rotation.apply(x, cos, sin)
 
 
+def heads_of(x: Tensor, heads: int, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return queries, keys and values (B, H, T, D) of x (B, T, 3 H D); queries and keys are normalised and rotated.
+
+    What `rms_norm` and `rotate` give, with one copy instead of three. `cos` and `sin` are those of `rotate`.
+    """
+    return _Heads.apply(x, heads, cos, sin)
+
+
 def relu_squared(x: Tensor) -> Tensor:
     """Return max(x, 0)²."""
     return _ReLUSquared.apply(x)
@@ -33,8 +41,7 @@ def relu_squared(x: Tensor) -> Tensor:
 class _RMSNorm(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.promote_types(x.dtype, torch.float32))
-        scale = length.square_().div_(x.shape[-1]).add_(EPS).rsqrt_().to(x.dtype)
+        scale = _scale(x)
         y = x * scale
         ctx.save_for_backward(y, scale)
         return y
@@ -43,8 +50,7 @@ class _RMSNorm(Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         y, scale = ctx.saved_tensors
-        along = (grad * y).mean(-1, keepdim=True)
-        return torch.addcmul(grad, y, along, value=-1).mul_(scale)
+        return _norm_gradient(y, grad, scale)
 
 
 class _Rotation(Function):
@@ -60,10 +66,46 @@ class _Rotation(Function):
         return _rotated(grad, cos, sin, -1), None, None  # the gradient turns back
 
 
-def _rotated(x: Tensor, cos: Tensor, sin: Tensor, sign: int) -> Tensor:
+class _Heads(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, heads: int, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        B, T, C = x.shape
+        parts = x.view(B, T, 3, heads, C // 3 // heads).permute(2, 0, 3, 1, 4)  # (3, B, H, T, D)
+        q, k, v = (x.new_empty(parts.shape[1:]) for _part in range(3))
+        scale = _scale(parts[:2])
+        for part, turned, by in zip(parts[:2], (q, k), scale, strict=True):
+            _rotated(part * by, cos, sin, 1, turned)
+        ctx.save_for_backward(q, k, scale, cos, sin)
+        return q, k, v.copy_(parts[2])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        *turned, scale, cos, sin = ctx.saved_tensors
+        B, H, T, D = grads[2].shape
+        out = grads[2].new_empty(B, T, 3, H, D)
+        parts = out.permute(2, 0, 3, 1, 4)
+        for y, grad, by, part in zip(turned, grads, scale, parts, strict=False):  # a rotation keeps the products
+            _rotated(_norm_gradient(y, grad, by), cos, sin, -1, part)
+        parts[2].copy_(grads[2])
+        return out.view(B, T, 3 * H * D), None, None, None
+
+
+def _scale(x: Tensor) -> Tensor:
+    """Return 1 / RMS(x) over the last dimension, which stays with length 1."""
+    length = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.promote_types(x.dtype, torch.float32))
+    return length.square_().div_(x.shape[-1]).add_(EPS).rsqrt_().to(x.dtype)
+
+
+def _norm_gradient(y: Tensor, grad: Tensor, scale: Tensor) -> Tensor:
+    along = (grad * y).mean(-1, keepdim=True)
+    return torch.addcmul(grad, y, along, value=-1).mul_(scale)
+
+
+def _rotated(x: Tensor, cos: Tensor, sin: Tensor, sign: int, out: Tensor | None = None) -> Tensor:
     a, b = x.chunk(2, dim=-1)
     cos, sin = cos.to(x.dtype), sin.to(x.dtype)
-    out = torch.empty_like(x)
+    out = torch.empty_like(x) if out is None else out
     first, second = out.chunk(2, dim=-1)
     torch.mul(a, cos, out=first)
     first.addcmul_(b, sin, value=-sign)
@@ -83,4 +125,4 @@ class _ReLUSquared(Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         (positive,) = ctx.saved_tensors
-        return (grad * positive).mul_(2)
+        return torch.addcmul(grad.new_zeros(()), grad, positive, value=2)  # one pass

@@ -4,7 +4,7 @@ import torch
 from aigc_desktop.engine.families.gpt import GPTConfig, make_optimizers
 from aigc_desktop.engine.nn.attention import SelfAttention, rotary_table
 from aigc_desktop.engine.nn.language_model import LanguageModel, Shape
-from aigc_desktop.engine.nn.lean import relu_squared, rms_norm, rotate
+from aigc_desktop.engine.nn.lean import heads_of, relu_squared, rms_norm, rotate
 from aigc_desktop.engine.training.muon import Muon
 
 SHAPE = Shape(vocab=50, layers=2, width=32, heads=2, context=24)
@@ -50,6 +50,18 @@ def test_gradients_by_hand_are_right(name):
     function = {"norm": rms_norm, "rotation": lambda x: rotate(x, cos, sin), "relu": relu_squared}[name]
     x = torch.randn(2, 3, 5, 6, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(function, (x,))
+
+
+def test_heads_are_parted_normalised_and_turned_with_their_gradient():
+    torch.manual_seed(4)
+    cos, sin = (table.double() for table in rotary_table(5, 6))
+    x = torch.randn(2, 5, 3 * 2 * 6, dtype=torch.float64, requires_grad=True)
+    q, k, v = x.view(2, 5, 3, 2, 6).permute(2, 0, 3, 1, 4)
+    expected = rotate(rms_norm(q), cos, sin), rotate(rms_norm(k), cos, sin), v
+    for part, known in zip(heads_of(x, 2, cos, sin), expected, strict=True):
+        torch.testing.assert_close(part, known)
+        assert part.is_contiguous()
+    assert torch.autograd.gradcheck(lambda x: heads_of(x, 2, cos, sin), (x,))
 
 
 @torch.no_grad()

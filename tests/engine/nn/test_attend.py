@@ -52,9 +52,43 @@ def test_plain_products_equal_the_kernel(monkeypatch, fused, mask, most):
         assert torch.allclose(a, b, atol=1e-5)
 
 
-def test_the_past_alone_is_seen(fused):
-    q, k, v = values(2, queries=S)
-    assert torch.allclose(attend(q, k, v, causal=True), fused(q, k, v, is_causal=True), atol=1e-5)
+@pytest.mark.parametrize("kept", [0, 1_000_000])
+@pytest.mark.parametrize("most", [1, 200, 1_000_000])
+@pytest.mark.parametrize("block", [1, 4, 128])
+def test_the_past_alone_is_seen(monkeypatch, fused, block, most, kept):
+    for name, value in (("_QUERIES", block), ("_SCORES", most), ("_KEPT", kept)):
+        monkeypatch.setattr(module, name, value)
+    ours, theirs = values(2, queries=S), values(2, queries=S)
+    mine, its = attend(*ours, causal=True), fused(*theirs, is_causal=True)
+    assert torch.allclose(mine, its, atol=1e-5)
+    told = torch.randn_like(mine)
+    for a, b in zip(torch.autograd.grad(mine, ours, told), torch.autograd.grad(its, theirs, told), strict=True):
+        assert torch.allclose(a, b, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["none", "bf16"])
+def test_either_library_of_products_fills_the_blocks(fused, kind):
+    """oneDNN, where it rounds to bfloat16, stays near."""
+    torch.manual_seed(9)
+    ours = [torch.randn(2, 2, 160, 16, requires_grad=True) for _part in range(3)]
+    matmul, kept = torch.backends.mkldnn.matmul, torch.backends.mkldnn.matmul.fp32_precision
+    its = torch.autograd.grad(fused(*ours, is_causal=True).square().sum(), ours)
+    try:
+        matmul.fp32_precision = kind
+        mine = torch.autograd.grad(attend(*ours, causal=True).square().sum(), ours)
+    finally:
+        matmul.fp32_precision = kept
+    assert all(torch.allclose(a, b, atol=0.05 if kind == "bf16" else 1e-4) for a, b in zip(mine, its, strict=True))
+
+
+@pytest.mark.parametrize("kept, times", [(0, 2), (1_000_000, 1)])
+def test_few_scores_are_kept_for_the_gradient_and_more_made_anew(monkeypatch, fused, kept, times):
+    monkeypatch.setattr(module, "_KEPT", kept)
+    made, weights = [], module._weights
+    monkeypatch.setattr(module, "_weights", lambda *told: made.append(1) or weights(*told))
+    q, k, v = values(10)
+    attend(q, k, v).sum().backward()
+    assert len(made) == times
 
 
 def test_heads_share_keys(fused):
@@ -62,12 +96,14 @@ def test_heads_share_keys(fused):
     assert torch.allclose(attend(q, k, v), fused(q, k, v, enable_gqa=True), atol=1e-5)
 
 
-def test_gradients_hold_against_differences(fused):
+@pytest.mark.parametrize("causal", [False, True])
+def test_gradients_hold_against_differences(monkeypatch, fused, causal):
     torch.manual_seed(0)
-    q, k, v = (part.detach().double().requires_grad_() for part in values(4))
+    monkeypatch.setattr(module, "_QUERIES", 4)
+    q, k, v = (part.detach().double().requires_grad_() for part in values(4, queries=S if causal else T))
     module._PLACES[torch.float64] = 512
     try:
-        assert torch.autograd.gradcheck(lambda *told: attend(*told, causal=False), (q, k, v))
+        assert torch.autograd.gradcheck(lambda *told: attend(*told, causal=causal), (q, k, v))
     finally:
         del module._PLACES[torch.float64]
 
