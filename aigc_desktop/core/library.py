@@ -26,7 +26,7 @@ from aigc_desktop.core.card import EXTENSIONS, Card, changed, clean_tags, clean_
 from aigc_desktop.core.errors import UserError, failure_of
 from aigc_desktop.core.files import atomic_file, damaged_file
 from aigc_desktop.core.i18n import _
-from aigc_desktop.core.library_index import Facet, IndexDamaged, LibraryIndex, Query
+from aigc_desktop.core.library_index import Facet, IndexDamaged, LibraryIndex, Query, moved_away
 
 __all__ = ["Card", "Facet", "FamilyTree", "Library", "Query"]
 
@@ -133,7 +133,9 @@ class Library:
         return self._read(lambda index: index.page(query or Query(), offset, limit))
 
     def count(self, query: Query | None = None) -> int:
-        """Return how many works a query finds."""
+        """Return how many works a query finds; UserError when the folder of the library is gone."""
+        if not self._index_path.exists():
+            raise moved_away(self.folder)
         return self._read(lambda index: index.count(query or Query()))
 
     def position(self, query: Query, item: str) -> int:

@@ -239,18 +239,21 @@ def _faults(path: Path) -> Iterator[None]:
 def _unwritable(name: str, error: sqlite3.Error, folder: Path) -> UserError:
     """Return why the index in `folder` cannot be written, by SQLite's name of the reason, as people say it."""
     if name == "SQLITE_READONLY_DBMOVED" or not folder.is_dir():
-        return UserError(
-            _("The folder of the library, {path}, was moved or deleted while it was open.").format(
-                path=known_path(folder)
-            ),
-            _("Put it back, or start the program again: it goes on with the works that lie there then."),
-        )
+        return moved_away(folder)
     if name.startswith("SQLITE_FULL"):
         return OutOfSpace(where=str(folder))
     reason = next((_(words) for start, words in _REASONS.items() if name.startswith(start)), str(error))
     return UserError(
         _("The library cannot be written: {reason}.").format(reason=reason),
         _("Check that the disk has space and that you may write to the workspace."),
+    )
+
+
+def moved_away(folder: Path) -> UserError:
+    """Return the error for a library whose folder is gone: the system lets an open index be read all the same."""
+    return UserError(
+        _("The folder of the library, {path}, was moved or deleted while it was open.").format(path=known_path(folder)),
+        _("Put it back, or start the program again: it goes on with the works that lie there then."),
     )
 
 

@@ -164,8 +164,12 @@ class Workspace:
         folder.mkdir(parents=True)
         title = title or (self._model_title(config) if parent == "results" else "") or name
         info = RunInfo(task, title, now.isoformat(timespec="seconds"), dataset=str(config.get("dataset", "")))
-        write_json(folder / "config.json", config)
-        write_json(folder / "run.json", asdict(info))
+        try:
+            write_json(folder / "config.json", config)
+            write_json(folder / "run.json", asdict(info))
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         return Run(folder, self.folder)
 
     def _model_title(self, config: dict[str, Any]) -> str:

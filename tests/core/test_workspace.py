@@ -26,6 +26,16 @@ def test_two_runs_in_one_second_get_two_folders(workspace):
     assert workspace.new_run("gpt.train", {}).folder != workspace.new_run("gpt.train", {}).folder
 
 
+def test_a_run_that_cannot_be_written_leaves_no_folder(workspace, monkeypatch):
+    def full(_handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        workspace.new_run("gpt.generate", {"run": "gone"}, parent="results")
+    assert list((workspace.folder / "results").iterdir()) == []
+
+
 def test_what_a_model_makes_is_called_after_the_model(workspace):
     run = workspace.new_run("gpt.train", {}, "诗 poems")
     assert workspace.new_run("gpt.generate", {"run": run.id}, parent="results").info.title == "诗 poems"
