@@ -291,6 +291,8 @@ class Library:
 
     def _read(self, ask: Callable[[LibraryIndex], Found]) -> Found:
         with self._lock:
+            if not self.folder.is_dir():  # an open index would go on to answer
+                raise moved_away(self.folder)
             try:
                 return ask(self._index)
             except (IndexDamaged, ValueError, TypeError):
