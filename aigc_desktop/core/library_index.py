@@ -257,14 +257,6 @@ def _unwritable(name: str, error: sqlite3.Error, folder: Path) -> UserError:
     )
 
 
-def moved_away(folder: Path) -> UserError:
-    """Return the error for a library whose folder is gone: the system lets an open index be read all the same."""
-    return UserError(
-        _("The folder of the library, {path}, was moved or deleted while it was open.").format(path=known_path(folder)),
-        _("Put it back, or start the program again: it goes on with the works that lie there then."),
-    )
-
-
 def _checked(text: str, crc: int) -> Card:
     """Return the card of a row whose checksum is right: SQLite itself does not notice a flipped bit in a text."""
     if not isinstance(text, str) or _crc(text) != crc:

@@ -368,16 +368,6 @@ def test_a_folder_that_is_removed_meanwhile_is_told_with_a_way_out(library):
     again.close()
 
 
-def test_a_search_in_a_folder_that_is_gone_does_not_show_what_lay_there(library):
-    _fill(library, 3)
-    assert library.count() == 3
-    moved = library.folder.rename(library.folder.with_name("elsewhere"))
-    with pytest.raises(UserError, match="moved or deleted while it was open"):
-        library.count()
-    moved.rename(library.folder)
-    assert library.count() == 3
-
-
 def test_a_library_that_cannot_be_written_says_why_in_plain_words(library):
     for name, word in (("READONLY", "permission"), ("CANTOPEN", "cannot be opened"), ("IOERR_WRITE", "disk cannot")):
         fault = sqlite3.OperationalError("attempt to write a readonly database")

@@ -232,9 +232,6 @@ def test_what_was_kept_meanwhile_is_there_when_the_page_is_shown(page, library):
     assert _titles(page)[0] == "new"
 
 
-@pytest.mark.slow
-
-
 def test_works_whose_folder_is_gone_are_not_shown_any_more(qtbot, page, library):
     moved = library.folder.rename(library.folder.with_name("elsewhere"))
     page.shown()
@@ -244,6 +241,7 @@ def test_works_whose_folder_is_gone_are_not_shown_any_more(qtbot, page, library)
     assert page.grid.isVisible() and page.grid.count == 7
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_works_never_hold_the_window(qtbot, page, library, capsys):
     base = library.search(Query(kind="text"))[0]
     library.close()
