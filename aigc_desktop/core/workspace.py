@@ -191,10 +191,12 @@ class Workspace:
         os.replace(folder, target)
         return target
 
-    def restore(self, trashed: Path, folder: Path) -> None:
-        """Put a trashed folder or file back where it was."""
+    def restore(self, trashed: Path, folder: Path) -> Path:
+        """Put a trashed folder or file back where it was and return the place; beside a folder that has its name now."""
         folder.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(trashed, folder)
+        place = _unused(folder) if trashed.is_dir() else folder
+        os.replace(trashed, place)
+        return place
 
     def _member(self, parent: str, name: str, way_out: str) -> Path:
         if not is_name(name):

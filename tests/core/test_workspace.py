@@ -77,6 +77,17 @@ def test_names_never_lead_out_of_the_workspace(workspace, name):
         workspace.run(name)
 
 
+def test_what_comes_back_from_the_trash_stands_beside_what_has_its_name_now(workspace):
+    folder = workspace.new_dataset_folder("cups")
+    folder.mkdir()
+    (folder / "old").touch()
+    trashed = workspace.trash(folder)
+    folder.mkdir()
+    (folder / "new").touch()
+    assert workspace.restore(trashed, folder) == folder.with_name("cups 2")
+    assert (folder.with_name("cups 2") / "old").exists() and (folder / "new").exists()
+
+
 def test_trash_and_restore(workspace):
     run = workspace.new_run("gpt.train", {})
     trashed = workspace.trash(run.folder)
