@@ -192,7 +192,7 @@ class Workspace:
         return target
 
     def restore(self, trashed: Path, folder: Path) -> Path:
-        """Put a trashed folder or file back where it was and return the place; beside a folder that has its name now."""
+        """Put a trashed folder or file back where it was, beside a folder that has its name now; return the place."""
         folder.parent.mkdir(parents=True, exist_ok=True)
         place = _unused(folder) if trashed.is_dir() else folder
         os.replace(trashed, place)
