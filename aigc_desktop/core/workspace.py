@@ -164,8 +164,12 @@ class Workspace:
         folder.mkdir(parents=True)
         title = title or (self._model_title(config) if parent == "results" else "") or name
         info = RunInfo(task, title, now.isoformat(timespec="seconds"), dataset=str(config.get("dataset", "")))
-        write_json(folder / "config.json", config)
-        write_json(folder / "run.json", asdict(info))
+        try:
+            write_json(folder / "config.json", config)
+            write_json(folder / "run.json", asdict(info))
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         return Run(folder, self.folder)
 
     def _model_title(self, config: dict[str, Any]) -> str:
@@ -187,10 +191,12 @@ class Workspace:
         os.replace(folder, target)
         return target
 
-    def restore(self, trashed: Path, folder: Path) -> None:
-        """Put a trashed folder or file back where it was."""
+    def restore(self, trashed: Path, folder: Path) -> Path:
+        """Put a trashed folder or file back where it was, beside a folder that has its name now; return the place."""
         folder.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(trashed, folder)
+        place = _unused(folder) if trashed.is_dir() else folder
+        os.replace(trashed, place)
+        return place
 
     def _member(self, parent: str, name: str, way_out: str) -> Path:
         if not is_name(name):

@@ -198,7 +198,7 @@ class JobHandle(QObject):
         self._control(wish)
 
     def deliver(self) -> bool:
-        """Emit what has come in and return whether the job is over; the timer of JobCenter calls this."""
+        """Emit what has come in and return whether the job is over; JobCenter calls this, and `end` when it is."""
         batch = _take(self.thread_.inbox)
         progress = [event for event in batch if isinstance(event, Progress)]
         if progress:
@@ -210,9 +210,12 @@ class JobHandle(QObject):
             self.events.emit(batch)
         if endings:
             self.ending = endings[-1]
-            self._set_status("ended")
-            self.ended.emit(self.ending)
         return bool(endings)
+
+    def end(self) -> None:
+        """Tell that the job is over, and how it ended."""
+        self._set_status("ended")
+        self.ended.emit(self.ending)
 
     def _control(self, word: str) -> None:
         if self.thread_.engine is not None:
@@ -310,12 +313,12 @@ class JobCenter(QObject):
         deadline = time.monotonic() + BATCH_BUDGET_S
         for handle in [*self.handles, *self._quiet]:
             if handle.deliver():
-                if handle in self._quiet:
-                    self._quiet.remove(handle)
-                else:
-                    self.handles.remove(handle)
-                    self.changed.emit()
+                quiet = handle in self._quiet
+                (self._quiet if quiet else self.handles).remove(handle)  # who hears of the end must not follow it anew
                 self._ended.append(handle.thread_)
+                handle.end()
+                if not quiet:
+                    self.changed.emit()
                 handle.deleteLater()
                 if isinstance(handle.ending, Failed) and handle.ending.kind == "EngineDied":
                     self.warm_up()

@@ -41,7 +41,7 @@ class StatusStrip(QFrame):
         self.lamp, self.lamp_text = self._add("wifi-off", _("The program makes no connections; attempts are refused."))
         self.device = self._add("cpu", _("Where models run"))[1]
         self.memory = self._add("memory-stick", _("Memory this program uses, engine included"))[1]
-        self.disk = self._add("hard-drive", _("Free space on the disk of the workspace"))[1]
+        self.disk_icon, self.disk = self._add("hard-drive", _("Free space on the disk of the workspace"))
         self.engine_icon, self.engine = self._add("activity", _("What the engine does"))
         services.jobs.changed.connect(self.update_facts)
         services.jobs.ready.connect(self._engine_ready)
@@ -60,8 +60,9 @@ class StatusStrip(QFrame):
         self.lamp.show_icon("wifi-off", "red" if count else "green")
         self.device.setText(device_words(self.services.jobs.machine))
         self.memory.setText(readable_size(_memory_of(self.process)) if self.process is not None else "")
-        free = shutil.disk_usage(self.services.workspace.folder).free
-        self.disk.setText(_("{size} free").format(size=readable_size(free)))
+        words, colour = self._disk_words()
+        self.disk.setText(words)
+        self.disk_icon.show_icon("hard-drive", colour)
         words, colour = self._engine_words()
         self.engine.setText(words)
         self.engine_icon.show_icon("activity", colour)
@@ -91,6 +92,13 @@ class StatusStrip(QFrame):
 
         self.process = psutil.Process()
         self.update_facts()
+
+    def _disk_words(self) -> tuple[str, str]:
+        try:
+            free = shutil.disk_usage(self.services.workspace.folder).free
+        except OSError:  # a disk that was pulled out, a folder that was moved: told here as long as it lasts
+            return _("the workspace is not there"), "red"
+        return _("{size} free").format(size=readable_size(free)), "secondary"
 
     def _engine_words(self) -> tuple[str, str]:
         jobs = self.services.jobs

@@ -26,6 +26,16 @@ def test_two_runs_in_one_second_get_two_folders(workspace):
     assert workspace.new_run("gpt.train", {}).folder != workspace.new_run("gpt.train", {}).folder
 
 
+def test_a_run_that_cannot_be_written_leaves_no_folder(workspace, monkeypatch):
+    def full(_handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        workspace.new_run("gpt.generate", {"run": "gone"}, parent="results")
+    assert list((workspace.folder / "results").iterdir()) == []
+
+
 def test_what_a_model_makes_is_called_after_the_model(workspace):
     run = workspace.new_run("gpt.train", {}, "诗 poems")
     assert workspace.new_run("gpt.generate", {"run": run.id}, parent="results").info.title == "诗 poems"
@@ -65,6 +75,17 @@ def test_a_cut_line_of_metrics_is_left_out(workspace):
 def test_names_never_lead_out_of_the_workspace(workspace, name):
     with pytest.raises(UserError):
         workspace.run(name)
+
+
+def test_what_comes_back_from_the_trash_stands_beside_what_has_its_name_now(workspace):
+    folder = workspace.new_dataset_folder("cups")
+    folder.mkdir()
+    (folder / "old").touch()
+    trashed = workspace.trash(folder)
+    folder.mkdir()
+    (folder / "new").touch()
+    assert workspace.restore(trashed, folder) == folder.with_name("cups 2")
+    assert (folder.with_name("cups 2") / "old").exists() and (folder / "new").exists()
 
 
 def test_trash_and_restore(workspace):

@@ -79,6 +79,15 @@ def collect(handle):
     return seen, threads
 
 
+def test_a_job_that_is_over_is_not_followed_anew_by_who_hears_of_its_end(jobs, qtbot):
+    handle = jobs.run(JobRequest("count", {"steps": 3}, "w"))
+    running = []
+    handle.ended.connect(lambda _ending: running.extend(jobs.handles))
+    with qtbot.waitSignal(handle.ended):
+        pass
+    assert running == [] and handle.status == "ended"
+
+
 def test_events_come_in_batches_on_the_main_thread(jobs, qtbot):
     handle = jobs.run(JobRequest("count", {"steps": 20_000}))
     seen, threads = collect(handle)

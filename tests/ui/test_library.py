@@ -232,6 +232,15 @@ def test_what_was_kept_meanwhile_is_there_when_the_page_is_shown(page, library):
     assert _titles(page)[0] == "new"
 
 
+def test_works_whose_folder_is_gone_are_not_shown_any_more(qtbot, page, library):
+    moved = library.folder.rename(library.folder.with_name("elsewhere"))
+    page.shown()
+    assert page.stack.currentWidget() is page.opening and "moved or deleted" in page.opening.text()
+    moved.rename(library.folder)
+    page.shown()
+    assert page.grid.isVisible() and page.grid.count == 7
+
+
 @pytest.mark.slow
 def test_a_hundred_thousand_works_never_hold_the_window(qtbot, page, library, capsys):
     base = library.search(Query(kind="text"))[0]

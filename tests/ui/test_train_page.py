@@ -355,6 +355,14 @@ def test_real_data_stand_above_the_samples(qtbot, page, services):
     np.testing.assert_array_equal(real.images, dataset.images("train"))
 
 
+def test_an_old_run_says_that_its_curves_are_being_read_until_they_are_there(qtbot, page, services):
+    page.shown(run=services.workspace.runs()[0].id)
+    plot = page.view.plot
+    assert "being read" in plot.waiting.text()
+    qtbot.waitUntil(lambda: bool(plot.metrics))
+    assert "being read" not in plot.waiting.text()
+
+
 def test_an_old_run_opens_with_its_end(qtbot, page, services):
     run = services.workspace.runs()[-1]
     page.shown(run=run.id)

@@ -614,3 +614,14 @@ def test_the_focus_can_be_seen_on_every_kind_of_control(theme: str, qapp: QAppli
         focused = widget.grab().toImage()
         other.setFocus()
         assert widget.grab().toImage() != focused, type(widget).__name__
+
+
+def test_a_workspace_that_is_pulled_out_is_told_in_the_status_line_as_long_as_it_lasts(make_window: Open, qtbot):
+    window = make_window()
+    folder = window.services.workspace.folder
+    gone = folder.rename(folder.with_name("gone"))
+    window.shell.status.update_facts()
+    assert window.shell.status.disk.text() == "the workspace is not there"
+    gone.rename(folder)
+    window.shell.status.update_facts()
+    assert window.shell.status.disk.text().endswith("free")

@@ -233,8 +233,7 @@ class DataPage(Page):
             return
 
         def undo() -> None:
-            workspace.restore(trashed, folder)
-            self.refresh(dataset.id)
+            self.refresh(workspace.restore(trashed, folder).name)
 
         self.refresh()
         self.services.notify(_("“{title}” was moved to the trash.").format(title=dataset.info.title), undo)

@@ -116,7 +116,11 @@ class LibraryPage(Page):
             nothing = self.shelf.count == 0 and query == Query()
             self.grid.set_source(self.shelf.count, self.shelf.load, self.shelf.caption, self.shelf.badge)
         except UserError as error:
-            self.services.show_failure(failure_of(error))
+            if self.library.folder.is_dir():
+                self.services.show_failure(failure_of(error))
+            else:  # works that are gone must not look as if they were there
+                self._open_failed(error)
+                self.stack.setCurrentIndex(0)
             return
         self.stack.setCurrentIndex(1 if nothing else 2)
         self.filters.show_count(self.shelf.count)

@@ -7,6 +7,7 @@ import time
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
+from aigc_desktop.core.errors import readable_size
 from aigc_desktop.core.events import Event, Failed, Finished, Note, Progress, Stopped
 from aigc_desktop.core.i18n import _
 from aigc_desktop.ui.format import readable_time
@@ -93,13 +94,24 @@ def _detail(handle: JobHandle, progress: Progress | None) -> str:
     """Return counts, rate, elapsed and remaining time in one line."""
     parts = []
     if progress is not None:
-        count = f"{progress.step:,}"
+        done, unit = _amount(progress.step, progress.unit)
         if progress.total:
-            count = _("{done} of {total}").format(done=count, total=f"{progress.total:,}")
-        parts.append(f"{count} {_(progress.unit)}".strip())
+            total, total_unit = _amount(progress.total, progress.unit)
+            done = _("{done} of {total}").format(done=done if unit == total_unit else f"{done} {unit}", total=total)
+            unit = total_unit
+        parts.append(f"{done} {unit}".strip())
         if progress.rate:
-            parts.append(_("{rate} {unit} per second").format(rate=f"{progress.rate:,.0f}", unit=_(progress.unit)))
+            rate, unit = _amount(progress.rate, progress.unit)
+            parts.append(_("{rate} {unit} per second").format(rate=rate, unit=unit))
     parts.append(_("{time} so far").format(time=readable_time(time.monotonic() - handle.started)))
     if progress is not None and progress.eta_s is not None:
         parts.append(_("{time} left").format(time=readable_time(progress.eta_s)))
     return " · ".join(parts)
+
+
+def _amount(count: float, unit: str) -> tuple[str, str]:
+    """Return a number and its unit as people read them; bytes in the unit that fits."""
+    if unit != "B":
+        return f"{count:,.0f}", _(unit)
+    number, size = readable_size(count).split(" ")
+    return number, size

@@ -104,6 +104,11 @@ class MetricPlot(QWidget):
             self.canvas.hide()
         self.update_soon()
 
+    def say_reading(self, reading: bool) -> None:
+        """Say what an empty plot waits for: the first steps, or curves that are still being read."""
+        words = _("The curves are being read…") if reading else _("The curves appear with the first steps.")
+        self.waiting.setText(words)
+
     def mark_best(self, step: int | None) -> None:
         """Mark the step of the best saved version."""
         self.best_step = step
@@ -172,7 +177,8 @@ class MetricPlot(QWidget):
         self.controls.fit_asked.connect(self.fit)
         self.controls.export_asked.connect(self.export_asked)
         self.place = QVBoxLayout()
-        self.waiting = label(_("The curves appear with the first steps."), "secondary")
+        self.waiting = label("", "secondary")
+        self.say_reading(False)
         self.waiting.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.place.addWidget(self.waiting, 1)
         box.addWidget(self.legend)

@@ -82,6 +82,7 @@ class RunView(QWidget):
         if run is not None:
             read = partial(read_history, run, self.plot.smoothing)
             self._reading = Background(self, read, self._show_history, self._history_failed)
+        self.plot.say_reading(run is not None)
 
     def add_events(self, events: list[Event]) -> None:
         """Show what the running training tells."""
@@ -98,6 +99,7 @@ class RunView(QWidget):
 
     def _show_history(self, history: History) -> None:
         self._reading = None
+        self.plot.say_reading(False)
         self.plot.load_series(history.series)
         self.plot.mark_best(history.best_step)
         self.wall.add_events(history.samples)
