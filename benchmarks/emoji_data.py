@@ -14,16 +14,16 @@ from PIL import Image
 
 from aigc_desktop.core.config import check
 from aigc_desktop.core.dataset import Dataset
-from aigc_desktop.core.events import Event, Result
+from aigc_desktop.core.events import Result
 from aigc_desktop.core.family import Preset
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.jobs import import_dataset
 from aigc_desktop.data.scan import ScanConfig
-from aigc_desktop.engine.metrics.baselines import PcaGaussian
 from aigc_desktop.engine.metrics.features import image_features
 from aigc_desktop.engine.metrics.image import kid, memorisation, neighbourhood
 from aigc_desktop.engine.metrics.random_features import random_features, standardised
+from benchmarks.baselines import PcaGaussian
 from benchmarks.fetch_data import fetch_emoji, load_emoji
 from benchmarks.report import DATA
 
@@ -125,8 +125,3 @@ def sheet(pictures: np.ndarray[Any, np.dtype[np.uint8]], path: Path, columns: in
     image = Image.fromarray(grid.reshape(rows * height, columns * width, channels))
     path.parent.mkdir(parents=True, exist_ok=True)
     image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST).save(path)
-
-
-def last_step(events: list[Event]) -> int:
-    """Return the step of the last event that has one."""
-    return max((event.step for event in events if hasattr(event, "step")), default=0)

@@ -20,10 +20,10 @@ from aigc_desktop.core.events import Metric
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.data.recorder import record
 from aigc_desktop.engine.families import image_vae
-from aigc_desktop.engine.metrics.baselines import gaussian_blur
 from aigc_desktop.engine.metrics.features import image_features
 from aigc_desktop.engine.metrics.image import kid
 from aigc_desktop.engine.pictures.vae_setup import PRESETS
+from benchmarks.baselines import gaussian_blur
 from benchmarks.emoji_data import SAMPLES, cpu_seconds, emoji_dataset, measure, preset_values, sheet
 from benchmarks.report import RESULTS, Figure, figure, write
 

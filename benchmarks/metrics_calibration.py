@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from aigc_desktop.engine.metrics.baselines import PcaGaussian, gaussian_blur
 from aigc_desktop.engine.metrics.features import image_features, prepare
 from aigc_desktop.engine.metrics.image import frechet_distance, kid, memorisation, neighbourhood, pixel_vectors
 from aigc_desktop.engine.metrics.text import bleu_scores, metric_tokens, self_bleu_scores, unique_share
+from benchmarks.baselines import PcaGaussian, gaussian_blur
 from benchmarks.fetch_data import fetch_emoji, fetch_lite0, load_emoji
 from benchmarks.report import Figure, data_folder, figure, update
 

@@ -154,8 +154,8 @@ def fake_catalogue() -> list[TaskSpec]:
         FieldSpec("folder", FieldKind.PATH, None, "Folder", "Where to."),
     ]
     return [
-        TaskSpec("image_gan.train", "Train", "train", "image_gan", "Picture GAN", "image", "Sharp.", train, True),
-        TaskSpec("image_gan.generate", "Generate", "create", "image_gan", "Picture GAN", "image", "", create, False),
-        TaskSpec("gpt.train", "Train", "train", "gpt", "Text model", "text", "Texts like yours.", train, True),
-        TaskSpec("gpt.generate", "Generate", "create", "gpt", "Text model", "text", "", create, False),
+        TaskSpec("image_gan.train", "Train", "train", "image_gan", "Picture GAN", "image", "Sharp.", train),
+        TaskSpec("image_gan.generate", "Generate", "create", "image_gan", "Picture GAN", "image", "", create),
+        TaskSpec("gpt.train", "Train", "train", "gpt", "Text model", "text", "Texts like yours.", train),
+        TaskSpec("gpt.generate", "Generate", "create", "gpt", "Text model", "text", "", create),
     ]  # fmt: skip

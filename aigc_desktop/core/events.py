@@ -119,7 +119,6 @@ class Failed:
 
 
 Event = Progress | Metric | Sample | Text | Checkpoint | Note | Result | Finished | Stopped | Failed
-Ending = Finished | Stopped | Failed
 EventStream = Generator[Event, "str | None", None]
 EVENT_TYPES: tuple[type[Any], ...] = (
     Progress, Metric, Sample, Text, Checkpoint, Note, Result, Finished, Stopped, Failed,

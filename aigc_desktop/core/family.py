@@ -137,7 +137,6 @@ class TaskSpec:
     kind: str
     summary: str
     fields: list[FieldSpec]
-    planned: bool
     requires: str = ""
     explored: bool = False
 
@@ -148,5 +147,5 @@ def task_spec(family: Family, task: Task) -> TaskSpec:
 
     return TaskSpec(
         f"{family.name}.{task.name}", task.title, task.group, family.name, family.title, family.kind,
-        family.summary, describe(task.config), task.plan is not None, task.requires, family.latents is not None,
+        family.summary, describe(task.config), task.requires, family.latents is not None,
     )  # fmt: skip

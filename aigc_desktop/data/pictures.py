@@ -108,11 +108,6 @@ def inspect_picture(data: bytes) -> PictureFacts:
         return PictureFacts(format_name, shown.width, shown.height, animated, _pixels_hash(shown))
 
 
-def square_picture(data: bytes, side: int) -> npt.NDArray[np.uint8]:
-    """Return a picture as uint8 (side, side, 3), its middle."""
-    return cut_picture(data, side, side)
-
-
 def cut_picture(data: bytes, width: int, height: int, transparent: bool = False) -> npt.NDArray[np.uint8]:
     """Return the middle of a picture as uint8 (height, width, 3), as much of it as fits, with antialiasing.
 

@@ -74,14 +74,6 @@ def export_pieces(
     return files
 
 
-def export_file(
-    pieces: Sequence[Piece], target: Path, to: Format, options: Options | None = None, *, overwrite: bool = False
-) -> Path:
-    """Write pieces to one file whose name the user chose, and return its name."""
-    with _writing_into(target.parent):
-        return _export(list(pieces), target, to, options or Options(), overwrite)
-
-
 def file_stem(pattern: str, piece: Piece, number: int) -> str:
     """Return the file name a pattern gives, without ending; UserError for a field that is none of FIELDS."""
     seed = piece.origin.get("seed")
@@ -197,6 +189,6 @@ def label_of(path: Path) -> dict[str, Any] | None:
 
 
 __all__ = [
-    "AigcLabel", "Format", "Options", "Piece", "export_file", "export_pieces", "file_stem", "format_named", "formats",
+    "AigcLabel", "Format", "Options", "Piece", "export_pieces", "file_stem", "format_named", "formats",
     "label_of", "read_settings", "unused",
 ]  # fmt: skip

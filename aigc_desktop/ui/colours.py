@@ -35,7 +35,6 @@ class Colours:
     amber_soft: str
     red: str
     red_soft: str
-    on_red: str
     plot: tuple[str, ...]
 
 
@@ -61,7 +60,6 @@ LIGHT = Colours(
     amber_soft="#faeed2",
     red="#b3261e",
     red_soft="#fbe5e3",
-    on_red="#ffffff",
     plot=("#1f5fd0", "#d55e00", "#00805c", "#c04a9c", "#5a4f00", "#33333b"),
 )
 
@@ -87,7 +85,6 @@ DARK = Colours(
     amber_soft="#3a2f16",
     red="#ff8f86",
     red_soft="#42211f",
-    on_red="#2b0b09",
     plot=("#56b4e9", "#e69f00", "#1fbf92", "#e58cc3", "#f0e442", "#e2e2ea"),
 )
 

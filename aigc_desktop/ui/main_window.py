@@ -237,7 +237,7 @@ class MainWindow(QMainWindow):
             Command(N_("Open files"), ("Ctrl+O",), self.choose_files),
             Command(N_("Start: press the main button of the page"), ("Ctrl+Return", "Ctrl+Enter"), self.press_primary),
             Command(N_("Stop the running job (asks first)"), ("Esc",), self._stop_newest),
-            Command(N_("Undo"), ("Ctrl+Z",), self._undo),
+            Command(N_("Undo"), ("Ctrl+Z",), lambda: self.shell.toast.undo()),
             Command(N_("Settings"), ("Ctrl+,",), go("settings")),
             Command(N_("Help"), ("F1",), self.show_help),
             Command(N_("All keys"), ("Ctrl+/",), self.show_keys),
@@ -270,9 +270,6 @@ class MainWindow(QMainWindow):
     def show_keys(self) -> None:
         """Show the list of all keys."""
         KeyList(self.services.theme, self.commands, self.places, self).show()
-
-    def _undo(self) -> None:
-        self.shell.toast.undo()
 
     def _stop_newest(self) -> None:
         running = [handle for handle in self.services.jobs.handles if handle.status not in ("stopping", "ended")]

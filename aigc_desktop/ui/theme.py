@@ -34,7 +34,6 @@ Role = Literal["body", "secondary", "card", "title", "display", "number", "mono"
 FONT_SIZES: dict[str, int] = {
     "body": 13, "secondary": 12, "card": 16, "title": 22, "display": 28, "number": 13, "mono": 12,
 }  # fmt: skip
-GRID = 4
 RADIUS = 8
 CHINESE_FONTS = (
     "Noto Sans CJK SC", "Source Han Sans SC", "PingFang SC", "Microsoft YaHei UI", "Microsoft YaHei",

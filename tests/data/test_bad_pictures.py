@@ -22,7 +22,7 @@ from aigc_desktop.core.dataset import ItemRecord
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.i18n import set_language
 from aigc_desktop.data import pictures
-from aigc_desktop.data.pictures import inspect_picture, square_picture
+from aigc_desktop.data.pictures import cut_picture, inspect_picture
 from aigc_desktop.data.problems import ItemProblem
 from aigc_desktop.data.sources import join_sources, parse_sources
 from tests.data.conftest import Import, encoded, picture
@@ -186,30 +186,30 @@ def test_special_colour_modes_become_rgb() -> None:
     as16 = Image.fromarray(gradient.astype(np.uint16))
     eight = np.asarray(Image.fromarray((gradient / 257).astype(np.uint8)).resize((32, 32), Image.Resampling.LANCZOS))
     for format_name in ("PNG", "TIFF"):
-        pixels = square_picture(encoded(as16, format_name), 32)
+        pixels = cut_picture(encoded(as16, format_name), 32, 32)
         assert np.abs(pixels[..., 0].astype(int) - eight).max() <= 2
     floats = Image.fromarray((gradient / 65535).astype(np.float32))
-    assert np.abs(square_picture(encoded(floats, "TIFF"), 32)[..., 0].astype(int) - eight).max() <= 2
+    assert np.abs(cut_picture(encoded(floats, "TIFF"), 32, 32)[..., 0].astype(int) - eight).max() <= 2
     cmyk = Image.new("CMYK", (40, 40), (0, 255, 255, 0))
-    red = square_picture(encoded(cmyk, "JPEG", quality=100), 32)[16, 16]
+    red = cut_picture(encoded(cmyk, "JPEG", quality=100), 32, 32)[16, 16]
     assert red[0] > 200 and red[1] < 60 and red[2] < 60
     lab = Image.new("LAB", (40, 40), (128, 128, 128))
-    assert np.abs(square_picture(encoded(lab, "TIFF"), 32)[16, 16].astype(int) - 119).max() <= 3
+    assert np.abs(cut_picture(encoded(lab, "TIFF"), 32, 32)[16, 16].astype(int) - 119).max() <= 3
     for mode in ("1", "L", "P", "LA"):
-        pixels = square_picture(encoded(Image.new(mode, (40, 40), 0).copy(), "PNG"), 32)
+        pixels = cut_picture(encoded(Image.new(mode, (40, 40), 0).copy(), "PNG"), 32, 32)
         assert pixels.shape == (32, 32, 3)
 
 
 def test_transparency_is_laid_on_white() -> None:
     clear = Image.new("RGBA", (40, 40), (0, 0, 0, 0))
-    assert (square_picture(encoded(clear), 32) == 255).all()
+    assert (cut_picture(encoded(clear), 32, 32) == 255).all()
     half = Image.new("RGBA", (40, 40), (255, 0, 0, 128))
-    assert np.abs(square_picture(encoded(half), 32)[5, 5].astype(int) - (255, 127, 127)).max() <= 1
+    assert np.abs(cut_picture(encoded(half), 32, 32)[5, 5].astype(int) - (255, 127, 127)).max() <= 1
     palette = Image.new("P", (40, 40), 0)
     palette.putpalette([10, 20, 30] * 256)
-    assert (square_picture(encoded(palette, "PNG", transparency=0), 32) == 255).all()
+    assert (cut_picture(encoded(palette, "PNG", transparency=0), 32, 32) == 255).all()
     keyed = encoded(Image.new("RGB", (40, 40), (9, 9, 9)), "PNG", transparency=(9, 9, 9))
-    assert (square_picture(keyed, 32) == 255).all()
+    assert (cut_picture(keyed, 32, 32) == 255).all()
 
 
 @pytest.mark.parametrize("format_name", ["PNG", "TIFF"])  # Pillow turns TIFFs by itself
@@ -229,17 +229,17 @@ def test_camera_rotation_is_applied(orientation: int, format_name: str) -> None:
     data = encoded(stored, format_name, exif=exif)
     facts = inspect_picture(data)
     assert (facts.width, facts.height) == (60, 40)
-    assert (square_picture(data, 40) == upright[:, 10:50]).all()
+    assert (cut_picture(data, 40, 40) == upright[:, 10:50]).all()
 
 
 def test_profile_is_converted_to_srgb_and_a_damaged_one_ignored() -> None:
     flat = Image.new("RGB", (40, 40), (200, 60, 60))
-    plain = square_picture(encoded(flat), 32)
+    plain = cut_picture(encoded(flat), 32, 32)
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    assert np.abs(square_picture(encoded(flat, icc_profile=srgb), 32).astype(int) - plain).max() <= 1
-    assert (square_picture(encoded(flat, icc_profile=b"no profile at all" * 20), 32) == plain).all()
+    assert np.abs(cut_picture(encoded(flat, icc_profile=srgb), 32, 32).astype(int) - plain).max() <= 1
+    assert (cut_picture(encoded(flat, icc_profile=b"no profile at all" * 20), 32, 32) == plain).all()
     xyz = ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ")).tobytes()
-    assert square_picture(encoded(flat, icc_profile=xyz), 32).shape == (32, 32, 3)
+    assert cut_picture(encoded(flat, icc_profile=xyz), 32, 32).shape == (32, 32, 3)
 
 
 def test_mixed_sizes_are_fitted_and_cut_in_the_middle(do_scan: Import, do_freeze, source: Path) -> None:

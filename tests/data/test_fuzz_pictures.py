@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aigc_desktop.data.pictures import fit_picture, inspect_picture, square_picture
+from aigc_desktop.data.pictures import cut_picture, fit_picture, inspect_picture
 from aigc_desktop.data.problems import PROBLEMS, ItemProblem
 from tests.data.conftest import encoded, picture
 
@@ -90,7 +90,7 @@ def fuzz(format_name: str, count: int) -> None:
         data = mutate(rng.choice(seeds), rng)
         if format_name == "PNG" and rng.random() < 0.8:
             data = with_right_checksums(data)
-        decode = (inspect_picture, lambda d: square_picture(d, 16), lambda d: fit_picture(d, 16))[number % 3]
+        decode = (inspect_picture, lambda d: cut_picture(d, 16, 16), lambda d: fit_picture(d, 16))[number % 3]
         try:
             decode(data)
             outcomes["good"] += 1

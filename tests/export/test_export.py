@@ -28,7 +28,6 @@ from PIL import Image
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.export import export
 from aigc_desktop.export.export import (
-    export_file,
     export_pieces,
     file_stem,
     format_named,
@@ -171,7 +170,7 @@ def test_what_exists_is_never_written_over(tmp_path):
     assert label_of(file) is not None
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(UserError, match="is a folder"):
-        export_file([_image()], tmp_path / "folder.png", png)
+        export_pieces([_image()], tmp_path, png, "folder", overwrite=True)
 
 
 def test_names_come_from_the_pattern_and_suit_every_system():
@@ -370,7 +369,7 @@ def test_what_a_killed_export_left_goes_with_the_next_into_that_folder(tmp_path)
         export_pieces([other], tmp_path, format_named("jsonl", "text"))
         assert all(path.exists() for path in left)  # somebody is at work
         exporter.kill()
-    export_file([other], tmp_path / "other.txt", format_named("txt", "text"))
+    export_pieces([other], tmp_path, format_named("txt", "text"))
     assert not any(path.exists() for path in left) and all(path.exists() for path in users)
     assert (tmp_path / ".link.partial.png").is_symlink() and (tmp_path / ".folder.partial.png").is_dir()
 

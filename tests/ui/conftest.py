@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, QThreadPool
+from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -33,6 +34,8 @@ from aigc_desktop.ui.pages.start import StartPage
 from aigc_desktop.ui.slices import Slices
 from aigc_desktop.ui.theme import Theme
 from tests.fakes import FakeJobCenter, fake_catalogue
+
+Open = Callable[..., MainWindow]
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +86,13 @@ def flush_deleted() -> None:
         QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
         application.processEvents()
     gc.collect()
+
+
+def press(window: MainWindow, keys: str) -> None:
+    """Trigger the action that has these keys, as Qt would."""
+    wanted = QKeySequence(keys)
+    action = next(action for action in window.actions() if wanted in action.shortcuts())
+    action.trigger()
 
 
 def _workers(top: QObject) -> list[QObject]:
@@ -229,9 +239,7 @@ def first_pages(
 
 
 @pytest.fixture
-def make_window(
-    filled_workspace: Workspace, jobs: FakeJobCenter, qapp: QApplication
-) -> Iterator[Callable[..., MainWindow]]:
+def make_window(filled_workspace: Workspace, jobs: FakeJobCenter, qapp: QApplication) -> Iterator[Open]:
     """Return what opens the whole window with fake jobs; preferences by keyword."""
     windows: list[MainWindow] = []
 

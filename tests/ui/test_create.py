@@ -35,20 +35,20 @@ GAN = TaskSpec(
     "image_gan.generate", "Make pictures", "create", "image_gan", "Picture GAN", "image", "",
     [*COMMON, FieldSpec("wildness", FieldKind.FLOAT, 1.0, "Safe … wild", "Bold.", "", 0.0, 2.0),
      FieldSpec("label", FieldKind.TEXT, "", "Class", "Name."),
-     FieldSpec("good", FieldKind.BOOL, False, "Only good ones", "Rejects.")], False,
+     FieldSpec("good", FieldKind.BOOL, False, "Only good ones", "Rejects.")],
 )  # fmt: skip
-BLEND = TaskSpec("image_gan.interpolate", "Blend two", "create", "image_gan", "Picture GAN", "image", "", COMMON, False)
+BLEND = TaskSpec("image_gan.interpolate", "Blend two", "create", "image_gan", "Picture GAN", "image", "", COMMON)
 GPT = TaskSpec(
     "gpt.generate", "Write texts", "create", "gpt", "Text model", "text", "",
     [*COMMON, FieldSpec("temperature", FieldKind.FLOAT, 0.8, "Temperature", "Daring.", "", 0.0, 5.0),
-     FieldSpec("prompt", FieldKind.TEXT, "", "Beginning", "Words.", multiline=True)], False,
+     FieldSpec("prompt", FieldKind.TEXT, "", "Beginning", "Words.", multiline=True)],
 )  # fmt: skip
 
 
 BOLD = TaskSpec(
     "gpt.bolder", "Write boldly", "create", "gpt", "Text model", "text", "",
     [*COMMON, FieldSpec("temperature", FieldKind.FLOAT, 0.8, "Temperature", "Daring.", "", 0.0, 5.0),
-     FieldSpec("wildness", FieldKind.FLOAT, 1.0, "Safe … wild", "Bold.", "", 0.0, 2.0)], False,
+     FieldSpec("wildness", FieldKind.FLOAT, 1.0, "Safe … wild", "Bold.", "", 0.0, 2.0)],
 )  # fmt: skip
 
 

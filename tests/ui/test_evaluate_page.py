@@ -37,10 +37,10 @@ def evaluate_tasks() -> list[TaskSpec]:
     sweep = FieldSpec("sweep", FieldKind.INT, 128, "Samples per temperature", "How many.", "", 0, 5000)
     return [
         TaskSpec("evaluate.run", "Evaluate", "evaluate", "evaluate", "Evaluation", "any", "",
-                 [run, version, data, encoder, count, sweep], False),
-        TaskSpec("text_classifier.train", "Train", "train", "text_classifier", "Text sorter", "text", "", [], True),
+                 [run, version, data, encoder, count, sweep]),
+        TaskSpec("text_classifier.train", "Train", "train", "text_classifier", "Text sorter", "text", "", []),
         TaskSpec("text_classifier.evaluate", "Measure", "evaluate", "text_classifier", "Text sorter", "text", "",
-                 [run, version, data], False),
+                 [run, version, data]),
     ]  # fmt: skip
 
 

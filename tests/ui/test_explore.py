@@ -27,7 +27,7 @@ from aigc_desktop.ui.widgets.explore.photo_panel import nearness_words
 from tests.engine.families.shapes import shapes
 from tests.ui.conftest import flush_deleted, settle
 
-GAN = TaskSpec("image_gan.generate", "Make pictures", "create", "image_gan", "Picture GAN", "image", "", [], False,
+GAN = TaskSpec("image_gan.generate", "Make pictures", "create", "image_gan", "Picture GAN", "image", "", [],
                explored=True)  # fmt: skip
 COLUMNS = 3
 

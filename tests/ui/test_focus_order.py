@@ -1,7 +1,6 @@
 """Tab goes through each page in the order of reading, reaches everything and gets out again."""
 
 import pkgutil
-from collections.abc import Callable
 
 import pytest
 from PySide6.QtCore import Qt
@@ -12,9 +11,8 @@ from aigc_desktop.ui import pages
 from aigc_desktop.ui.focus_order import inputs_of
 from aigc_desktop.ui.main_window import MainWindow
 from aigc_desktop.ui.widgets.side_by_side import Scrolled
-from tests.ui.conftest import settle
+from tests.ui.conftest import Open, settle
 
-Open = Callable[..., MainWindow]
 PLACES = sorted(module.name for module in pkgutil.iter_modules(pages.__path__) if not module.name.startswith("_"))
 
 

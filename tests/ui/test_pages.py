@@ -3,7 +3,6 @@
 import gc
 import pkgutil
 import weakref
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -12,14 +11,13 @@ from PySide6.QtGui import QShortcut
 from PySide6.QtWidgets import QWidget
 
 from aigc_desktop.ui import pages
-from aigc_desktop.ui.main_window import MainWindow
 from aigc_desktop.ui.widgets.empty_state import EmptyState
 from tests.fakes import FakeJobCenter
 from tests.ui import walks
+from tests.ui.conftest import Open
 
 PLACES = sorted(module.name for module in pkgutil.iter_modules(pages.__path__) if not module.name.startswith("_"))
 every_page = pytest.mark.parametrize("place", PLACES)
-Open = Callable[..., MainWindow]
 
 
 def settle(qtbot) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -18,10 +17,9 @@ from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.controls import label, set_role
 from tests.core.test_report import REPORT
 from tests.fakes import FakeJobCenter
-from tests.ui.conftest import settle
+from tests.ui.conftest import Open, settle
 from tests.ui.test_evaluate_page import add_evaluation
 
-Open = Callable[..., MainWindow]
 BOTH = pytest.mark.parametrize(("before", "after"), [("light", "dark"), ("dark", "light")])
 
 

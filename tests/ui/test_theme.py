@@ -39,7 +39,7 @@ def test_texts_on_coloured_surfaces_have_a_contrast_of_four_and_a_half(colours: 
     pairs = [
         (colours.on_accent, colours.accent), (colours.on_accent, colours.accent_hover),
         (colours.accent, colours.accent_soft), (colours.text, colours.accent_soft),
-        (colours.secondary, colours.accent_soft), (colours.red, colours.red_soft), (colours.on_red, colours.red),
+        (colours.secondary, colours.accent_soft), (colours.red, colours.red_soft),
         (colours.green, colours.green_soft), (colours.amber, colours.amber_soft), (colours.text, colours.red_soft),
         (colours.secondary, colours.line), (colours.surface, colours.text),
     ]  # fmt: skip

@@ -55,14 +55,6 @@ def self_bleu_scores(texts: Sequence[Text], orders: Sequence[int] = ORDERS) -> N
     return np.array([table.score(text, orders, own=True) for text in texts])
 
 
-def distinct_n(texts: Sequence[Text], n: int) -> float:
-    """Return unique n-grams / all n-grams, in (0, 1]; arXiv:1510.03055. Compare only between equal amounts of text."""
-    grams = Counter(gram for text in texts for gram in ngrams(text, n))
-    if not grams:
-        raise ValueError(f"no text has {n} tokens")
-    return len(grams) / grams.total()
-
-
 def unique_share(texts: Sequence[Text]) -> float:
     """Return different texts / all texts, in (0, 1]."""
     if not texts:
@@ -80,7 +72,10 @@ def unique_estimate(texts: Sequence[Text]) -> Estimate:
 
 
 def distinct_estimate(texts: Sequence[Text], n: int) -> Estimate | None:
-    """Return distinct-n with its interval, in the same way; None when no text has n tokens."""
+    """Return distinct-n with its interval, in the same way; None when no text has n tokens.
+
+    Unique n-grams / all n-grams, in (0, 1]; arXiv:1510.03055. Compare only between equal amounts of text.
+    """
     counts = Counter(gram for text in texts for gram in ngrams(text, n))
     if not counts:
         return None

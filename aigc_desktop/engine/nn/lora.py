@@ -83,11 +83,6 @@ class LoraLinear(nn.Linear):
         return out + change.to(out.dtype)
 
 
-def linear_names(model: nn.Module) -> tuple[str, ...]:
-    """Return the last parts of the names of all linear layers, sorted: the targets that change everything."""
-    return tuple(sorted({name.rpartition(".")[2] for name, layer in model.named_modules() if _plain(layer)}))
-
-
 def add_lora(model: nn.Module, targets: Iterable[str], rank: int, alpha: float, dropout: float = 0.0) -> list[str]:
     """Freeze `model` and give its linear layers named in `targets` an adapter; return the names of those layers.
 

@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from aigc_desktop.core.paths import resources
-from aigc_desktop.engine.metrics.baselines import gaussian_blur
 from aigc_desktop.engine.metrics.features import image_features
 from aigc_desktop.engine.metrics.image import kid, memorisation, neighbourhood, pixel_vectors, quick_kid
 from aigc_desktop.engine.metrics.text import bleu_scores, self_bleu_scores, unique_share
+from benchmarks.baselines import gaussian_blur
 from benchmarks.metrics_calibration import TEXT_COLUMNS, TEXT_TABLE, read_texts
 from benchmarks.report import data_folder
 

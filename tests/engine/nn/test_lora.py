@@ -6,7 +6,6 @@ from aigc_desktop.engine.nn.lora import (
     LoraShape,
     QuickDropout,
     add_lora,
-    linear_names,
     load_lora,
     lora_state,
     save_adapter,
@@ -90,10 +89,6 @@ def test_an_adapter_of_another_model_is_refused():
         add_lora(model(), ("nothing",), 2, 6.0)
 
 
-def test_all_linear_layers_by_name():
-    assert linear_names(model()) == ("1", "out", "query", "value")
-
-
 @pytest.mark.filterwarnings("ignore")
 def test_peft_opens_the_adapter_and_computes_the_same(tmp_path):
     peft = pytest.importorskip("peft")
@@ -105,7 +100,7 @@ def test_peft_opens_the_adapter_and_computes_the_same(tmp_path):
     base = transformers.BertModel(config, add_pooling_layer=False).eval()
     base.save_pretrained(tmp_path / "base")
     ids = torch.randint(50, (3, 7))
-    targets = linear_names(base)
+    targets = ("dense", "key", "query", "value")
     add_lora(base, targets, 4, 12.0, 0.1)
     for name, parameter in base.named_parameters():
         if "lora_B" in name:

@@ -131,7 +131,7 @@ class NumberInput(FieldInput):
 class TextInput(FieldInput):
     """A line of text."""
 
-    def __init__(self, spec: FieldSpec) -> None:
+    def __init__(self) -> None:
         self.line = QLineEdit()
         super().__init__(self.line)
         self.line.textEdited.connect(self.edited)
@@ -299,13 +299,13 @@ def make_input(spec: FieldSpec, theme: Theme, choices: Choices) -> FieldInput:
         case FieldKind.MASK:
             return MaskInput(spec, theme)
         case FieldKind.CLASS:
-            return TextInput(spec)
+            return TextInput()
         case FieldKind.ATTRIBUTES:
             return ParagraphInput(spec, theme)
         case FieldKind.CAPTION:
             return CaptionInput(spec, theme)
         case FieldKind.TEXT:
-            return ParagraphInput(spec, theme) if spec.multiline else TextInput(spec)
+            return ParagraphInput(spec, theme) if spec.multiline else TextInput()
 
 
 def dataset_choices(workspace: Workspace, kind: str = "") -> Choices:

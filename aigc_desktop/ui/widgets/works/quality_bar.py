@@ -9,7 +9,6 @@ from PySide6.QtWidgets import QCheckBox, QPushButton
 
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.rating import counts_text
-from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.controls import ChoiceBox, guard_wheel
 from aigc_desktop.ui.works import Batch, Work
 
@@ -17,7 +16,7 @@ from aigc_desktop.ui.works import Batch, Work
 class QualityBar:
     """Three controls for the bar of a view of works, and the places that they let through."""
 
-    def __init__(self, theme: Theme) -> None:
+    def __init__(self) -> None:
         self.hide_box = QCheckBox(_("Hide rejected"))
         self.hide_box.setToolTip(_("Show only what was not rejected"))
         self.order = ChoiceBox()

@@ -61,7 +61,7 @@ class WorksView(QWidget):
             ("edit", "pencil", _("Edit…")), ("export", "download", _("Export…")),
         ])  # fmt: skip
         self.quality = QualityPanel(theme, services.workspace)
-        self.shown = QualityBar(theme)
+        self.shown = QualityBar()
         self.actions_by_key = make_actions(theme, self.grid)
         for action in self.actions_by_key.values():
             action.triggered.connect(self._act)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aigc_desktop.engine.metrics.baselines import PcaGaussian, gaussian_blur
+from benchmarks.baselines import PcaGaussian, gaussian_blur
 
 
 def correlated_pictures(count):
