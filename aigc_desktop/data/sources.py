@@ -57,7 +57,7 @@ def join_sources(paths: list[str]) -> str:
     """Return paths as one setting, the reverse of `parse_sources`."""
     if len(paths) == 1 and _is_plain(paths[0]):
         return paths[0]
-    return "\n".join(path if _is_plain(path) else _to_address(path) for path in paths)
+    return "\n".join(path if _is_plain(path) else Path(path).absolute().as_uri() for path in paths)
 
 
 def find_files(root: str, skip: str) -> Iterator[Found]:
@@ -157,12 +157,9 @@ def _from_address(line: str) -> str:
     line = line.strip()
     if not line.startswith("file://"):
         return str(Path(line).absolute())
-    path = os.fsdecode(unquote_to_bytes(urlsplit(line).path))
-    return path.lstrip("/") if sys.platform == "win32" else path
-
-
-def _to_address(path: str) -> str:
-    return "file://" + "".join(
-        chr(byte) if (chr(byte).isalnum() and byte < 128) or byte in b"/._-~" else f"%{byte:02X}"
-        for byte in os.fsencode(Path(path).as_posix())
-    )
+    address = urlsplit(line)
+    path = os.fsdecode(unquote_to_bytes(address.path))
+    if sys.platform != "win32":
+        return path
+    # file://server/folder is a place in the network, file:///C:/folder one here
+    return f"//{address.netloc}{path}" if address.netloc else path.removeprefix("/")
