@@ -1,9 +1,12 @@
 """What Windows does otherwise, where a stand-in can do the same: streams, pipes, consoles, addresses, languages."""
 
+import contextlib
 import ctypes
 import errno
 import io
+import itertools
 import locale
+import os
 import subprocess
 import sys
 import types
@@ -13,7 +16,7 @@ import pytest
 from aigc_desktop import worker
 from aigc_desktop.__main__ import BROKEN, main
 from aigc_desktop.core.i18n import system_language
-from aigc_desktop.data.sources import join_sources, parse_sources
+from aigc_desktop.data.sources import find_files, join_sources, parse_sources
 from aigc_desktop.terminal import Shell
 
 NOBODY_READS = OSError(errno.EINVAL, "Invalid argument")
@@ -80,6 +83,39 @@ def test_addresses_of_drives_and_servers_become_paths(monkeypatch, windows):
     monkeypatch.setattr("os.path.lexists", lambda path: True)
     addresses = "file:///C:/Users/me/my%20cats\nfile://server/share/cat.png"
     assert parse_sources(addresses) == ["C:/Users/me/my cats", "//server/share/cat.png"]
+
+
+def test_junctions_are_links_and_lead_into_no_circle(tmp_path, monkeypatch, windows):
+    (tmp_path / "cats" / "loop").mkdir(parents=True)
+    (tmp_path / "cats" / "a.png").touch()
+
+    class Entry:
+        """What Windows tells of a file or folder; “loop” is a junction that leads back."""
+
+        def __init__(self, entry):
+            self.name, self.path, self._entry = entry.name, entry.path, entry
+
+        def is_symlink(self):
+            return False
+
+        def is_dir(self, follow_symlinks=True):
+            return self._entry.is_dir(follow_symlinks=follow_symlinks)
+
+        def stat(self, follow_symlinks=True):
+            tag = 0xA0000003 if self.name == "loop" else 0
+            return types.SimpleNamespace(st_mode=self._entry.stat().st_mode, st_reparse_tag=tag)
+
+    really = os.scandir
+
+    @contextlib.contextmanager
+    def scandir(path):
+        folder = path.replace("loop", "..")
+        with really(folder) as entries:
+            yield [Entry(entry) for entry in entries]
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    found = list(itertools.islice(find_files(str(tmp_path / "cats"), ""), 9))
+    assert [(each.name, each.problem) for each in found] == [("a.png", ""), ("loop", "link")]
 
 
 def test_names_that_need_an_address_come_back(tmp_path):
