@@ -24,6 +24,7 @@ from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.wire import read_frame, write_frame
 
 PROGRESS_INTERVAL_S = 0.03
+_CONTINUOUS, _SYSTEM_REQUIRED = 0x80000000, 1
 
 
 def main() -> int:
@@ -43,7 +44,8 @@ def main() -> int:
         ready = {"is": "ready", "catalogue": describe_catalogue(), "machine": describe_machine(), "cut_off": cut_off}
         _send(frames_out, ready)
         while (request := control.jobs.get()) is not None:
-            _serve(request, control, frames_out)
+            with awake():
+                _serve(request, control, frames_out)
     return 0
 
 
@@ -142,6 +144,21 @@ def _thinned(events: Iterator[Event]) -> Iterator[Event]:
                 continue
             last = now
         yield event
+
+
+@contextlib.contextmanager
+def awake() -> Iterator[None]:
+    """Keep Windows, which sleeps when nobody touches it, awake for the work of this thread; the screen may go dark."""
+    if sys.platform != "win32":
+        yield
+        return
+    import ctypes
+
+    ctypes.windll.kernel32.SetThreadExecutionState(_CONTINUOUS | _SYSTEM_REQUIRED)
+    try:
+        yield
+    finally:
+        ctypes.windll.kernel32.SetThreadExecutionState(_CONTINUOUS)
 
 
 def _take_pipes() -> tuple[BinaryIO, BinaryIO]:

@@ -58,6 +58,15 @@ def test_a_host_that_is_gone_is_no_error_of_the_engine():
         worker._send(DeadPipe(), {"is": "stopping"})
 
 
+def test_the_machine_stays_awake_while_a_job_runs_and_no_longer(windows):
+    told = []
+    windows.SetThreadExecutionState = told.append
+    with pytest.raises(KeyError), worker.awake():
+        assert told == [0x80000001]
+        raise KeyError
+    assert told == [0x80000001, 0x80000000]
+
+
 def test_the_language_is_that_of_the_system_not_that_of_its_formats(monkeypatch, windows):
     for name in ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"):
         monkeypatch.delenv(name, raising=False)
