@@ -26,7 +26,7 @@ from aigc_desktop.core.card import EXTENSIONS, Card, changed, clean_tags, clean_
 from aigc_desktop.core.errors import UserError, failure_of
 from aigc_desktop.core.files import atomic_file, damaged_file, move
 from aigc_desktop.core.i18n import _
-from aigc_desktop.core.library_index import Facet, IndexDamaged, LibraryIndex, Query
+from aigc_desktop.core.library_index import Facet, IndexDamaged, LibraryIndex, Query, moved_away
 
 __all__ = ["Card", "Facet", "FamilyTree", "Library", "Query"]
 
@@ -296,6 +296,8 @@ class Library:
 
     def _read(self, ask: Callable[[LibraryIndex], Found]) -> Found:
         with self._lock:
+            if not self.folder.is_dir():  # an open index would go on to answer
+                raise moved_away(self.folder)
             try:
                 return ask(self._index)
             except (IndexDamaged, ValueError, TypeError):

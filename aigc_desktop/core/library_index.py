@@ -236,15 +236,18 @@ def _faults(path: Path) -> Iterator[None]:
         raise IndexDamaged(str(error)) from error
 
 
+def moved_away(folder: Path) -> UserError:
+    """Return what to say when the folder of an open library is not in its place any more."""
+    return UserError(
+        _("The folder of the library, {path}, was moved or deleted while it was open.").format(path=known_path(folder)),
+        _("Put it back, or start the program again: it goes on with the works that lie there then."),
+    )
+
+
 def _unwritable(name: str, error: sqlite3.Error, folder: Path) -> UserError:
     """Return why the index in `folder` cannot be written, by SQLite's name of the reason, as people say it."""
     if name == "SQLITE_READONLY_DBMOVED" or not folder.is_dir():
-        return UserError(
-            _("The folder of the library, {path}, was moved or deleted while it was open.").format(
-                path=known_path(folder)
-            ),
-            _("Put it back, or start the program again: it goes on with the works that lie there then."),
-        )
+        return moved_away(folder)
     if name.startswith("SQLITE_FULL"):
         return OutOfSpace(where=str(folder))
     reason = next((_(words) for start, words in _REASONS.items() if name.startswith(start)), str(error))

@@ -40,8 +40,11 @@ class Shape:
 
     @property
     def flops_per_token(self) -> float:
-        """Return the floating-point operations of one token's forward and backward pass (PaLM, arXiv:2204.02311)."""
-        return 6.0 * self.parameters + 6.0 * self.layers * self.width * self.context  # half of attention is masked
+        """Return the floating-point operations of one token's forward and backward pass, as PaLM counts them.
+
+        That is with all of attention, also what is masked (arXiv:2204.02311, appendix B).
+        """
+        return 6.0 * self.parameters + 12.0 * self.layers * self.width * self.context
 
 
 class LanguageModel(nn.Module):
