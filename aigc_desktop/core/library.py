@@ -171,7 +171,8 @@ class Library:
             try:
                 for item in dict.fromkeys(ids):
                     try:
-                        self._to_trash(read_card(self._card_path(item)))
+                        card = read_card(self._card_path(item))
+                        _to_trash(self._card_path(item), self.path(card), self.trash)
                         moved.append(item)
                     except (FileNotFoundError, ValueError, TypeError):
                         pass
@@ -179,18 +180,6 @@ class Library:
             finally:  # where one cannot be moved, those before it have been
                 self._change(lambda index: index.drop(listed), {item[:2] for item in listed})
         return moved
-
-    def _to_trash(self, card: Card) -> None:
-        # the card first: a work without its card is no work, so a crash in between leaves it deleted
-        trashed = self.trash / f"{card.id}.json"
-        move(self._card_path(card.id), trashed)
-        try:
-            move(self.path(card), self.trash / card.file)
-        except FileNotFoundError:
-            pass
-        except OSError:  # as where another program has it open
-            move(trashed, self._card_path(card.id))
-            raise
 
     def restore(self, ids: Sequence[str]) -> list[Card]:
         """Bring works back from the trash; those that are not in it are left out."""
@@ -337,6 +326,19 @@ def _cards_in(shard: Path, damaged: list[Path]) -> Iterator[Card]:
             continue
         if f"{card.id}.json" == name and card.id[:2] == shard.name and card.file in names:
             yield card
+
+
+def _to_trash(card: Path, work: Path, trash: Path) -> None:
+    # the card first: a work without its card is no work, so a crash in between leaves it deleted
+    trashed = trash / card.name
+    move(card, trashed)
+    try:
+        move(work, trash / work.name)
+    except FileNotFoundError:
+        pass
+    except OSError:  # as where another program has it open
+        move(trashed, card)
+        raise
 
 
 def _set_aside(index: Path) -> None:
