@@ -5,15 +5,19 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import traceback
 from pathlib import Path
 
 COMMANDS = {"data", "models", "train", "generate", "evaluate", "explore", "runs", "rehearse", "edit", "palette"}
+BROKEN = 70  # not 1, the code of what Windows was asked to end
+UNSEEN = {"--worker", "--self-check", "--trace", "--pdf"}
 FLAGS = {"--workspace": 2, "--language": 2, "--json": 1}  # of every command, and how many words they are
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Start what the arguments name and return the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    open_streams()
     if "--multiprocessing-fork" in arguments:  # a library started this program as its helper
         from multiprocessing import freeze_support
 
@@ -25,19 +29,9 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for plugins reads all metadata
     arguments = command_first(arguments)
     first = arguments[0] if arguments else ""
-    if first == "--worker":
-        from aigc_desktop.worker import main as start
-    elif first == "--self-check":
-        from aigc_desktop.selfcheck import main as start
-    elif first == "--trace":
-        from aigc_desktop.export.tracing import main as trace
-
-        return trace(arguments[1:])
-    elif first == "--pdf":
-        from aigc_desktop.ui.report_pdf import main as lay_out
-
-        return lay_out(arguments[1:])
-    elif first in COMMANDS or first in {"--help", "-h", "--version"} or is_no_file(first):
+    if first in UNSEEN:
+        return run_unseen(first, arguments[1:])
+    if first in COMMANDS or first in {"--help", "-h", "--version"} or is_no_file(first):
         try:
             from aigc_desktop.cli import main as command_line
 
@@ -49,7 +43,39 @@ def main(arguments: list[str] | None = None) -> int:
         from aigc_desktop.app import main as window
 
         return window(arguments)
-    return start()
+
+
+def run_unseen(first: str, arguments: list[str]) -> int:
+    """Be the engine, a helper or the self-check and return the exit code.
+
+    No exception leaves: frozen without a console, the program would show it in a dialog and wait for its end.
+    """
+    try:
+        if first == "--worker":
+            from aigc_desktop.worker import main as serve
+
+            return serve()
+        if first == "--self-check":
+            from aigc_desktop.selfcheck import main as check
+
+            return check()
+        if first == "--trace":
+            from aigc_desktop.export.tracing import main as trace
+
+            return trace(arguments)
+        from aigc_desktop.ui.report_pdf import main as lay_out
+
+        return lay_out(arguments)
+    except Exception:  # noqa: BLE001 - the border of a process that nobody sees
+        traceback.print_exc()
+        return BROKEN
+
+
+def open_streams() -> None:
+    """Give a program that Windows started without a console somewhere to write: there it has no streams at all."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - open as long as the program
 
 
 def command_first(arguments: list[str]) -> list[str]:

@@ -46,7 +46,7 @@ class Shell:
         self.as_json = as_json
         self.code = DONE
         self.interrupted = False
-        self.bar = not as_json and sys.stderr.isatty()
+        self.bar = not as_json and sys.stderr.isatty() and _knows_codes()
 
     def drive(self, request: JobRequest) -> int:
         """Run a job to its end, show its events and return the exit code."""
@@ -159,6 +159,17 @@ class Shell:
         print(_("Memory: {size}").format(size=readable_size(plan.memory_mb * 1e6)))
         for note in plan.notes:
             print(note)
+
+
+def _knows_codes() -> bool:
+    """Return whether the terminal follows control codes; that of Windows only does when it is asked to."""
+    if sys.platform != "win32":
+        return True
+    import ctypes
+    import msvcrt
+
+    console = msvcrt.get_osfhandle(sys.stderr.fileno())
+    return bool(ctypes.windll.kernel32.SetConsoleMode(console, 7))  # output is processed and wrapped, with codes
 
 
 def _keeps_nothing(request: JobRequest) -> bool:

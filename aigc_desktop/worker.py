@@ -7,6 +7,7 @@ orphan; a job that runs then is stopped in good order first.
 from __future__ import annotations
 
 import contextlib
+import errno
 import faulthandler
 import os
 import queue
@@ -23,6 +24,7 @@ from aigc_desktop.core.request import JobRequest
 from aigc_desktop.core.wire import read_frame, write_frame
 
 PROGRESS_INTERVAL_S = 0.03
+_CONTINUOUS, _SYSTEM_REQUIRED = 0x80000000, 1
 
 
 def main() -> int:
@@ -40,9 +42,10 @@ def main() -> int:
 
     with contextlib.suppress(BrokenPipeError):
         ready = {"is": "ready", "catalogue": describe_catalogue(), "machine": describe_machine(), "cut_off": cut_off}
-        write_frame(frames_out, ready)
+        _send(frames_out, ready)
         while (request := control.jobs.get()) is not None:
-            _serve(request, control, frames_out)
+            with awake():
+                _serve(request, control, frames_out)
     return 0
 
 
@@ -108,17 +111,27 @@ def _serve(request: JobRequest, control: Control, out: BinaryIO) -> None:
         if stop and not told:
             told = True
             with contextlib.suppress(OSError):
-                write_frame(out, {"is": "stopping"})
+                _send(out, {"is": "stopping"})
         return stop
 
     events = execute(request, should_stop, control.next_wish)
     try:
         for event in _thinned(events):
-            write_frame(out, event)
+            _send(out, event)
     finally:
         close = getattr(events, "close", None)  # a window that is gone must not cost the last save
         if close is not None:
             close()
+
+
+def _send(out: BinaryIO, value: Any) -> None:
+    """Write a frame; BrokenPipeError when the host is gone, which Windows calls an invalid argument."""
+    try:
+        write_frame(out, value)
+    except OSError as error:
+        if error.errno == errno.EINVAL:
+            raise BrokenPipeError(*error.args) from error
+        raise
 
 
 def _thinned(events: Iterator[Event]) -> Iterator[Event]:
@@ -131,6 +144,21 @@ def _thinned(events: Iterator[Event]) -> Iterator[Event]:
                 continue
             last = now
         yield event
+
+
+@contextlib.contextmanager
+def awake() -> Iterator[None]:
+    """Keep Windows, which sleeps when nobody touches it, awake for the work of this thread; the screen may go dark."""
+    if sys.platform != "win32":
+        yield
+        return
+    import ctypes
+
+    ctypes.windll.kernel32.SetThreadExecutionState(_CONTINUOUS | _SYSTEM_REQUIRED)
+    try:
+        yield
+    finally:
+        ctypes.windll.kernel32.SetThreadExecutionState(_CONTINUOUS)
 
 
 def _take_pipes() -> tuple[BinaryIO, BinaryIO]:

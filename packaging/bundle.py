@@ -7,6 +7,7 @@ import re
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 TocEntry = tuple[str, str, str]
 """(destination inside the bundle, source file, PyInstaller's type code)."""
@@ -113,13 +114,13 @@ DROPPED_FILES = [
     r"^torch/(include|share|test)/",
     r"^torch/lib/lib(aoti_custom_ops|backend_with_compiler|jitbackend_test|torchbind_test)\.so",
     r"\.(a|cpp|cuh|h|hpp|lib|pyi)$",
-    r"^PySide6/Qt/plugins/(egldeviceintegrations|generic|networkinformation|qmltooling|sqldrivers"
+    r"^PySide6/(Qt/)?plugins/(egldeviceintegrations|generic|networkinformation|qmltooling|sqldrivers"
     r"|vectorimageformats|tls)/",
     r"^PySide6/Qt/plugins/platforms/libq(eglfs|linuxfb|minimalegl|vkkhrdisplay|vnc)\.so",
-    r"^PySide6/Qt/plugins/platforminputcontexts/libqtvirtualkeyboard",
+    r"^PySide6/(Qt/)?plugins/platforminputcontexts/(lib)?qtvirtualkeyboard",
     r"^PySide6/Qt/plugins/platformthemes/libqgtk3",
-    r"(^|/)libQt6(Egl\w+|Pdf|Qml\w*|Quick\w*|Sql|Test|VirtualKeyboard\w*)\.so",
-    r"^PySide6/Qt/translations/(?!qt(base)?_(en|zh_CN)\.qm)",
+    r"(^|/)(lib)?Qt6(Egl\w+|Pdf|Qml\w*|Quick\w*|Sql|Test|VirtualKeyboard\w*)\.(so|dll)",
+    r"^PySide6/(Qt/)?translations/(?!qt(base)?_(en|zh_CN)\.qm)",
     r"^lib(cudart|jpeg)\.so[.0-9]*$",  # wanted by a CUDA build and by the GTK theme only, both absent
 ]
 
@@ -173,6 +174,23 @@ def is_wanted(destination: str, *, linux: bool = True) -> bool:
 def wanted(entries: Iterable[TocEntry], *, linux: bool = True) -> list[TocEntry]:
     """Return the entries that belong into the bundle."""
     return [entry for entry in entries if is_wanted(entry[0], linux=linux)]
+
+
+def version_resource(version: str) -> Any:
+    """Return what Windows shows of a program under “Details” and in its task manager."""
+    from PyInstaller.utils.win32 import versioninfo as win
+
+    texts = {
+        "CompanyName": "AIGC Desktop developers", "FileDescription": "AIGC Desktop", "FileVersion": version,
+        "LegalCopyright": "AIGC Desktop developers, Apache-2.0", "ProductName": "AIGC Desktop",
+        "ProductVersion": version,
+    }  # fmt: skip
+    numbers = (*(int(number) for number in re.findall(r"\d+", version)[:3]), 0)
+    table = win.StringTable("040904B0", [win.StringStruct(name, text) for name, text in texts.items()])
+    return win.VSVersionInfo(
+        ffi=win.FixedFileInfo(filevers=numbers, prodvers=numbers),
+        kids=[win.StringFileInfo([table]), win.VarFileInfo([win.VarStruct("Translation", [0x0409, 0x04B0])])],
+    )
 
 
 def duplicates(folder: Path, minimum_bytes: int = 1_000_000) -> dict[str, list[Path]]:

@@ -89,10 +89,17 @@ def origin_of(path: Path, root: Path) -> str:
     ours = path.is_relative_to(root) and not path.is_relative_to(sys.prefix)
     if ours or not real.is_file():
         return ""
-    places = [Path(sysconfig.get_path("stdlib")), Path(sys.base_prefix) / "lib" / sysconfig.get_config_var("LDLIBRARY")]
-    if any(real.is_relative_to(place.resolve()) for place in places) or real.name.startswith("libpython3"):
+    if any(real.is_relative_to(place.resolve()) for place in homes_of_python()) or real.name.startswith("libpython3"):
         return "python:Python"
     return debian_origin(real) or f"unknown:{real}"
+
+
+def homes_of_python() -> list[Path]:
+    """Return where the files of Python lie; on Windows its libraries are beside the program and in a folder there."""
+    base = Path(sys.base_prefix)
+    if sys.platform == "win32":
+        return [base]
+    return [Path(sysconfig.get_path("stdlib")), base / "lib" / sysconfig.get_config_var("LDLIBRARY")]
 
 
 @cache

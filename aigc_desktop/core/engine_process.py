@@ -28,8 +28,12 @@ from aigc_desktop.core.machine import Machine
 from aigc_desktop.core.request import JobRequest, left_of
 from aigc_desktop.core.wire import read_frame, write_frame
 
+HIDDEN = getattr(subprocess, "CREATE_NO_WINDOW", 0)
+"""Flags of processes that nobody is to see: Windows would open a console for them."""
 STOP_PATIENCE_S = 1.5
 """How long the engine may take to notice a usual stop before its process is ended; saving comes after that."""
+
+_CRASHES = 1 << 31
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ class EngineProcess:
                 env={**os.environ, "PYTHONUNBUFFERED": "1", "OMP_WAIT_POLICY": "PASSIVE"},
                 # Ctrl+C in the terminal is for the host, which then stops the engine in good order
                 start_new_session=os.name == "posix",
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+                creationflags=HIDDEN | getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0),
             )
         self.facts: EngineFacts | None = None
         self._write_lock = threading.Lock()
@@ -168,7 +172,8 @@ class EngineProcess:
         elif code < 0:
             reason = _("The engine process crashed (signal {number}).").format(number=-code)
         else:
-            reason = _("The engine process ended unexpectedly (code {number}).").format(number=code)
+            number = code if code < _CRASHES else f"{code:#x}"  # as Windows and its manuals write such codes
+            reason = _("The engine process ended unexpectedly (code {number}).").format(number=number)
         return Failed("EngineDied", reason, _way_on(request), self._log_tail())
 
     def _log_tail(self, limit: int = 20_000) -> str:

@@ -28,6 +28,8 @@ _REASONS = {
 _REASON_OF = {getattr(errno, name): reason for name, reason in _REASONS.items() if hasattr(errno, name)}
 _NO_MEMORY = ("DefaultCPUAllocator", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 """What torch says of short memory in an ordinary RuntimeError: on processors, on Apple's cards, inside libraries."""
+_IN_USE = {32, 33}  # how Windows calls a file that others have open, or locked
+_PAGING_FILE_FULL = 1455
 _OF_THE_NAME = {errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP}
 
 
@@ -93,6 +95,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Return whether memory ran out: Python's, torch's, or a graphics card's, of which some say so in words only."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM or getattr(error, "winerror", None) == _PAGING_FILE_FULL
     return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
 
 
@@ -128,6 +132,15 @@ def _full_place(error: OSError, home: Path | str) -> str:
 def _disk_failure(error: OSError) -> tuple[str, str, str]:
     """Return (kind, message, hint) of what the system refused, with the path where the system names it."""
     path = known_path(error.filename) if isinstance(error.filename, str) and error.filename else ""
+    if isinstance(error.filename2, str) and Path(error.filename2).is_file():  # what was to be replaced
+        path = known_path(error.filename2)
+    if _in_use(error):
+        message = _("Another program has {path} open.").format(path=path or "?")
+        return "FileInUse", message, _("Close it there, then try again.")
+    if isinstance(error, PermissionError) and getattr(error, "winerror", None) and error.filename2 is not None:
+        # Windows also says “access denied” of a file or folder to rename that others have open
+        message = _("No permission to change {path}, or another program has it open.").format(path=path or "?")
+        return "PermissionError", message, _("Close it there, or choose a folder that you may read and write.")
     if isinstance(error, PermissionError):
         message = _("No permission to use {path}.").format(path=path or "?")
         return "PermissionError", message, _("Choose a folder that you may read and write.")
@@ -143,8 +156,13 @@ def _disk_failure(error: OSError) -> tuple[str, str, str]:
 
 def system_reason(error: OSError) -> str:
     """Return why the system refused, in the user's language; in the system's own words where it is a rare reason."""
-    known = _REASON_OF.get(error.errno or 0)
+    known = _REASONS["EBUSY"] if _in_use(error) else _REASON_OF.get(error.errno or 0)
     return _(known) if known else error.strerror or str(error)
+
+
+def _in_use(error: OSError) -> bool:
+    """Return whether Windows refused because others have the file open or locked."""
+    return getattr(error, "winerror", None) in _IN_USE
 
 
 def _first_line(error: BaseException) -> str:

@@ -9,16 +9,20 @@ import math
 import os
 import re
 import shutil
+import time
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from aigc_desktop.core.claim import working_in
 from aigc_desktop.core.errors import FULL, OutOfSpace, UserError
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.partial import PARTIAL
 
+Done = TypeVar("Done")
+PATIENCE_S = 1.0 if os.name == "nt" else 0.0
+"""For so long others may hold a name: Windows renames and removes nothing that somebody reads, as virus scanners do."""
 _MANY_FILES = 100
 _RESERVED = {
     "con",
@@ -44,7 +48,7 @@ def atomic_file(path: Path, mode: str = "wb", sync_name: bool = True) -> Iterato
             yield f
             f.flush()
             os.fsync(f.fileno())
-        os.replace(partial, path)
+        move(partial, path)
     except BaseException:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
@@ -62,15 +66,37 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     partial = path.with_name(path.name + PARTIAL)
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        partial.mkdir(parents=True)
+        patiently(lambda: partial.mkdir(parents=True))  # Windows keeps a removed name while it is looked at
         with naming_disk(path), working_in(partial):
             yield partial
             _sync_files(partial)
-            os.rename(partial, path)
+            patiently(lambda: os.rename(partial, path))
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
     sync_folder(path.parent)
+
+
+def patiently(act: Callable[[], Done]) -> Done:
+    """Rename or remove something; PermissionError when others are in the way for longer than PATIENCE_S."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return act()
+        except PermissionError:
+            if time.monotonic() >= deadline:
+                raise
+        time.sleep(PATIENCE_S / 50)
+
+
+def move(source: Path, target: Path) -> None:
+    """Give a file or folder another name, in place of a file that has it."""
+    patiently(lambda: os.replace(source, target))
+
+
+def remove(path: Path) -> None:
+    """Remove a file, if it is there."""
+    patiently(lambda: path.unlink(missing_ok=True))
 
 
 @contextlib.contextmanager
@@ -166,7 +192,7 @@ def safe_name(text: str, limit: int = 60) -> str:
     while len(text.encode()) > limit * 3 or len(text) > limit:
         text = text[:-1]
     text = text.strip(" .")
-    if not text or text.split(".")[0].lower() in _RESERVED:
+    if not text or text.split(".")[0].strip().lower() in _RESERVED:
         text = f"_{text}"
     return text
 

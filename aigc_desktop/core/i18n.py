@@ -8,6 +8,7 @@ from __future__ import annotations
 import gettext as _gettext
 import locale
 import os
+import sys
 
 from aigc_desktop.core.paths import resources
 
@@ -36,8 +37,17 @@ def language() -> str:
 def system_language() -> str:
     """Return the catalogue nearest to the user's locale: Chinese for any zh locale, else English."""
     names = [os.environ.get(key, "") for key in ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")]
-    names = [name for name in names if name] or [locale.getlocale()[0] or ""]
+    names = [name for name in names if name] or [_of_windows() or locale.getlocale()[0] or ""]
     return "zh_CN" if names[0].lower().startswith(("zh", "chinese")) else "en"
+
+
+def _of_windows() -> str:
+    """Return the language that Windows shows its own texts in, which need not be that of its formats."""
+    if sys.platform != "win32":
+        return ""
+    import ctypes
+
+    return locale.windows_locale.get(ctypes.windll.kernel32.GetUserDefaultUILanguage(), "")
 
 
 def _(message: str) -> str:

@@ -24,7 +24,7 @@ from typing import Any, Literal, TypeVar
 
 from aigc_desktop.core.card import EXTENSIONS, Card, changed, clean_tags, clean_title, read_card, write_card
 from aigc_desktop.core.errors import UserError, failure_of
-from aigc_desktop.core.files import atomic_file, damaged_file
+from aigc_desktop.core.files import atomic_file, damaged_file, move
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.library_index import Facet, IndexDamaged, LibraryIndex, Query, moved_away
 
@@ -171,7 +171,8 @@ class Library:
             try:
                 for item in dict.fromkeys(ids):
                     try:
-                        self._to_trash(read_card(self._card_path(item)))
+                        card = read_card(self._card_path(item))
+                        _to_trash(self._card_path(item), self.path(card), self.trash)
                         moved.append(item)
                     except (FileNotFoundError, ValueError, TypeError):
                         pass
@@ -179,12 +180,6 @@ class Library:
             finally:  # where one cannot be moved, those before it have been
                 self._change(lambda index: index.drop(listed), {item[:2] for item in listed})
         return moved
-
-    def _to_trash(self, card: Card) -> None:
-        # the card first: a work without its card is no work, so a crash in between leaves it deleted
-        os.replace(self._card_path(card.id), self.trash / f"{card.id}.json")
-        with contextlib.suppress(FileNotFoundError):
-            os.replace(self.path(card), self.trash / card.file)
 
     def restore(self, ids: Sequence[str]) -> list[Card]:
         """Bring works back from the trash; those that are not in it are left out."""
@@ -195,8 +190,8 @@ class Library:
                     card = read_card(self.trash / f"{item}.json")
                     self._shard(item).mkdir(exist_ok=True)
                     with contextlib.suppress(FileNotFoundError):
-                        os.replace(self.trash / card.file, self.path(card))
-                    os.replace(self.trash / f"{item}.json", self._card_path(item))
+                        move(self.trash / card.file, self.path(card))
+                    move(self.trash / f"{item}.json", self._card_path(item))
                     cards.append(card)
             self._change(lambda index: _put_all(index, cards), {card.id[:2] for card in cards})
         return cards
@@ -247,7 +242,8 @@ class Library:
     def _agree(self) -> None:
         """Bring the index into step with the folders of cards that have changed since it was written."""
         known = self._index.shards()
-        states = {entry.name: entry.stat().st_mtime_ns for entry in os.scandir(self.items) if entry.is_dir()}
+        # not entry.stat(), which on Windows tells what the folder above remembers, and that may be old
+        states = {entry.name: Path(entry).stat().st_mtime_ns for entry in os.scandir(self.items) if entry.is_dir()}
         outdated = [shard for shard in sorted({*known, *states}) if known.get(shard) != states.get(shard)]
         if not outdated:
             return
@@ -332,11 +328,24 @@ def _cards_in(shard: Path, damaged: list[Path]) -> Iterator[Card]:
             yield card
 
 
+def _to_trash(card: Path, work: Path, trash: Path) -> None:
+    # the card first: a work without its card is no work, so a crash in between leaves it deleted
+    trashed = trash / card.name
+    move(card, trashed)
+    try:
+        move(work, trash / work.name)
+    except FileNotFoundError:
+        pass
+    except OSError:  # as where another program has it open
+        move(trashed, card)
+        raise
+
+
 def _set_aside(index: Path) -> None:
     """Move a damaged index away: it is never written over, and only the last one is kept."""
     for ending in ("", "-journal"):
         with contextlib.suppress(FileNotFoundError):
-            os.replace(Path(f"{index}{ending}"), Path(f"{index.with_name('index.damaged')}{ending}"))
+            move(Path(f"{index}{ending}"), Path(f"{index.with_name('index.damaged')}{ending}"))
 
 
 def _put_all(index: LibraryIndex, cards: list[Card]) -> None:

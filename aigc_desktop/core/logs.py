@@ -5,11 +5,13 @@ Nothing is sent anywhere; a report is a file the user may hand on.
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import getpass
 import io
 import logging
 import logging.handlers
+import os
 import platform
 import re
 import zipfile
@@ -73,10 +75,15 @@ def watch_for_crashes(name: str = "window") -> str:
 
 
 def stop_watching() -> None:
-    """Close the crash record in good order, at the end of the program."""
+    """Empty and close the crash record in good order, at the end of the program.
+
+    What it holds by then was no crash: on Windows it also gets the errors inside system dialogs that these get over.
+    """
     global _crash_file
     if _crash_file is not None:
         faulthandler.disable()
+        with contextlib.suppress(OSError):
+            os.ftruncate(_crash_file.fileno(), 0)
         _crash_file.close()
         _crash_file = None
 

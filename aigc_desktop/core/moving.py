@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from aigc_desktop.core.claim import LOCK
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.files import atomic_folder, folder_size, need_space
 from aigc_desktop.core.i18n import _
@@ -61,9 +62,9 @@ def _check_place(old: Path, new: Path) -> None:
 
 
 def _entries(folder: Path) -> Iterator[Path]:
-    """Yield folders before what is in them; the lock and what a crash left half-written stay behind."""
+    """Yield folders before what is in them; locks and what a crash left half-written stay behind."""
     for path in sorted(folder.iterdir()):
-        if path.name == ".lock" or path.name.endswith(PARTIAL):
+        if path.name in {".lock", LOCK} or path.name.endswith(PARTIAL):
             continue
         yield path
         if path.is_dir() and not path.is_symlink():

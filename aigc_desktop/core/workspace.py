@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from aigc_desktop.core.claim import worked_in
 from aigc_desktop.core.errors import UserError, system_reason
-from aigc_desktop.core.files import readable_path, safe_name, write_json
+from aigc_desktop.core.files import move, readable_path, safe_name, write_json
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.partial import PARTIAL
 from aigc_desktop.core.run import Run, RunInfo
@@ -188,14 +188,14 @@ class Workspace:
         target = (
             self.folder / "trash" / f"{time.time_ns()}__{folder.relative_to(self.folder).as_posix().replace('/', '__')}"
         )
-        os.replace(folder, target)
+        move(folder, target)
         return target
 
     def restore(self, trashed: Path, folder: Path) -> Path:
         """Put a trashed folder or file back where it was, beside a folder that has its name now; return the place."""
         folder.parent.mkdir(parents=True, exist_ok=True)
         place = _unused(folder) if trashed.is_dir() else folder
-        os.replace(trashed, place)
+        move(trashed, place)
         return place
 
     def _member(self, parent: str, name: str, way_out: str) -> Path:

@@ -27,7 +27,7 @@ from aigc_desktop.core.dataset import FORMAT, MARKS, UNMARKED, Dataset, DatasetI
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import Event, EventStream, Note, Result
 from aigc_desktop.core.fields import FieldKind
-from aigc_desktop.core.files import atomic_folder, need_space, write_json
+from aigc_desktop.core.files import atomic_folder, move, need_space, write_json
 from aigc_desktop.core.i18n import N_, _, ngettext
 from aigc_desktop.core.marks import read_marks
 from aigc_desktop.core.run import Run
@@ -284,8 +284,8 @@ def _drop_cover(path: Path) -> None:
     with ArrayWriter(smaller, whole.dtype, (*whole.shape[1:3], 3)) as images:
         for pixels in whole:
             images.append(np.ascontiguousarray(pixels[..., :3]))
-    del whole  # Windows replaces no file that is mapped
-    smaller.replace(path)
+    del whole, pixels  # Windows replaces no file that is mapped
+    move(smaller, path)
 
 
 def _freeze_texts(

@@ -29,7 +29,7 @@ from aigc_desktop.core.events import (
     Stopped,
     Text,
 )
-from aigc_desktop.core.files import atomic_file, write_json, write_text
+from aigc_desktop.core.files import atomic_file, remove, write_json, write_text
 from aigc_desktop.core.lines import LONGEST, drop_cut_line, parse_line
 from aigc_desktop.core.report import FILE as REPORT
 from aigc_desktop.core.run import Run, Status
@@ -133,7 +133,7 @@ class _Recorder:
             config = self.run.config_values
             self.origin = {"task": info.task, "run": self.run.id, "model": config.get("run", ""),
                            "checkpoint": config.get("checkpoint", ""), "settings": config}  # fmt: skip
-        (self.run.folder / "failure.txt").unlink(missing_ok=True)
+        remove(self.run.folder / "failure.txt")
         self._update(status="running")
 
     def write(self, event: Event) -> None:

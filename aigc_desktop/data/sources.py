@@ -16,6 +16,7 @@ from aigc_desktop.core.i18n import _
 from aigc_desktop.data.problems import shown_name
 
 _ABOUT = re.compile(r"(readme|licen[sc]e|copying)([._-].*)?(\.(txt|md|rst|html))?", re.IGNORECASE)
+_LINKS = {0xA000000C, 0xA0000003}  # how Windows marks symbolic links and junctions
 _JUNK = {"thumbs.db", "desktop.ini", "__macosx", "$recycle.bin", "system volume information"}
 
 
@@ -57,7 +58,7 @@ def join_sources(paths: list[str]) -> str:
     """Return paths as one setting, the reverse of `parse_sources`."""
     if len(paths) == 1 and _is_plain(paths[0]):
         return paths[0]
-    return "\n".join(path if _is_plain(path) else _to_address(path) for path in paths)
+    return "\n".join(path if _is_plain(path) else Path(path).absolute().as_uri() for path in paths)
 
 
 def find_files(root: str, skip: str) -> Iterator[Found]:
@@ -81,7 +82,7 @@ def find_files(root: str, skip: str) -> Iterator[Found]:
             if _is_junk(entry.name):
                 continue
             name = prefix + entry.name
-            if not entry.is_symlink() and entry.is_dir(follow_symlinks=False):
+            if not _is_link(entry) and entry.is_dir(follow_symlinks=False):
                 if os.path.realpath(entry.path) != skip:
                     deeper.append((entry.path, name + "/"))
             else:
@@ -127,13 +128,20 @@ def _found(entry: os.DirEntry[str], name: str, inside: str) -> Found:
     shown = shown_name(name)
     try:
         mode = entry.stat().st_mode
-        if entry.is_symlink() and (stat.S_ISDIR(mode) or not os.path.realpath(entry.path).startswith(inside)):
+        if _is_link(entry) and (stat.S_ISDIR(mode) or not os.path.realpath(entry.path).startswith(inside)):
             return Found(entry.path, shown, problem="link")
     except OSError as error:  # also a link that leads nowhere or to itself
         return Found(entry.path, shown, problem="unreadable", reason=system_reason(error))
     if not stat.S_ISREG(mode):
         return Found(entry.path, shown, problem="special")
     return Found(entry.path, shown, problem="about" if is_about(entry.name) else "")
+
+
+def _is_link(entry: os.DirEntry[str]) -> bool:
+    """Return whether a file or folder stands for another, as junctions of Windows do too."""
+    if sys.platform == "win32":  # where this asks nothing of the disk
+        return entry.stat(follow_symlinks=False).st_reparse_tag in _LINKS
+    return entry.is_symlink()
 
 
 def is_about(name: str) -> bool:
@@ -157,12 +165,9 @@ def _from_address(line: str) -> str:
     line = line.strip()
     if not line.startswith("file://"):
         return str(Path(line).absolute())
-    path = os.fsdecode(unquote_to_bytes(urlsplit(line).path))
-    return path.lstrip("/") if sys.platform == "win32" else path
-
-
-def _to_address(path: str) -> str:
-    return "file://" + "".join(
-        chr(byte) if (chr(byte).isalnum() and byte < 128) or byte in b"/._-~" else f"%{byte:02X}"
-        for byte in os.fsencode(Path(path).as_posix())
-    )
+    address = urlsplit(line)
+    path = os.fsdecode(unquote_to_bytes(address.path))
+    if sys.platform != "win32":
+        return path
+    # file://server/folder is a place in the network, file:///C:/folder one here
+    return f"//{address.netloc}{path}" if address.netloc else path.removeprefix("/")

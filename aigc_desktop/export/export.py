@@ -14,7 +14,7 @@ from typing import Any, Literal
 from aigc_desktop.core.claim import worked_in, working_in
 from aigc_desktop.core.discover import discover
 from aigc_desktop.core.errors import UserError
-from aigc_desktop.core.files import naming_disk, safe_name, sync_folder
+from aigc_desktop.core.files import move, naming_disk, safe_name, sync_folder
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.partial import PARTIAL
 from aigc_desktop.core.workspace import BEGIN_S, QUIET_S
@@ -153,8 +153,8 @@ def _place(partial: Path, target: Path, overwrite: bool, beside: bool) -> Path:
     _sync(partial)
     chosen = target if overwrite else unused(target, beside)
     if beside:
-        os.replace(sidecar(partial), sidecar(chosen))
-    os.replace(partial, chosen)
+        move(sidecar(partial), sidecar(chosen))
+    move(partial, chosen)
     sync_folder(target.parent)
     return chosen
 

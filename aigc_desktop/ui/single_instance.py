@@ -7,6 +7,7 @@ watches. No socket, so nothing here even looks like a network.
 from __future__ import annotations
 
 import os
+import sys
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
@@ -56,6 +57,7 @@ class SingleInstance(QObject):
 
     def forward(self, paths: list[Path], workspace: Path | None = None) -> None:
         """Hand files, and the workspace they are for, to the first window; call when `first` is False."""
+        _let_come_to_front()
         wish = Wish([str(path.absolute()) for path in paths], str(workspace.absolute()) if workspace else "")
         write_json(self.folder / f"{time.time_ns()}-{os.getpid()}.json", asdict(wish))
 
@@ -69,6 +71,15 @@ class SingleInstance(QObject):
                 values = typed(Wish, read_json(wish))
             except (OSError, UserError, ValueError):
                 values = Wish()
-            wish.unlink(missing_ok=True)
+            with suppress(OSError):
+                wish.unlink(missing_ok=True)
             workspace = Path(values.workspace) if values.workspace else None
             self.asked.emit([Path(text) for text in values.files], workspace)
+
+
+def _let_come_to_front() -> None:
+    """Let the first window come to the front: on Windows only the process that the user started may say so."""
+    if sys.platform == "win32":
+        import ctypes
+
+        ctypes.windll.user32.AllowSetForegroundWindow(-1)  # ASFW_ANY

@@ -39,6 +39,7 @@ CHINESE_FONTS = (
     "Noto Sans CJK SC", "Source Han Sans SC", "PingFang SC", "Microsoft YaHei UI", "Microsoft YaHei",
     "WenQuanYi Micro Hei",
 )  # fmt: skip
+_SCHEMES = {"system": Qt.ColorScheme.Unknown, "light": Qt.ColorScheme.Light, "dark": Qt.ColorScheme.Dark}
 
 
 class Theme(QObject):
@@ -141,9 +142,10 @@ class Theme(QObject):
             self.changed.emit()
 
     def _apply(self) -> None:
-        scheme = self.choice
+        scheme, hints = self.choice, QGuiApplication.styleHints()
+        hints.setColorScheme(_SCHEMES[scheme])  # Windows draws the title bars of all windows in it
         if scheme == "system":
-            dark = QGuiApplication.styleHints().colorScheme() == Qt.ColorScheme.Dark
+            dark = hints.colorScheme() == Qt.ColorScheme.Dark
             scheme = "dark" if dark else "light"
         self.colours = DARK if scheme == "dark" else LIGHT
         self._restyling.change(self._set_colours_and_font, self._style_sheet())

@@ -6,6 +6,8 @@
 Unicode true
 !include "MUI2.nsh"
 !include "FileFunc.nsh"
+!include "WinVer.nsh"
+!include "x64.nsh"
 
 !ifndef VERSION
   !error "name the version: -DVERSION=0.1.0"
@@ -44,16 +46,18 @@ VIAddVersionKey /LANG=1033 "LegalCopyright" "AIGC Desktop developers, Apache-2.0
 !insertmacro MUI_LANGUAGE "English"
 !insertmacro MUI_LANGUAGE "SimpChinese"
 
+LangString TooOld ${LANG_ENGLISH} "AIGC Desktop needs 64-bit Windows 10 or 11."
+LangString TooOld ${LANG_SIMPCHINESE} "AIGC Desktop 需要 64 位的 Windows 10 或 11。"
 LangString Running ${LANG_ENGLISH} "AIGC Desktop is open. Close it and try again."
 LangString Running ${LANG_SIMPCHINESE} "AIGC Desktop 正在运行，请先关闭它再重试。"
 LangString Foreign ${LANG_ENGLISH} "This folder holds other files. Choose an empty folder."
 LangString Foreign ${LANG_SIMPCHINESE} "这个文件夹里有其他文件，请选择一个空文件夹。"
 
 ; A program that runs keeps its file open, so it cannot be opened for writing.
-!macro StopIfRunning
-  ${If} ${FileExists} "$INSTDIR\aigc-desktop.exe"
+!macro StopIfRunning PROGRAM
+  ${If} ${FileExists} "$INSTDIR\${PROGRAM}"
     ClearErrors
-    FileOpen $0 "$INSTDIR\aigc-desktop.exe" a
+    FileOpen $0 "$INSTDIR\${PROGRAM}" a
     ${If} ${Errors}
       MessageBox MB_OK|MB_ICONEXCLAMATION "$(Running)" /SD IDOK
       Abort
@@ -61,6 +65,14 @@ LangString Foreign ${LANG_SIMPCHINESE} "这个文件夹里有其他文件，请�
     FileClose $0
   ${EndIf}
 !macroend
+
+Function .onInit
+  ${IfNot} ${RunningX64}
+  ${OrIfNot} ${AtLeastWin10}
+    MessageBox MB_OK|MB_ICONSTOP "$(TooOld)" /SD IDOK
+    Abort
+  ${EndIf}
+FunctionEnd
 
 Function .onVerifyInstDir
   ; Uninstalling removes the folder, so it must be ours or new.
@@ -74,7 +86,8 @@ Function .onVerifyInstDir
 FunctionEnd
 
 Section "AIGC Desktop"
-  !insertmacro StopIfRunning
+  !insertmacro StopIfRunning "aigc-desktop.exe"
+  !insertmacro StopIfRunning "aigc-desktop-cli.exe"
   ${If} ${FileExists} "$INSTDIR\*.*"
   ${AndIfNot} ${FileExists} "$INSTDIR\aigc-desktop.exe"
     ${DirState} "$INSTDIR" $0
@@ -92,6 +105,7 @@ Section "AIGC Desktop"
   WriteRegStr HKCU "${UNINSTALL_KEY}" "DisplayName" "AIGC Desktop"
   WriteRegStr HKCU "${UNINSTALL_KEY}" "DisplayVersion" "${VERSION}"
   WriteRegStr HKCU "${UNINSTALL_KEY}" "Publisher" "AIGC Desktop developers"
+  WriteRegStr HKCU "${UNINSTALL_KEY}" "InstallLocation" "$INSTDIR"
   WriteRegStr HKCU "${UNINSTALL_KEY}" "DisplayIcon" "$INSTDIR\aigc-desktop.exe"
   WriteRegStr HKCU "${UNINSTALL_KEY}" "UninstallString" '"$INSTDIR\uninstall.exe"'
   WriteRegStr HKCU "${UNINSTALL_KEY}" "QuietUninstallString" '"$INSTDIR\uninstall.exe" /S'
@@ -103,10 +117,12 @@ Section "AIGC Desktop"
 SectionEnd
 
 Section "Uninstall"
-  !insertmacro StopIfRunning
+  !insertmacro StopIfRunning "aigc-desktop.exe"
+  !insertmacro StopIfRunning "aigc-desktop-cli.exe"
   ; The user's workspace lies in Documents and stays.
   RMDir /r "$INSTDIR\_internal"
   Delete "$INSTDIR\aigc-desktop.exe"
+  Delete "$INSTDIR\aigc-desktop-cli.exe"
   Delete "$INSTDIR\uninstall.exe"
   RMDir "$INSTDIR"
   Delete "$SMPROGRAMS\AIGC Desktop.lnk"

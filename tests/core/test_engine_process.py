@@ -167,6 +167,12 @@ def test_an_engine_that_does_not_start_is_a_failure(tmp_path):
     engine.process.stdout.close()
 
 
+def test_the_codes_of_crashes_on_windows_are_written_as_its_manuals_do(engine, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(engine.process, "wait", lambda: 0xC0000005)
+        assert "(code 0xc0000005)" in engine._death(JobRequest("toy.train")).message
+
+
 def test_an_engine_starts_where_its_log_cannot_be_written(tmp_path):
     (tmp_path / "file").touch()
     engine = EngineProcess([sys.executable, "-c", "raise SystemExit(3)"], tmp_path / "file" / "engine.log")

@@ -2,6 +2,7 @@
 
 import getpass
 import logging
+import os
 import subprocess
 import sys
 import zipfile
@@ -93,6 +94,14 @@ def test_a_start_that_ended_in_good_order_leaves_nothing_to_tell():
     assert logs.watch_for_crashes("good") == ""
     logs.stop_watching()
     assert logs.watch_for_crashes("good") == ""
+    logs.stop_watching()
+
+
+def test_an_error_that_the_program_got_over_was_no_crash():
+    logs.watch_for_crashes("dialog")
+    os.write(logs._crash_file.fileno(), b"Windows fatal exception: code 0x8001010d\n")  # what a dialog of files causes
+    logs.stop_watching()
+    assert logs.watch_for_crashes("dialog") == ""
     logs.stop_watching()
 
 

@@ -9,6 +9,7 @@ import unicodedata
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
@@ -17,6 +18,7 @@ from aigc_desktop.core.errors import OutOfSpace, UserError
 from aigc_desktop.core.events import Progress, Result
 from aigc_desktop.core.fields import ConfigError
 from aigc_desktop.core.run import Run
+from aigc_desktop.data import freeze as freezing
 from aigc_desktop.data.freeze import FreezeConfig, freeze
 from aigc_desktop.data.jobs import JOBS, import_dataset
 from aigc_desktop.data.npy import ArrayWriter
@@ -92,9 +94,19 @@ def test_transparency_is_kept_when_asked_and_white_otherwise(do_scan: Import, do
     kept.check_snapshot()
 
 
-def test_without_transparent_pictures_there_is_nothing_to_keep(do_scan: Import, do_freeze, source: Path) -> None:
+def test_without_transparent_pictures_there_is_nothing_to_keep(
+    do_scan: Import, do_freeze, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fill(source, 4)
+    mapped = []
+
+    def move(smaller: Path, path: Path) -> None:  # Windows would refuse where the old file is mapped
+        mapped.extend(each.path for each in psutil.Process().memory_maps(grouped=True) if each.path == str(path))
+        smaller.replace(path)
+
+    monkeypatch.setattr(freezing, "move", move)
     frozen = do_freeze(do_scan(source).dataset, size=32, transparency="keep")
+    assert not mapped
     plain = do_freeze(do_scan(source).dataset, size=32)
     assert any("no transparency to keep" in note for note in frozen.notes)
     assert frozen.dataset.info.channels == 3

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import types
 
 import pytest
 
@@ -14,6 +15,9 @@ import pytest
         "PySide6/Qt/plugins/platforms/libqeglfs.so",
         "PySide6/Qt/plugins/platformthemes/libqgtk3.so",
         "PySide6/Qt/lib/libQt6Quick.so.6",
+        "PySide6/Qt6Quick.dll",
+        "PySide6\\plugins\\tls\\qschannelbackend.dll",
+        "PySide6/translations/qtbase_de.qm",
         "PySide6/Qt/translations/qtbase_de.qm",
         "libstdc++.so.6",
         "libX11.so.6",
@@ -39,6 +43,9 @@ def test_what_nobody_opens_or_the_host_must_bring_is_left_out(bundle, path):
         "pillow.libs/libXau-154567c4.so.6.0.0",
         "pillow.libs/libfreetype-0ab1.so.6",
         "libcrypto.so.3",
+        "PySide6/plugins/platforms/qwindows.dll",
+        "PySide6/Qt6Gui.dll",
+        "PySide6/translations/qtbase_zh_CN.qm",
         "resources/samples/texts/LICENSE-MIT-chinese-poetry.txt",
         "resources/icons/app.svg",
     ],
@@ -49,6 +56,15 @@ def test_what_the_app_opens_stays(bundle, path):
 
 def test_other_systems_keep_their_libraries(bundle):
     assert bundle.wanted([("libX11.so.6", "/usr/lib/libX11.so.6", "BINARY")], linux=False)
+
+
+def test_windows_shows_name_and_version_of_the_programs(bundle, monkeypatch):
+    for name in ("pefile", "win32api"):  # read and write programs, which is not done here
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    monkeypatch.setattr("PyInstaller.compat.win32api", sys.modules["win32api"], raising=False)
+    told = bundle.version_resource("1.2.3")
+    assert told.ffi.fileVersionMS == 0x0001_0002 and told.ffi.fileVersionLS == 0x0003_0000
+    assert "AIGC Desktop".encode("utf-16-le") in told.toRaw()
 
 
 def test_no_excluded_module_is_imported_by_the_app(bundle, root):

@@ -53,7 +53,8 @@ def test_a_second_call_of_make_has_nothing_to_set_up(root):
 def test_the_windows_installer_compiles(root, tmp_path):
     payload = tmp_path / "payload"
     (payload / "_internal").mkdir(parents=True)
-    (payload / "aigc-desktop.exe").write_bytes(b"MZ")
+    for name in ("aigc-desktop.exe", "aigc-desktop-cli.exe"):
+        (payload / name).write_bytes(b"MZ")
     (payload / "_internal" / "library.dll").write_bytes(b"MZ")
     installer = tmp_path / "aigc-desktop-0.1.0-setup.exe"
     done = subprocess.run(

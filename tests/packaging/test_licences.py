@@ -39,6 +39,16 @@ def test_every_collected_file_is_traced_to_its_licence(licences, tmp_path):
     assert all(item.texts for item in components.values())
 
 
+def test_on_windows_the_libraries_beside_python_belong_to_it(licences, tmp_path, monkeypatch):
+    library = tmp_path / "python" / "DLLs" / "_ctypes.pyd"
+    library.parent.mkdir(parents=True)
+    library.write_bytes(b"")
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(sys, "base_prefix", str(tmp_path / "python"))
+    monkeypatch.setattr(licences.sysconfig, "get_config_var", lambda name: None)  # as there
+    assert licences.origin_of(library, tmp_path / "project") == "python:Python"
+
+
 def test_data_without_a_licence_stops_the_build(licences, tmp_path):
     root = bundled_folder(tmp_path)
     (root / "resources" / "models" / "foreign.safetensors").write_bytes(b"weights")

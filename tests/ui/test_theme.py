@@ -3,6 +3,7 @@
 import itertools
 import math
 import re
+from types import SimpleNamespace
 
 import pytest
 from PySide6.QtCore import QSize, Qt
@@ -13,6 +14,7 @@ from aigc_desktop.core.discover import discover
 from aigc_desktop.core.paths import resources
 from aigc_desktop.core.settings import Preferences
 from aigc_desktop.ui import pages
+from aigc_desktop.ui import theme as theme_module
 from aigc_desktop.ui.colours import DARK, LIGHT, Colours, contrast
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.controls import ChoiceBox, spin_box
@@ -129,6 +131,15 @@ def test_system_theme_follows_the_system(theme: Theme, qtbot):
     assert theme.dark == before
     theme.apply(Preferences(theme="dark"))
     assert theme.dark and theme.app.palette().window().color().name() == DARK.window
+
+
+def test_title_bars_get_the_theme_that_was_chosen(theme: Theme, monkeypatch):
+    told = []
+    hints = SimpleNamespace(setColorScheme=told.append, colorScheme=lambda: Qt.ColorScheme.Light)
+    monkeypatch.setattr(theme_module, "QGuiApplication", SimpleNamespace(styleHints=lambda: hints))
+    for choice in ("dark", "light", "system"):
+        theme.apply(Preferences(theme=choice))
+    assert told == [Qt.ColorScheme.Dark, Qt.ColorScheme.Light, Qt.ColorScheme.Unknown]
 
 
 DEUTERANOPIA = ((0.367322, 0.860646, -0.227968), (0.280085, 0.672501, 0.047413), (-0.011820, 0.042940, 0.968881))

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from aigc_desktop import __version__
 from aigc_desktop.core.errors import FULL, BadInput, OutOfSpace, UserError
-from aigc_desktop.core.files import atomic_folder, folder_size, sha256_file, write_json
+from aigc_desktop.core.files import atomic_folder, folder_size, move, remove, sha256_file, write_json
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.partial import PARTIAL
 from aigc_desktop.core.records import TOO_NEW, need_format, read_record, read_table
@@ -155,7 +155,7 @@ def set_aside(run: Run, names: list[str]) -> None:
     for name in names:
         target = run.checkpoints_dir / f"damaged-{name}"
         shutil.rmtree(target, ignore_errors=True)
-        (run.checkpoints_dir / name).rename(target)
+        move(run.checkpoints_dir / name, target)
 
 
 def remove_partial(run: Run) -> None:
@@ -178,7 +178,7 @@ def prune(run: Run, keep: int, best: str, history: int = HISTORY_BYTES) -> list[
         _drop_state(folder)
         size += folder_size(folder)
         if size > history or int(name) == 0:  # nobody asks for what an untrained model makes
-            (folder / MANIFEST).unlink()  # from here on it is no checkpoint, whatever happens to the rest
+            remove(folder / MANIFEST)  # from here on it is no checkpoint, whatever happens to the rest
             shutil.rmtree(folder, ignore_errors=True)
     return old
 
@@ -195,7 +195,7 @@ def _drop_state(folder: Path) -> None:
         files = {name: told for name, told in manifest["files"].items() if name not in _STATE_FILES}
         write_json(folder / MANIFEST, {**manifest, "files": files})
     for name in _STATE_FILES:
-        (folder / name).unlink(missing_ok=True)
+        remove(folder / name)
 
 
 def write_manifest(folder: Path, hashes: dict[str, str]) -> None:

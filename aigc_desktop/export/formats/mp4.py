@@ -13,8 +13,9 @@ import struct
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from aigc_desktop.core.engine_process import HIDDEN
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.export.film import frames, note, read_note
@@ -58,15 +59,26 @@ def _encode(path: Path, pieces: list[Piece], label: AigcLabel, options: Options,
         "-metadata", f"comment={note(pieces, label)}", "-f", "mp4", str(path),
     ]  # fmt: skip
     with tempfile.TemporaryFile() as errors:
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors) as program:
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors, creationflags=HIDDEN
+        ) as program:
             assert program.stdin is not None
-            with contextlib.suppress(BrokenPipeError):  # it has given up, and says why
-                for picture in itertools.chain([first], pictures):
-                    program.stdin.write(picture.tobytes())
+            for picture in itertools.chain([first], pictures):
+                if not _given(program.stdin, picture.tobytes()):
+                    break  # it has given up, and says why
+            with contextlib.suppress(OSError):
                 program.stdin.close()
         errors.seek(0)
         said = errors.read().decode("utf-8", "replace").strip()[-300:]
     return "" if program.returncode == 0 else said or f"{PROGRAM}: {program.returncode}"
+
+
+def _given(pipe: IO[bytes], data: bytes) -> bool:
+    try:
+        pipe.write(data)
+    except OSError:  # not BrokenPipeError: Windows calls the end of a pipe an invalid argument
+        return False
+    return True
 
 
 def read_label(path: Path) -> dict[str, Any] | None:
