@@ -310,6 +310,7 @@ def test_ten_thousand_mutants_are_refused_or_read_and_nothing_else(tmp_path):
     write_tensors(path, {"first.weight": torch.randn(4, 4), "second.bias": torch.randn(4), "n": torch.arange(3)})
     original = path.read_bytes()
     chance, refused = random.Random(1), 0
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for _mutant in range(10_000):
         path.write_bytes(mutate(chance, original))
         try:
@@ -318,7 +319,7 @@ def test_ten_thousand_mutants_are_refused_or_read_and_nothing_else(tmp_path):
         except BadInput:
             refused += 1
     assert 5_000 < refused < 10_000
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 4_000_000
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss <= max(4_000_000, most)
 
 
 def test_errors_of_the_disk_other_than_full_are_passed_on(run, monkeypatch):
