@@ -98,6 +98,7 @@ class LibraryPage(Page):
 
     def _open_failed(self, failed: Any) -> None:
         self.opening.setText(sentences(failed.message, failed.hint))
+        self.stack.setCurrentIndex(0)
 
     # searching
 
@@ -107,8 +108,7 @@ class LibraryPage(Page):
             return
         from aigc_desktop.core.library import Query
 
-        before = self._wanted_item or (self.panel.card.id if self.panel.card else "")
-        self._wanted_item = ""
+        before, self._wanted_item = self._wanted_item or (self.panel.card.id if self.panel.card else ""), ""
         try:
             self.filters.fill(self.library)
             query = self.filters.query()
@@ -116,11 +116,8 @@ class LibraryPage(Page):
             nothing = self.shelf.count == 0 and query == Query()
             self.grid.set_source(self.shelf.count, self.shelf.load, self.shelf.caption, self.shelf.badge)
         except UserError as error:
-            if self.library.folder.is_dir():
-                self.services.show_failure(failure_of(error))
-            else:  # works that are gone must not look as if they were there
-                self._open_failed(error)
-                self.stack.setCurrentIndex(0)
+            there = self.library.folder.is_dir()  # works that are gone must not look as if they were there
+            self.services.show_failure(failure_of(error)) if there else self._open_failed(error)
             return
         self.stack.setCurrentIndex(1 if nothing else 2)
         self.filters.show_count(self.shelf.count)
