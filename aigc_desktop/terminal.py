@@ -185,7 +185,8 @@ def progress_line(event: Progress) -> str:
         filled = int(share * BAR_WIDTH)
         parts.append(f"[{'#' * filled}{'.' * (BAR_WIDTH - filled)}] {100 * share:3.0f}%")
     if event.rate:
-        parts.append(_("{rate} {unit}/s").format(rate=f"{event.rate:.1f}", unit=_(event.unit)))
+        amount = readable_size(event.rate) if event.unit == "B" else f"{event.rate:.1f} {_(event.unit)}"
+        parts.append(_("{amount}/s").format(amount=amount))
     if event.eta_s is not None:
         parts.append(_("{time} left").format(time=readable_time(event.eta_s)))
     if event.phase:

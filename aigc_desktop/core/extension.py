@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from aigc_desktop.core.i18n import _
+
 MOST = 4
 """Windows of a model a side; the time goes with the square."""
 
@@ -27,9 +29,13 @@ class Extension:
         picture = (scale * left, scale * top, scale * width, scale * height)
         return Extension(scale * self.width, scale * self.height, picture)
 
-    def fits(self, side: int) -> bool:
-        """Return whether a model with windows of this side makes so large a picture."""
-        return max(self.width, self.height) <= MOST * side
+    def why_too_large(self, side: int, patch: int) -> str:
+        """Return a sentence where no model with windows of `side` places of `patch` pixels makes it, else ""."""
+        if max(self.width, self.height) <= MOST * side:
+            return ""
+        return _("The picture would become {width} × {height} pixels; this model makes {most} a side at most.").format(
+            width=self.width * patch, height=self.height * patch, most=MOST * side * patch
+        )
 
 
 def extension(size: Size, added: Sequence[int], side: int) -> Extension:

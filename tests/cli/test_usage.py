@@ -13,9 +13,11 @@ import pytest
 from aigc_desktop.__main__ import COMMANDS, command_first
 from aigc_desktop.__main__ import main as start
 from aigc_desktop.cli import main
+from aigc_desktop.core.events import Progress
 from aigc_desktop.core.starters import bring_in
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.flags import WORDS
+from aigc_desktop.terminal import progress_line
 
 
 @pytest.mark.parametrize(
@@ -204,3 +206,8 @@ def test_help_on_training_shows_settings_of_the_named_family_only(capsys):
         main(["train", "gpt", "--help"])
     told = capsys.readouterr().out
     assert "--batch-size" in told and "`train FAMILY --help`" not in told
+
+
+def test_bytes_on_the_progress_bar_have_the_unit_that_fits():
+    assert "606 MB/s" in progress_line(Progress(1, 2, rate=605_564_856, unit="B"))
+    assert "3.5 steps/s" in progress_line(Progress(1, 2, rate=3.46, unit="steps"))

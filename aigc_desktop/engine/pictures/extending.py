@@ -13,7 +13,7 @@ from torch import Tensor
 from aigc_desktop.core.config import again, param
 from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.events import EventStream, Progress, Sample
-from aigc_desktop.core.extension import MOST, extension
+from aigc_desktop.core.extension import extension
 from aigc_desktop.core.fields import FieldKind
 from aigc_desktop.core.i18n import N_, _
 from aigc_desktop.engine.nn.canvas import (
@@ -89,12 +89,7 @@ def _with(draw: DrawSeeded, generator: torch.Generator) -> Draw:
 def canvas_for(config: SidesConfig, size: tuple[int, int], windows: Windows) -> Canvas:
     """Return the canvas, in places, for a picture of `size` (width, height) in pixels; UserError when too large."""
     made = extension(size, (config.left, config.right, config.top, config.bottom), windows.side)
-    if not made.fits(windows.side):
-        raise UserError(
-            _("The picture would become {width} × {height} pixels; this model makes {most} a side at most.").format(
-                width=made.width * windows.patch, height=made.height * windows.patch, most=MOST * windows.size
-            ),
-            _("Add less, or choose a picture that is nearer to a square."),
-        )
+    if reason := made.why_too_large(windows.side, windows.patch):
+        raise UserError(reason, _("Add less, or choose a picture that is nearer to a square."))
     left, top, width, height = made.picture
     return Canvas(made.height, made.width, Area(top, left, top + height, left + width))

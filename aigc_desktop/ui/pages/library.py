@@ -88,12 +88,7 @@ class LibraryPage(Page):
         self.edits.moved.connect(self._moved)
         self.filters.trash.clicked.connect(self.edits.open_trash)
         if library.damaged:
-            count = len(library.damaged)
-            text = ngettext(
-                "{count} card of the library is damaged and left out: {name}",
-                "{count} cards of the library are damaged and left out, the first: {name}", count,
-            )  # fmt: skip
-            self.services.notify(text.format(count=count, name=library.damaged[0].name))
+            self.services.notify(_damaged_words(library.damaged))
         self.refresh()
 
     def _open_failed(self, failed: Any) -> None:
@@ -108,7 +103,8 @@ class LibraryPage(Page):
             return
         from aigc_desktop.core.library import Query
 
-        before, self._wanted_item = self._wanted_item or (self.panel.card.id if self.panel.card else ""), ""
+        before = self._wanted_item or (self.panel.card.id if self.panel.card else "")
+        self._wanted_item = ""
         try:
             self.filters.fill(self.library)
             query = self.filters.query()
@@ -116,8 +112,10 @@ class LibraryPage(Page):
             nothing = self.shelf.count == 0 and query == Query()
             self.grid.set_source(self.shelf.count, self.shelf.load, self.shelf.caption, self.shelf.badge)
         except UserError as error:
-            there = self.library.folder.is_dir()  # works that are gone must not look as if they were there
-            self.services.show_failure(failure_of(error)) if there else self._open_failed(error)
+            if self.library.folder.is_dir():
+                self.services.show_failure(failure_of(error))
+            else:  # works that are gone must not look as if they were there
+                self._open_failed(error)
             return
         self.stack.setCurrentIndex(1 if nothing else 2)
         self.filters.show_count(self.shelf.count)
@@ -283,3 +281,11 @@ class LibraryPage(Page):
 
 
 PAGE = LibraryPage
+
+
+def _damaged_words(cards: list[Path]) -> str:
+    text = ngettext(
+        "{count} card of the library is damaged and left out: {name}",
+        "{count} cards of the library are damaged and left out, the first: {name}", len(cards),
+    )  # fmt: skip
+    return text.format(count=len(cards), name=cards[0].name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Literal
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt
@@ -265,7 +266,23 @@ def guard_wheel(widget: QComboBox | QAbstractSpinBox | QAbstractSlider) -> None:
 
 
 class ChoiceBox(QComboBox):
-    """A list of choices; one that is too long for its place ends in an ellipsis, and its tooltip shows it whole."""
+    """A list of choices; one that is too long for its place ends in an ellipsis, and its tooltip shows it whole.
+
+    `choices` are values and texts. A `narrow` one is as wide as it is given room, whatever it holds.
+    """
+
+    def __init__(
+        self, name: str = "", tip: str = "", choices: Iterable[tuple[str, str]] = (), *, narrow: bool = False
+    ) -> None:
+        super().__init__()
+        self.setAccessibleName(name)
+        self.setToolTip(tip or name)
+        for value, text in choices:
+            self.addItem(text, value)
+        if narrow:
+            self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            self.setMinimumContentsLength(8)
+        guard_wheel(self)
 
     def shown_text(self) -> str:
         """Return the choice as it is drawn."""

@@ -16,7 +16,7 @@ from aigc_desktop.core.i18n import _
 from aigc_desktop.data.preview import ItemFilter, ItemIndex, load_thumbnail
 from aigc_desktop.ui.background import Background
 from aigc_desktop.ui.theme import Theme
-from aigc_desktop.ui.widgets.controls import ChoiceBox, guard_wheel, label
+from aigc_desktop.ui.widgets.controls import ChoiceBox, label
 from aigc_desktop.ui.widgets.data.dataset_health import problem_title
 from aigc_desktop.ui.widgets.data.text_table import TextRow, TextTable
 from aigc_desktop.ui.widgets.empty_state import EmptyState
@@ -108,12 +108,7 @@ class DatasetView(QWidget):
         self._delay.timeout.connect(self._select)
 
     def _combo(self, name: str) -> QComboBox:
-        made = ChoiceBox()
-        made.setAccessibleName(name)
-        made.setToolTip(name)
-        made.setMinimumContentsLength(8)
-        made.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        guard_wheel(made)
+        made = ChoiceBox(name, narrow=True)
         made.activated.connect(self._select)
         return made
 

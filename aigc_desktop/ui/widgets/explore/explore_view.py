@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from aigc_desktop.core.events import Progress
 from aigc_desktop.core.i18n import _
 from aigc_desktop.ui.exploration import Exploration
 from aigc_desktop.ui.theme import Theme
-from aigc_desktop.ui.widgets.controls import ChoiceBox, guard_wheel, hairline, icon_button
+from aigc_desktop.ui.widgets.controls import ChoiceBox, hairline, icon_button
 from aigc_desktop.ui.widgets.explore.collected_view import CollectedView
 from aigc_desktop.ui.widgets.explore.look_view import LookView
 from aigc_desktop.ui.widgets.explore.map_canvas import MapCanvas
@@ -28,12 +28,7 @@ class ExploreView(QWidget):
         self.maps = 0
         self.mode = Segmented(theme, [("map", _("Map")), ("variants", _("Variants"))])
         self.another = icon_button(theme, "dices", _("A map of other pictures"))
-        self.classes = ChoiceBox()
-        self.classes.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.classes.setMinimumContentsLength(8)
-        self.classes.setAccessibleName(_("Class"))
-        self.classes.setToolTip(_("Which pictures are on the map"))
-        guard_wheel(self.classes)
+        self.classes = ChoiceBox(_("Class"), _("Which pictures are on the map"), narrow=True)
         self.map = MapCanvas(theme)
         self.variants = VariantsView(theme, exploration)
         self.look = LookView(theme, exploration)

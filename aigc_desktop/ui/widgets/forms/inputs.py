@@ -11,7 +11,6 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QCheckBox,
-    QComboBox,
     QFileDialog,
     QHBoxLayout,
     QLineEdit,
@@ -177,12 +176,9 @@ class ChoiceInput(FieldInput):
     """One of several values, each (value, text to show); `way_out` says what to do while there is none."""
 
     def __init__(self, choices: Choices, missing: str = "", way_out: str = "") -> None:
-        self.box, self.way_out = ChoiceBox(), way_out
+        self.box, self.way_out = ChoiceBox(narrow=True), way_out
         super().__init__(self.box)
-        self.box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.box.setMinimumContentsLength(8)
         self.box.setPlaceholderText(missing or _("Choose…"))
-        guard_wheel(self.box)
         self.fill(choices)
         self.box.activated.connect(self.edited)
 

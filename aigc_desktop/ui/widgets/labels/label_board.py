@@ -10,7 +10,7 @@ from aigc_desktop.data.label_index import Counts
 from aigc_desktop.data.label_session import MOST_SHOWN, Shown
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.cards import FlowLayout
-from aigc_desktop.ui.widgets.controls import ChoiceBox, button, guard_wheel, label, set_role
+from aigc_desktop.ui.widgets.controls import ChoiceBox, button, label, set_role
 from aigc_desktop.ui.widgets.labels.label_list import LabelList
 from aigc_desktop.ui.widgets.labels.marked_text import MarkedText, class_words
 from aigc_desktop.ui.widgets.segmented import Segmented
@@ -96,13 +96,8 @@ class LabelBoard(QWidget):
         set_role(self.told, role="secondary")
 
     def _combo(self, name: str, choices: list[tuple[str, str]]) -> QComboBox:
-        made = ChoiceBox()
-        made.setAccessibleName(name)
-        made.setToolTip(name)
-        for value, text in choices:
-            made.addItem(text, value)
+        made = ChoiceBox(name, choices=choices)
         made.activated.connect(self.wanted)
-        guard_wheel(made)
         return made
 
     def _lay_out(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from aigc_desktop.core.errors import UserError, failure_of
 from aigc_desktop.core.events import Event, Failed, Finished, Stopped
@@ -15,7 +15,7 @@ from aigc_desktop.core.request import JobRequest
 from aigc_desktop.ui.jobs import JobHandle
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.widgets.cards import Card
-from aigc_desktop.ui.widgets.controls import ChoiceBox, button, guard_wheel, label, spin_box
+from aigc_desktop.ui.widgets.controls import ChoiceBox, button, label, spin_box
 from aigc_desktop.ui.widgets.failure_card import FailureCard
 from aigc_desktop.ui.widgets.forms.inputs import run_choices
 from aigc_desktop.ui.widgets.job_progress import JobProgress
@@ -40,12 +40,8 @@ class ProposePanel(Card):
         self._told = 0.0
         theme = services.theme
         self.hint = label("", "secondary")
-        self.model = ChoiceBox()
-        self.model.setAccessibleName(_("Model that proposes"))
-        self.model.setToolTip(_("A trained model; it looks at every text that has no label yet"))
-        self.model.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.model.setMinimumContentsLength(8)
-        guard_wheel(self.model)
+        tip = _("A trained model; it looks at every text that has no label yet")
+        self.model = ChoiceBox(_("Model that proposes"), tip, narrow=True)
         self.every = QCheckBox(_("Also texts that came with labels"))
         self.every.setToolTip(_("Those that you labelled yourself are always left out"))
         self.go_button = button(theme, _("Propose labels"), "sparkles")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtWidgets import QComboBox, QLineEdit, QPlainTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLineEdit, QPlainTextEdit, QVBoxLayout, QWidget
 
 from aigc_desktop.core.events import Failed
 from aigc_desktop.core.i18n import _
@@ -13,7 +13,7 @@ from aigc_desktop.ui.background import Background
 from aigc_desktop.ui.reveal import open_outside
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.cards import FlowLayout
-from aigc_desktop.ui.widgets.controls import ChoiceBox, button, copy_text, guard_wheel
+from aigc_desktop.ui.widgets.controls import ChoiceBox, button, copy_text
 
 
 class LogView(QWidget):
@@ -22,10 +22,10 @@ class LogView(QWidget):
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         self.lines: list[LogLine] = []
-        self.source = _combo(_("Log of"), [("window", _("window")), ("engine", _("engine"))])
+        self.source = ChoiceBox(_("Log of"), choices=[("window", _("window")), ("engine", _("engine"))])
         words = {"DEBUG": _("everything"), "INFO": _("notes and worse"), "WARNING": _("warnings and errors"),
                  "ERROR": _("errors only")}  # fmt: skip
-        self.level = _combo(_("Show"), [(level, words[level]) for level in LEVELS])
+        self.level = ChoiceBox(_("Show"), choices=[(level, words[level]) for level in LEVELS])
         self.search = QLineEdit()
         self.search.setPlaceholderText(_("Search the log"))
         self.search.setAccessibleName(_("Search the log"))
@@ -95,13 +95,3 @@ def _lines(path: Path) -> list[LogLine]:
         return [LogLine(e.time, e.level, e.source, scrub(e.text)) for e in entries]
     text = path.read_text(encoding="utf-8", errors="replace")[-200_000:]
     return [LogLine("", "INFO", "", scrub(line)) for line in text.splitlines()]
-
-
-def _combo(name: str, choices: list[tuple[str, str]]) -> QComboBox:
-    box = ChoiceBox()
-    box.setAccessibleName(name)
-    box.setToolTip(name)
-    for value, text in choices:
-        box.addItem(text, value)
-    guard_wheel(box)
-    return box

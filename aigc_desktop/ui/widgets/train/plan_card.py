@@ -11,7 +11,7 @@ from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.ui.format import readable_count, readable_time
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.cards import Card
-from aigc_desktop.ui.widgets.controls import ChoiceBox, guard_wheel, label
+from aigc_desktop.ui.widgets.controls import ChoiceBox, label
 
 
 class PlanCard(Card):
@@ -27,10 +27,7 @@ class PlanCard(Card):
         self.plan: Plan | None = None
         self.ready = False
         self.reason = _("Choose a data set first.")
-        self.presets = ChoiceBox()
-        self.presets.setAccessibleName(_("Size"))
-        self.presets.setToolTip(_("A starting point chosen for your data and this machine."))
-        guard_wheel(self.presets)
+        self.presets = ChoiceBox(_("Size"), _("A starting point chosen for your data and this machine."))
         self.add(self.presets)
         self.summary = label("", "secondary")
         self.add(self.summary)

@@ -47,10 +47,8 @@ class CompareDialog(QDialog):
         self.setWindowTitle(_("Compare runs"))
         self.setSizeGripEnabled(True)
         self.resize(dialog_size(theme.px(960), theme.px(640), parent))
-        self.metric_box = ChoiceBox()
-        self.metric_box.setAccessibleName(_("Metric"))
+        self.metric_box = ChoiceBox(_("Metric"), _("The number that is compared"))
         self.metric_box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)  # names come later
-        self.metric_box.setToolTip(_("The number that is compared"))
         self.plot: Any = None  # made when the curves are there, and anew for another theme
         self.place = QVBoxLayout()
         self.table = QTableWidget()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from PySide6.QtCore import QSize, Signal
-from PySide6.QtWidgets import QButtonGroup, QComboBox, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QVBoxLayout, QWidget
 
 from aigc_desktop.core.dataset import DatasetInfo
 from aigc_desktop.core.events import Failed
@@ -16,7 +16,7 @@ from aigc_desktop.core.rehearsal import trainings
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.plan_maker import PlanMaker
 from aigc_desktop.ui.widgets.cards import ActionCard, Card, FlowLayout
-from aigc_desktop.ui.widgets.controls import ChoiceBox, button, guard_wheel, label
+from aigc_desktop.ui.widgets.controls import ChoiceBox, button, label
 from aigc_desktop.ui.widgets.forms.form import ConfigForm
 from aigc_desktop.ui.widgets.forms.preset_menu import PresetMenu
 from aigc_desktop.ui.widgets.side_by_side import Scrolled, SideBySide
@@ -93,14 +93,10 @@ class TrainSetup(QWidget):
         box = QVBoxLayout(left)
         box.setContentsMargins(0, 0, theme.px(8), 0)
         box.setSpacing(theme.px(16))
-        self.datasets = ChoiceBox()
+        tip = _("What the model learns from; make more ready on the Data page")
+        self.datasets = ChoiceBox(_("Data to learn from"), tip, narrow=True)
         self.datasets.setIconSize(QSize(theme.px(16), theme.px(16)))
-        self.datasets.setAccessibleName(_("Data to learn from"))
-        self.datasets.setToolTip(_("What the model learns from; make more ready on the Data page"))
-        self.datasets.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.datasets.setMinimumContentsLength(8)
         self.datasets.activated.connect(self._dataset_chosen)
-        guard_wheel(self.datasets)
         more = button(theme, _("Other data…"), "data", "flat", _("Bring in data or make it ready on the Data page"))
         more.clicked.connect(self.data_asked)
         line = QHBoxLayout()

@@ -7,7 +7,7 @@ from PySide6.QtGui import QBrush, QImage, QPainter, QPaintEvent, QPen, Qt
 from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from aigc_desktop.core.events import Failed
-from aigc_desktop.core.extension import MOST, Extension, extension
+from aigc_desktop.core.extension import Extension, extension
 from aigc_desktop.core.i18n import _, sentences
 from aigc_desktop.core.request import JobRequest
 from aigc_desktop.ui.asking import URGENT, Answer, Asker
@@ -75,10 +75,8 @@ class CanvasPreview(QWidget):
         made = extension(self.size_of_file, [values[name] for name in SIDES], self.side)
         pixels = made.times(self.patch)
         self.sheet.show_canvas(pixels)
-        if not made.fits(self.side):
-            text = _("The picture would become {width} × {height} pixels; this model makes {most} a side at most.")
-            most = MOST * self.side * self.patch
-            self._tell(text.format(width=pixels.width, height=pixels.height, most=most), "problem")
+        if reason := made.why_too_large(self.side, self.patch):
+            self._tell(reason, "problem")
             return
         self._tell(_("Canvas {canvas}, the picture in it {picture} pixels").format(
             canvas=f"{pixels.width} × {pixels.height}", picture=f"{pixels.picture[2]} × {pixels.picture[3]}"

@@ -9,7 +9,7 @@ from aigc_desktop.core.i18n import _, ngettext
 from aigc_desktop.core.library import Facet, Library, Query
 from aigc_desktop.ui.theme import Theme
 from aigc_desktop.ui.widgets.cards import FlowLayout
-from aigc_desktop.ui.widgets.controls import ChoiceBox, guard_wheel, icon_button, label
+from aigc_desktop.ui.widgets.controls import ChoiceBox, icon_button, label
 from aigc_desktop.ui.widgets.segmented import Segmented
 
 TYPING_MS = 150
@@ -87,14 +87,8 @@ class LibraryFilters(QWidget):
         self.changed.emit()
 
 
-def _box(name: str) -> QComboBox:
-    box = ChoiceBox()
-    box.setAccessibleName(name)
-    box.setToolTip(_("Show only works with this: {name}").format(name=name))
-    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    box.setMinimumContentsLength(8)
-    guard_wheel(box)
-    return box
+def _box(name: str) -> ChoiceBox:
+    return ChoiceBox(name, _("Show only works with this: {name}").format(name=name), narrow=True)
 
 
 def _fill(box: QComboBox, everything: str, facets: list[Facet]) -> None:

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QCheckBox, QPushButton
 
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.rating import counts_text
-from aigc_desktop.ui.widgets.controls import ChoiceBox, guard_wheel
+from aigc_desktop.ui.widgets.controls import ChoiceBox
 from aigc_desktop.ui.works import Batch, Work
 
 
@@ -19,12 +19,10 @@ class QualityBar:
     def __init__(self) -> None:
         self.hide_box = QCheckBox(_("Hide rejected"))
         self.hide_box.setToolTip(_("Show only what was not rejected"))
-        self.order = ChoiceBox()
-        self.order.addItem(_("As made"), "made")
-        self.order.addItem(_("Best first"), "best")
-        self.order.setAccessibleName(_("Order of the works"))
-        self.order.setToolTip(_("The order of the works: as they were made, or by their quality"))
-        guard_wheel(self.order)
+        self.order = ChoiceBox(
+            _("Order of the works"), _("The order of the works: as they were made, or by their quality"),
+            [("made", _("As made")), ("best", _("Best first"))],
+        )  # fmt: skip
         self.failed = QPushButton()
         self.failed.setCheckable(True)
         self.refresh(None)

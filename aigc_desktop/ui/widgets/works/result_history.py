@@ -11,7 +11,7 @@ from aigc_desktop.core.errors import UserError
 from aigc_desktop.core.i18n import _
 from aigc_desktop.core.run import Run
 from aigc_desktop.core.workspace import Workspace
-from aigc_desktop.ui.widgets.controls import ChoiceBox, guard_wheel
+from aigc_desktop.ui.widgets.controls import ChoiceBox
 
 LISTED = 200
 
@@ -22,14 +22,11 @@ class ResultHistory(ChoiceBox):
     opened = Signal(object)
 
     def __init__(self, workspace: Workspace) -> None:
-        super().__init__()
+        super().__init__(_("Earlier results"), _("What was made before; everything is kept until you remove it"))
         self.workspace = workspace
         self.setPlaceholderText(_("Earlier results"))
-        self.setAccessibleName(_("Earlier results"))
-        self.setToolTip(_("What was made before; everything is kept until you remove it"))
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(16)
-        guard_wheel(self)
         self.activated.connect(self._chosen)
 
     def fill(self, shown: Path | None) -> None:
