@@ -19,6 +19,7 @@ from aigc_desktop.core.i18n import _
 from aigc_desktop.core.workspace import Workspace
 from aigc_desktop.engine.device import choose_device, set_up
 from aigc_desktop.engine.labels.pieces import Batch
+from aigc_desktop.engine.nn.dropout import QuickDropout
 from aigc_desktop.engine.nn.lora import LoraShape, add_lora
 from aigc_desktop.engine.pretrained.encoder import (
     build_network,
@@ -42,7 +43,7 @@ class Adapted(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder, self.whole, self.lora = encoder, whole, lora
-        self.dropout, self.head = nn.Dropout(dropout), nn.Linear(width, outputs)
+        self.dropout, self.head = QuickDropout(dropout), nn.Linear(width, outputs)
         nn.init.normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
         if lora is not None:

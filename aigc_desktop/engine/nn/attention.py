@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aigc_desktop.engine.nn.attend import attend
+from aigc_desktop.engine.nn.dropout import dropout
 from aigc_desktop.engine.nn.lean import heads_of, relu_squared, rms_norm
 
 
@@ -125,4 +126,4 @@ class Block(nn.Module):
         return x + self._drop(self.feed_forward(rms_norm(x)))
 
     def _drop(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.dropout, self.training) if self.dropout else x
+        return dropout(x, self.dropout, self.training)

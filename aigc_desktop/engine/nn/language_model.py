@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aigc_desktop.engine.nn.attention import Block, Cache, rotary_table
+from aigc_desktop.engine.nn.dropout import dropout
 from aigc_desktop.engine.nn.lean import rms_norm
 
 NO_TARGET = -100
@@ -76,9 +77,7 @@ class LanguageModel(nn.Module):
         seen = None if documents is None else same_document(documents)
         start = cache.filled if cache is not None else 0
         cos, sin = (table[start : start + embedded.shape[1]] for table in (self.cos, self.sin))
-        x = rms_norm(embedded)
-        if self.shape.dropout:
-            x = F.dropout(x, self.shape.dropout, self.training)
+        x = dropout(rms_norm(embedded), self.shape.dropout, self.training)
         for layer, block in enumerate(self.blocks):
             x = block(x, cos, sin, cache, layer, seen)
         if cache is not None:

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aigc_desktop.core.files import write_json
+from aigc_desktop.engine.nn.dropout import QuickDropout
 from aigc_desktop.engine.nn.four_bit import PackedLinear
 from aigc_desktop.engine.weights import write_tensors
 
@@ -35,22 +36,6 @@ class LoraShape:
     rank: int = 16
     alpha: float = 32.0
     dropout: float = 0.0
-
-
-class QuickDropout(nn.Dropout):
-    """Dropout with four draws from each random number: on a processor the draws take longer than all else of it.
-
-    The share is met to 1 in 65,536.
-    """
-
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name in torch
-        """Return the input with a share of its numbers set to zero, the others scaled up; in evaluation as it is."""
-        if not self.training or self.p == 0 or input.device.type != "cpu":
-            return super().forward(input)
-        count, dropped = input.numel(), round(self.p * (1 << 16))
-        drawn = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(1 << 63), None).view(torch.int16)
-        kept = (drawn[:count] >= dropped - (1 << 15)).view(input.shape)
-        return input * kept.to(input.dtype).mul_((1 << 16) / max(1, (1 << 16) - dropped))
 
 
 class LoraLinear(nn.Linear):

@@ -5,11 +5,11 @@ Shapes: B batch, T time, C width, H heads, D = C / H.
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aigc_desktop.engine.nn.attend import attend
 from aigc_desktop.engine.nn.attention import FeedForward, rotary_table
+from aigc_desktop.engine.nn.dropout import dropout
 from aigc_desktop.engine.nn.lean import rms_norm, rotate
 
 
@@ -56,4 +56,4 @@ class _Layer(nn.Module):
         return x + self._drop(self.feed_forward(rms_norm(x)))
 
     def _drop(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.dropout, self.training) if self.dropout else x
+        return dropout(x, self.dropout, self.training)

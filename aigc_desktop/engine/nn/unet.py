@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aigc_desktop.engine.nn.attend import attend
+from aigc_desktop.engine.nn.dropout import dropout
 from aigc_desktop.engine.nn.resnet import GROUPS, GroupNorm
 
 HEAD = 32  # channels of an attention head
@@ -154,8 +155,7 @@ class _Block(nn.Module):
         y = self.conv1(F.silu(self.norm1(x)))
         scale, shift = self.told(told)[:, :, None, None].chunk(2, 1)
         y = F.silu(torch.addcmul(shift, self.norm2(y), 1 + scale))
-        if self.dropout:
-            y = F.dropout(y, self.dropout, self.training)
+        y = dropout(y, self.dropout, self.training)
         y = self.skip(x) + self.conv2(y)
         return y if self.attention is None else self.attention(y)
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from aigc_desktop.engine.nn.attend import attend
+from aigc_desktop.engine.nn.dropout import QuickDropout
 from aigc_desktop.engine.pretrained.bert import ACTIVATIONS, fresh, put
 from aigc_desktop.engine.pretrained.settings import Settings
 
@@ -118,7 +119,7 @@ class _Embeddings(nn.Module):
             self.token_type_embeddings = nn.Embedding(shape.types, shape.embedding)
         if shape.embedding != shape.width:
             self.embed_proj = nn.Linear(shape.embedding, shape.width, bias=False)
-        self.LayerNorm, self.dropout = nn.LayerNorm(shape.width, shape.eps), nn.Dropout(shape.dropout)
+        self.LayerNorm, self.dropout = nn.LayerNorm(shape.width, shape.eps), QuickDropout(shape.dropout)
 
     def forward(self, tokens: Tensor) -> Tensor:
         x = self.word_embeddings(tokens)
@@ -138,7 +139,7 @@ class _Layer(nn.Module):
     def __init__(self, shape: DebertaShape) -> None:
         super().__init__()
         width = shape.width
-        self.activation, self.dropout = ACTIVATIONS[shape.activation], nn.Dropout(shape.dropout)
+        self.activation, self.dropout = ACTIVATIONS[shape.activation], QuickDropout(shape.dropout)
         put(self, "attention.self", _Attention(shape))
         put(self, "attention.output.dense", nn.Linear(width, width))
         put(self, "attention.output.LayerNorm", nn.LayerNorm(width, shape.eps))
@@ -159,7 +160,7 @@ class _Attention(nn.Module):
 
     def __init__(self, shape: DebertaShape) -> None:
         super().__init__()
-        self.shape, self.dropout = shape, nn.Dropout(shape.dropout)
+        self.shape, self.dropout = shape, QuickDropout(shape.dropout)
         self.query_proj, self.key_proj, self.value_proj = (nn.Linear(shape.width, shape.width) for _part in range(3))
         if shape.to_places and not shape.shared:
             self.pos_key_proj = nn.Linear(shape.width, shape.width)

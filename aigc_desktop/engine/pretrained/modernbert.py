@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from aigc_desktop.engine.nn.attend import attend
+from aigc_desktop.engine.nn.dropout import QuickDropout
 from aigc_desktop.engine.pretrained.bert import ACTIVATIONS, fresh
 from aigc_desktop.engine.pretrained.settings import Settings
 
@@ -111,7 +112,7 @@ class _Embeddings(nn.Module):
     def __init__(self, shape: ModernBertShape) -> None:
         super().__init__()
         self.tok_embeddings = nn.Embedding(shape.vocab, shape.width)
-        self.norm, self.drop = _norm(shape), nn.Dropout(shape.embedding_dropout)
+        self.norm, self.drop = _norm(shape), QuickDropout(shape.embedding_dropout)
 
     def forward(self, tokens: Tensor) -> Tensor:
         x: Tensor = self.drop(self.norm(self.tok_embeddings(tokens)))
@@ -138,7 +139,7 @@ class _Attention(nn.Module):
         self.heads, self.dropout = shape.heads, shape.attention_dropout
         self.Wqkv = nn.Linear(shape.width, 3 * shape.width, shape.attention_bias)
         self.Wo = nn.Linear(shape.width, shape.width, shape.attention_bias)
-        self.out_drop = nn.Dropout(shape.attention_dropout)
+        self.out_drop = QuickDropout(shape.attention_dropout)
 
     def forward(self, x: Tensor, seen: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
         # (B, T, 3C) -> 3 × (B, H, T, D)
@@ -156,7 +157,7 @@ class _FeedForward(nn.Module):
         super().__init__()
         self.Wi = nn.Linear(shape.width, 2 * shape.hidden, shape.mlp_bias)
         self.Wo = nn.Linear(shape.hidden, shape.width, shape.mlp_bias)
-        self.drop, self.activation = nn.Dropout(shape.mlp_dropout), _activation(shape)
+        self.drop, self.activation = QuickDropout(shape.mlp_dropout), _activation(shape)
 
     def forward(self, x: Tensor) -> Tensor:
         y, gate = self.Wi(x).chunk(2, -1)
