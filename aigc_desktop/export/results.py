@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,6 +159,12 @@ def work_title(model: str, seed: int | None, label: str, index: int) -> str:
 
 
 def text_title(text: str) -> str:
-    """Return the title a new text gets: how it begins."""
+    """Return the title a new text gets, and its files: how it begins, without marks that belong to words before it."""
     line: str = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    line = line[next((at for at, letter in enumerate(line) if not _ends_words(letter)), 0) :]
     return line if len(line) <= TITLE_LETTERS else line[:TITLE_LETTERS].rstrip() + "…"
+
+
+def _ends_words(letter: str) -> bool:
+    """Return whether a letter is a space, or punctuation that opens nothing."""
+    return letter.isspace() or unicodedata.category(letter) in ("Pc", "Pd", "Pe", "Pf", "Po")

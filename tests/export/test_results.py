@@ -11,7 +11,7 @@ from aigc_desktop.core.library import Library, Query
 from aigc_desktop.data.recorder import record
 from aigc_desktop.export.export import label_of, read_settings
 from aigc_desktop.export.piece import Options
-from aigc_desktop.export.results import export_result, keep_result, origin_of, piece_of_card, pieces_of
+from aigc_desktop.export.results import export_result, keep_result, origin_of, piece_of_card, pieces_of, text_title
 
 
 @pytest.fixture
@@ -103,3 +103,20 @@ def test_finished_pictures_of_a_stopped_job_are_there(workspace, model):
     stream.close()
     assert result.info.status == "stopped"
     assert len(list(pieces_of(result))) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        (", and then it rained", "and then it rained"),
+        ("，床前明月光\n疑是地上霜", "床前明月光"),
+        ("  — “Quoted” words", "“Quoted” words"),
+        ("《静夜思》", "《静夜思》"),
+        ("🙂 smile", "🙂 smile"),
+        ("...", "..."),
+        ("", ""),
+        ("a" * 60, "a" * 40 + "…"),
+    ],
+)
+def test_a_text_is_titled_by_how_it_begins_but_for_marks_of_words_before(text, title):
+    assert text_title(text) == title

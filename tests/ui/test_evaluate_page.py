@@ -13,7 +13,7 @@ from aigc_desktop.core.errors import failure_of
 from aigc_desktop.core.events import Event, Failed, Finished, Progress, Result, Sample
 from aigc_desktop.core.family import TaskSpec
 from aigc_desktop.core.fields import FieldKind, FieldSpec
-from aigc_desktop.core.report import Figure, Report, Section, Table
+from aigc_desktop.core.report import Curve, Figure, Plot, Report, Section, Table
 from aigc_desktop.data.recorder import record
 from aigc_desktop.ui.page import Services
 from aigc_desktop.ui.pages.evaluate import EvaluatePage
@@ -123,6 +123,15 @@ def test_a_finished_evaluation_is_listed_and_shown_with_its_words(page, services
     from aigc_desktop.ui.widgets.reports.report_plot import ReportPlot
 
     assert len(page.view.findChildren(ReportPlot)) == 1
+
+
+def test_a_curve_of_one_point_is_drawn_at_its_own_scale(services, qtbot):
+    from aigc_desktop.ui.widgets.reports.report_plot import ReportPlot
+
+    plot = ReportPlot(services.theme, Plot("Over the training", "", "step", "KID", [Curve("kid", [2000.0], [0.04])]))
+    qtbot.addWidget(plot)
+    (left, right), (low, high) = plot.viewRange()
+    assert 1000 < left < 1900 and 2100 < right < 3000 and 0 < low < 0.04 < high < 0.1
 
 
 @pytest.mark.parametrize(("language", "scale"), [("en", 100), ("zh_CN", 200), ("en", 200)])

@@ -177,6 +177,14 @@ def test_generate_like_this_gives_all_that_is_needed(page, record):
     }  # fmt: skip
 
 
+def test_the_export_of_a_film_says_so(qtbot, services):
+    dialog = ExportDialog(services, "image", [lambda: None] * 24, to="gif")
+    qtbot.addWidget(dialog)
+    assert dialog.title.text() == "Export a film of 24 pictures"
+    dialog.format_box.setCurrentIndex(dialog.format_box.findData("png"))
+    assert dialog.title.text() == "Export 24 pictures"
+
+
 def test_several_works_are_exported_dragged_and_copied(qtbot, page, tmp_path):
     page.filters.kinds.buttons["image"].click()
     page.grid.selectAll()

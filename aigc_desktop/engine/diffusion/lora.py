@@ -94,7 +94,8 @@ def read_pairs(model: Diffusion, file: Path) -> dict[str, Pair]:
     """Return the pairs of matrices in a file by "part.layer", in the names of this line of models."""
     tensors = dict(read_tensors(file))
     if model.line.name not in _READERS:
-        raise BadInput(file.name, _("models of the kind “{kind}” take no LoRA here").format(kind=model.line.title))
+        reason = _("models of the kind “{kind}” take no LoRA here").format(kind=model.line.title)
+        raise BadInput(file.name, reason, _("Paint without it, or choose a model of another kind."))
     if any("dora_scale" in name for name in tensors):
         raise BadInput(file.name, _("only plain LoRA adapters with named layers can be used"), _("Choose another one."))
     state, alphas = _in_our_names(model, file, tensors)

@@ -122,7 +122,7 @@ def read_state(folder: Path) -> State:
     verify(folder)
     tensors = read_tensors(folder / "train_state.safetensors")
     if "rng.cpu" not in tensors or tensors["rng.cpu"].shape != torch.get_rng_state().shape:
-        raise BadInput(folder.name, _("the state of the random generator is missing"))
+        raise _damaged(folder, "train_state.safetensors", _("the state of the random generator is missing"))
     return State(
         read_card(folder), read_tensors(folder / "model.safetensors"), tensors, read_table(folder / "train_state.json")
     )
@@ -227,7 +227,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _damaged(folder: Path, name: str) -> BadInput:
+def _damaged(folder: Path, name: str, reason: str = "") -> BadInput:
     return BadInput(
-        f"{folder.name}/{name}", _("the file is damaged"), _("Choose another saved version, or train again.")
+        f"{folder.name}/{name}", reason or _("the file is damaged"), _("Choose another saved version, or train again.")
     )

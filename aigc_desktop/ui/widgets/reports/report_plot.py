@@ -73,7 +73,7 @@ class ReportPlot(pg.PlotWidget):  # type: ignore[misc]
             values = [value for curve in self.plot.curves for value in getattr(curve, axis) if isfinite(value)]
             if values:
                 low, high = min(values), max(values)
-                room = _ROOM * (high - low) or 0.5
+                room = _ROOM * (high - low or abs(high)) or 0.5  # a single point: in the middle, at its own scale
                 set_range(low - room, high + room, padding=0)
 
     def showEvent(self, event: QShowEvent) -> None:

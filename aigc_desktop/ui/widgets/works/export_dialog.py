@@ -76,16 +76,11 @@ class ExportDialog(QDialog):
         self.setWindowTitle(_("Export"))
         self.setSizeGripEnabled(True)
         self.setMinimumWidth(theme.px(460))
-        count = len(loads)
-        counted = (
-            ngettext("{count} picture", "{count} pictures", count)
-            if kind == "image"
-            else ngettext("{count} text", "{count} texts", count)
-        )
         box = QVBoxLayout(self)
         box.setContentsMargins(*[theme.px(24)] * 4)
         box.setSpacing(theme.px(12))
-        box.addWidget(label(_("Export {what}").format(what=counted.format(count=count)), "card"))
+        self.title = label("", "card")
+        box.addWidget(self.title)
         box.addLayout(self._make_form())
         about = _("Each file carries the label for generated content and the settings to make it again.")
         box.addWidget(label(about, "hint"))
@@ -230,6 +225,7 @@ class ExportDialog(QDialog):
         self.quality_title.setVisible(lossy)
         shape = next((each for each in self.formats if each.name == chosen), None)
         together, film = (shape.together, shape.film) if shape else (False, False)
+        self.title.setText(self._what(film))
         self.fps_box.setVisible(film)
         self.fps_title.setVisible(film)
         self.label_box.setEnabled(self.kind == "image" or chosen in ("txt", "docx"))
@@ -238,6 +234,16 @@ class ExportDialog(QDialog):
         about = _("All pictures become one film, named after the first.") if film else about
         self.pattern_line.setToolTip(about)
         self.pattern_hint.setText(about)
+
+    def _what(self, film: bool) -> str:
+        count = len(self.loads)
+        if self.kind == "text":
+            counted = ngettext("{count} text", "{count} texts", count)
+        elif film:
+            counted = ngettext("a film of {count} picture", "a film of {count} pictures", count)
+        else:
+            counted = ngettext("{count} picture", "{count} pictures", count)
+        return _("Export {what}").format(what=counted.format(count=count))
 
     def _browse(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, _("Choose a folder"), self.folder_line.text())
