@@ -193,3 +193,17 @@ def test_jobs_that_end_bring_the_table_up_to_date(page: RunsPage, services: Serv
     jobs.changed.emit()
     settle(qtbot)
     assert "new one" in titles(page)
+
+
+def test_a_workspace_that_is_gone_is_told_in_place_until_it_is_back(page: RunsPage, services: Services, qtbot):
+    folder = services.workspace.folder
+    away = folder.rename(folder.with_name("elsewhere"))
+    page.refresh()
+    page.show()
+    qtbot.waitUntil(lambda: page.stack.currentWidget() is page.empty)
+    assert page.empty.title.text() == "The workspace is not there"
+    assert str(folder) in page.empty.sentence.text() and not page.empty.button.isEnabled()
+    away.rename(folder)
+    page.hide()
+    page.show()
+    assert page.empty.title.text() == "No runs yet" and page.empty.button.isEnabled()

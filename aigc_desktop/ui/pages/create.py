@@ -64,6 +64,7 @@ class CreatePage(Page):
         self.empty = EmptyState(
             theme, "create", _("No trained model yet"),
             _("Train a model on your pictures or texts; then it makes new ones here."), _("Go to Train"),
+            folder=lambda: self.services.workspace.folder,
         )  # fmt: skip
         self.first = EmptyState(
             theme, "sparkles", _("Ready to create"),
