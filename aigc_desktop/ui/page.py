@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from PySide6.QtWidgets import QWidget
@@ -31,6 +32,10 @@ class Services:
     """show_failure(failed, on_resume=None): the error dialog; `on_resume` adds a Resume button."""
     change_preferences: Callable[..., None]
     """change_preferences(preferences, move=False): save and apply them; `move` opens their workspace in any case."""
+
+    def folder(self) -> Path:
+        """Return the folder of the workspace that is open now."""
+        return self.workspace.folder
 
 
 class Page(QWidget):

@@ -64,7 +64,7 @@ class CreatePage(Page):
         self.empty = EmptyState(
             theme, "create", _("No trained model yet"),
             _("Train a model on your pictures or texts; then it makes new ones here."), _("Go to Train"),
-            folder=lambda: self.services.workspace.folder,
+            folder=self.services.folder,
         )  # fmt: skip
         self.first = EmptyState(
             theme, "sparkles", _("Ready to create"),
@@ -251,12 +251,11 @@ class CreatePage(Page):
         self.history.opened.connect(self._open_result)
         recall = icon_button(theme, "upload", _("Use the settings of a file made here…"))
         recall.clicked.connect(self.gate.choose)
-        label_line = label(_("AI生成 · AI generated"), "secondary", wrap=False)
         head = QHBoxLayout()
         head.setSpacing(theme.px(8))
         head.addWidget(self.history, 1)
         head.addWidget(recall)
-        head.addWidget(label_line)
+        head.addWidget(label(_("AI生成 · AI generated"), "secondary", wrap=False))
         self.left = QStackedLayout()
         self.left.addWidget(self.first)
         self.left.addWidget(self.view)

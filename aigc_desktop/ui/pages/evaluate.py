@@ -65,7 +65,7 @@ class EvaluatePage(Page):
         self.empty = EmptyState(
             theme, "chart-line", _("No trained model yet"),
             _("Train a model; here you see how near its works are to your data, how varied, and what is copied."),
-            _("Go to Train"), folder=lambda: self.services.workspace.folder,
+            _("Go to Train"), folder=self.services.folder,
         )  # fmt: skip
         self.first = EmptyState(theme, "chart-line", _("How good is the model?"), "")
         main = QWidget()

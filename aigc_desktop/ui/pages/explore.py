@@ -78,7 +78,7 @@ class ExplorePage(Page):
             theme, "explore", _("No model to explore yet"),
             _("Train an image GAN, an image VAE or an image flow. Then you walk through everything it can make: "
               "on a map, with sliders, and from your own pictures."), _("Go to Train"),
-            folder=lambda: self.services.workspace.folder,
+            folder=self.services.folder,
         )  # fmt: skip
         self.starting = label(_("The engine is starting…"), "secondary")
         self.starting.setAlignment(Qt.AlignmentFlag.AlignCenter)

@@ -55,7 +55,7 @@ class RunsPage(Page):
         self.empty = EmptyState(
             theme, "runs", _("No runs yet"),
             _("Each training leaves a run here: its settings, curves, samples and saved versions."),
-            _("Go to Train"), folder=lambda: self.services.workspace.folder,
+            _("Go to Train"), folder=self.services.folder,
         )  # fmt: skip
         self.empty.acted.connect(self._go_to_train)
         self.stack = QStackedWidget()

@@ -55,7 +55,7 @@ class TrainPage(Page):
         self.empty = EmptyState(
             theme, "data", _("Nothing to learn from yet"),
             _("Bring in pictures or texts and make them ready; then choose a model here."), _("Go to Data"),
-            folder=lambda: self.services.workspace.folder,
+            folder=self.services.folder,
         )  # fmt: skip
         self.empty.acted.connect(self._go_to_data)
         self.stack.addWidget(self.empty)
